@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+#   make          builds build/ftpfix, without root
+#   make check    builds and runs every test (root; installs what is missing)
+#   make demo     shows the failure without ftpfix and the cure with it (root)
+#   make install  puts the program and its manual page under $(DESTDIR)$(PREFIX)
+
+PREFIX ?= /usr/local
+CC := clang-14
+BPF_CLANG ?= clang-14
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+BUILD := build
+VERSION := 0.1.0
+
+# Debian keeps asm/ in a multiarch directory, which -target bpf does not search.
+BPF_INCLUDES := -Iinclude -idirafter /usr/include/$(shell uname -m)-linux-gnu
+WARNINGS := -Wall -Wextra -Werror
+BPF_FLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 $(WARNINGS) $(BPF_INCLUDES) -MMD -MP
+C_FLAGS := -std=gnu17 -O2 -g $(WARNINGS) -Iinclude -I$(BUILD) -D_GNU_SOURCE \
+	-DFTPFIX_VERSION='"$(VERSION)"' -MMD -MP
+LIBRARIES := -lbpf -lelf -lz -lmicrohttpd -ljansson -lmnl -lsystemd
+
+LOADER_OBJECTS := $(patsubst loader/%.c,$(BUILD)/loader/%.o,$(wildcard loader/*.c))
+
+all: $(BUILD)/ftpfix
+
+$(BUILD)/ftpfix: $(LOADER_OBJECTS)
+	$(CC) $(C_FLAGS) -o $@ $^ $(LIBRARIES)
+
+$(BUILD)/loader/%.o: loader/%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/loader
+	$(CC) $(C_FLAGS) -c -o $@ $<
+
+$(BUILD)/ftpfix.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)
+	$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
+
+$(BUILD)/ftpfix.skel.h: $(BUILD)/ftpfix.bpf.o
+	$(BPFTOOL) gen skeleton $< name ftpfix > $@.new
+	mv $@.new $@
+
+$(BUILD) $(BUILD)/loader $(BUILD)/tests:
+	mkdir -p $@
+
+# Tests and tools: see tests/tests.mk.
+include tests/tests.mk
+
+demo: needed
+	$(MAKE) --no-print-directory all
+	tools/demo
+
+check: needed
+	$(MAKE) --no-print-directory all tests
+	tests/run
+
+needed:
+	tools/install-needed
+
+install: all
+	install -D -m 755 $(BUILD)/ftpfix $(DESTDIR)$(PREFIX)/sbin/ftpfix
+	install -D -m 644 man/ftpfix.8 $(DESTDIR)$(PREFIX)/share/man/man8/ftpfix.8
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
+
+.PHONY: all demo check needed install clean tests
+.DELETE_ON_ERROR:

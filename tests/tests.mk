@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Test programs: tests/unit_*.c run natively under ASan and UBSan, tests/prog_*.c
+# run the BPF programs through BPF_PROG_TEST_RUN. All speak TAP (see tests/run).
+
+UNIT_FLAGS := -std=gnu17 -O1 -g $(WARNINGS) -Iinclude -Ibpf -Itests -D_GNU_SOURCE \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -MMD -MP
+PROG_FLAGS := $(C_FLAGS) -Ibpf -Itests
+
+UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
+PROG_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/prog_*.c))
+
+tests: $(UNIT_TESTS) $(PROG_TESTS) $(BUILD)/tests/ftpfix-clang-19.bpf.o
+
+$(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
+	$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka
+
+$(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
+	$(CC) $(PROG_FLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
+
+# The newest supported compiler builds the same object; a test loads it.
+$(BUILD)/tests/ftpfix-clang-19.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)/tests
+	clang-19 $(BPF_FLAGS) -c -o $@ $<
