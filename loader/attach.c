@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Puts the programs on the interfaces, in their order, by TCX or clsact.
+ * This file knows nothing of what the programs do.
+ */
+#include "attach.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clsact.h"
+#include "interface.h"
+
+/* enum bpf_attach_type of Linux 6.6, which older headers do not name. */
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+
+/* A one-arm interface has both ingress programs; the lower one runs first. */
+#define PRIORITY_UPLINK 21
+#define PRIORITY_SERVER 22
+
+const char *attach_name(enum attach_choice how)
+{
+	return how == ATTACH_CLSACT ? "clsact" : "tcx";
+}
+
+/* A kernel with TCX looks for interface 0 and finds none; one without refuses
+ * the type of attachment before it looks. */
+static bool kernel_has_tcx(int program)
+{
+	int link = bpf_link_create(program, 0, TCX_INGRESS, NULL);
+
+	if (link >= 0)
+		close(link);
+	return link == -ENODEV;
+}
+
+static int choose(struct attachments *attachments, enum attach_choice choice, int program)
+{
+	bool tcx = kernel_has_tcx(program);
+
+	if (choice == ATTACH_TCX && !tcx) {
+		log_line("--attach tcx: the kernel lacks TCX, which Linux 6.6 has; leave the "
+			 "option out, or say --attach clsact");
+		return -EOPNOTSUPP;
+	}
+	attachments->how = choice == ATTACH_CLSACT || !tcx ? ATTACH_CLSACT : ATTACH_TCX;
+	return 0;
+}
+
+static int attach_tcx(struct attachment *attachment)
+{
+	int link = bpf_link_create(attachment->program, attachment->index,
+				   attachment->egress ? TCX_EGRESS : TCX_INGRESS, NULL);
+
+	if (link < 0)
+		return link;
+	attachment->link = link;
+	return 0;
+}
+
+static int attach_clsact(struct attachments *attachments, struct attachment *attachment)
+{
+	bool created;
+	int err;
+
+	err = clsact_create(attachment->index, &created);
+	if (err)
+		return err;
+	if (created)
+		attachments->qdisc[attachments->qdisc_count++] = attachment->index;
+	return clsact_attach(attachment);
+}
+
+static int program_id(int program, __u32 *id)
+{
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+	int err;
+
+	err = bpf_obj_get_info_by_fd(program, &info, &length);
+	*id = info.id;
+	return err;
+}
+
+static int attach_one(struct attachments *attachments, const struct device *device, int program,
+		      bool egress, __u32 priority)
+{
+	struct attachment *attachment = &attachments->item[attachments->count];
+	int err;
+
+	*attachment = (struct attachment){.index = device->index,
+					  .program = program,
+					  .egress = egress,
+					  .priority = priority,
+					  .link = -1};
+	err = program_id(program, &attachment->program_id);
+	if (!err)
+		err = attachments->how == ATTACH_TCX ? attach_tcx(attachment)
+						     : attach_clsact(attachments, attachment);
+	if (err) {
+		log_line("%s: the program cannot be attached by %s: %s", device->name,
+			 attach_name(attachments->how),
+			 err == -EEXIST ? "another filter has its place (priority 21 or 22)"
+					: strerror(-err));
+		return err;
+	}
+	attachments->count++;
+	return 0;
+}
+
+int attach_all(struct attachments *attachments, const struct config *config,
+	       const struct dataplane *dataplane)
+{
+	int err;
+
+	err = choose(attachments, config->attach, dataplane->uplink_ingress);
+	/* Uplinks first: TCX runs the programs of a one-arm interface in the
+	 * order in which they came. */
+	for (size_t i = 0; !err && i < config->uplinks.count; i++) {
+		const struct device *device = &config->uplinks.device[i];
+
+		err = attach_one(attachments, device, dataplane->uplink_ingress, false,
+				 PRIORITY_UPLINK);
+		if (!err)
+			err = attach_one(attachments, device, dataplane->uplink_egress, true,
+					 PRIORITY_UPLINK);
+	}
+	for (size_t i = 0; !err && i < config->server_side.count; i++)
+		err = attach_one(attachments, &config->server_side.device[i],
+				 dataplane->server_ingress, false, PRIORITY_SERVER);
+	if (err)
+		detach_all(attachments);
+	return err;
+}
+
+static void detach_one(const struct attachment *attachment)
+{
+	char name[IF_NAMESIZE];
+	int err;
+
+	if (attachment->link >= 0) {
+		close(attachment->link);
+		return;
+	}
+	err = clsact_detach(attachment);
+	if (err)
+		log_line("%s: the program cannot be detached: %s",
+			 interface_name(attachment->index, name), strerror(-err));
+}
+
+void detach_all(struct attachments *attachments)
+{
+	/* In reverse, so that no reply is rewritten whose connection would no
+	 * longer be carried. */
+	while (attachments->count > 0)
+		detach_one(&attachments->item[--attachments->count]);
+	while (attachments->qdisc_count > 0)
+		clsact_remove(attachments->qdisc[--attachments->qdisc_count]);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Attaches the programs to the interfaces and detaches what was attached.
+ * This header knows nothing of what the programs do.
+ */
+#ifndef ATTACH_H
+#define ATTACH_H
+
+#include "config.h"
+#include "dataplane.h"
+
+/* One program on one interface. */
+struct attachment {
+	unsigned int index;
+	int program;
+	__u32 program_id;
+	bool egress;
+	__u32 priority; /* clsact: where on the interface it runs */
+	int link;	/* TCX: -1 if there is none */
+};
+
+struct attachments {
+	enum attach_choice how; /* never ATTACH_AUTOMATIC once attached */
+	struct attachment item[3 * DEVICES_MAX];
+	size_t count;
+	unsigned int qdisc[2 * DEVICES_MAX]; /* interfaces whose clsact is ours */
+	size_t qdisc_count;
+};
+
+/* Attaches what the configuration asks for, all of it or nothing. Prints what
+ * is wrong; 0 or a negative errno. */
+int attach_all(struct attachments *attachments, const struct config *config,
+	       const struct dataplane *dataplane);
+
+/* Detaches what was attached and is still there; nothing else. */
+void detach_all(struct attachments *attachments);
+
+/* The word for a way of attaching, as --attach takes it. */
+const char *attach_name(enum attach_choice how);
+
+#endif /* ATTACH_H */

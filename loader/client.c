@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Finds the running instance by its sockets and asks it one question.
+ * This file knows nothing of what is asked.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "interface.h"
+#include "log.h"
+#include "meeting.h"
+
+#define ANSWER_MAX (256UL << 20)
+#define SILENCE_SECONDS 10
+#define INSTANCES_MAX 64
+
+/* An instance has a socket for each interface; this is the first one found. */
+struct instance_found {
+	pid_t pid;
+	unsigned int index;
+	char names[256]; /* of its interfaces */
+};
+
+struct search {
+	struct instance_found found[INSTANCES_MAX];
+	size_t count;
+};
+
+/* Connects to the socket of an interface. The descriptor or a negative errno;
+ * -EPERM where a stranger holds the socket. */
+static int connect_to(unsigned int index, struct ucred *peer)
+{
+	const struct timeval silence = {.tv_sec = SILENCE_SECONDS};
+	struct sockaddr_un address;
+	socklen_t length = meeting_address(index, &address);
+	int fd, err;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence)) ||
+	    connect(fd, (struct sockaddr *)&address, length))
+		err = -errno;
+	else
+		err = meeting_trusts(fd, peer) ? fd : -EPERM;
+	if (err < 0)
+		close(fd);
+	return err;
+}
+
+static void note(struct search *search, unsigned int index, pid_t pid)
+{
+	struct instance_found *found = search->found;
+	char name[IF_NAMESIZE];
+	size_t used;
+
+	while (found < search->found + search->count && found->pid != pid)
+		found++;
+	if (found == search->found + INSTANCES_MAX)
+		return;
+	if (found == search->found + search->count) {
+		*found = (struct instance_found){.pid = pid, .index = index};
+		search->count++;
+	}
+	used = strlen(found->names);
+	snprintf(found->names + used, sizeof(found->names) - used, "%s%s", used ? "," : "",
+		 interface_name(index, name));
+}
+
+/* The kernel lists the sockets of our network namespace; a zero byte in a name
+ * is shown as '@'. Several lines bear one name: those of connections too. */
+static int find_instances(struct search *search)
+{
+	char *line = NULL, *name;
+	unsigned int index, last = 0;
+	size_t room = 0;
+	struct ucred peer;
+	FILE *list;
+	int fd;
+
+	list = fopen("/proc/self/net/unix", "re");
+	if (!list) {
+		log_line("/proc/self/net/unix cannot be read: %s; is /proc mounted?",
+			 strerror(errno));
+		return -EIO;
+	}
+	while (getline(&line, &room, list) >= 0) {
+		unsigned long flags;
+
+		/* Num RefCount Protocol Flags Type St Inode Path; 0x10000 is
+		 * the flag of a socket that listens. */
+		name = strstr(line, " @" MEETING_PREFIX);
+		if (!name || sscanf(line, "%*s %*s %*s %lx", &flags) != 1 || !(flags & 0x10000) ||
+		    sscanf(name, " @" MEETING_PREFIX "%u", &index) != 1 || index == last)
+			continue;
+		last = index;
+		fd = connect_to(index, &peer);
+		if (fd < 0)
+			continue;
+		close(fd);
+		note(search, index, peer.pid);
+	}
+	free(line);
+	fclose(list);
+	return 0;
+}
+
+/* The interface whose socket is to be asked, or 0 after printing why none. */
+static unsigned int choose(const struct search *search)
+{
+	if (search->count == 1)
+		return search->found[0].index;
+	if (search->count == 0) {
+		log_line("no ftpfix runs in this network namespace; start one with ftpfix run "
+			 "--dev IFACE");
+		return 0;
+	}
+	log_line("%zu instances run; choose one with --dev IFACE:", search->count);
+	for (size_t i = 0; i < search->count; i++)
+		log_line("  pid %d on %s", search->found[i].pid, search->found[i].names);
+	return 0;
+}
+
+static unsigned int find_index(const char *device)
+{
+	struct search search = {0};
+	unsigned int index;
+
+	if (!device)
+		return find_instances(&search) ? 0 : choose(&search);
+	index = if_nametoindex(device);
+	if (!index)
+		log_line("--dev %s: no such interface; \"ip link\" lists those that exist", device);
+	return index;
+}
+
+static int send_request(int fd, const char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0) {
+		ssize_t sent = send(fd, text, length, MSG_NOSIGNAL);
+
+		if (sent < 0)
+			return -errno;
+		text += sent;
+		length -= sent;
+	}
+	return 0;
+}
+
+/* Reads to the end of the connection; NULL and errno if that fails. */
+static char *read_answer(int fd, size_t *length)
+{
+	char *text = NULL, *grown;
+	size_t room = 0;
+	ssize_t got;
+
+	*length = 0;
+	do {
+		if (*length == room) {
+			room = room ? 2 * room : 65536;
+			grown = room > ANSWER_MAX ? NULL : realloc(text, room);
+			if (!grown) {
+				errno = EMSGSIZE;
+				goto out;
+			}
+			text = grown;
+		}
+		got = recv(fd, text + *length, room - *length, 0);
+		if (got < 0)
+			goto out;
+		*length += got;
+	} while (got > 0);
+	return text;
+out:
+	free(text);
+	return NULL;
+}
+
+static const char *failure(int error)
+{
+	if (error == EAGAIN)
+		return "it does not answer";
+	return strerror(error);
+}
+
+static json_t *exchange(int fd, pid_t pid, const char *request)
+{
+	json_t *answer = NULL;
+	const char *error;
+	char *text = NULL;
+	size_t length;
+
+	if (send_request(fd, request) || !(text = read_answer(fd, &length))) {
+		log_line("ftpfix (pid %d) cannot be asked: %s", pid, failure(errno));
+		return NULL;
+	}
+	if (length == 0)
+		log_line("ftpfix (pid %d) refused to be asked: %s", pid,
+			 geteuid() ? "only root may; run it with sudo" : "it is busy; try again");
+	else if (!(answer = json_loadb(text, length, 0, NULL)))
+		log_line("ftpfix (pid %d) answered what cannot be read; is it of another version?",
+			 pid);
+	free(text);
+	error = json_string_value(json_object_get(answer, "error"));
+	if (error) {
+		log_line("%s", error);
+		json_decref(answer);
+		return NULL;
+	}
+	return answer;
+}
+
+/* Connects to the instance; a descriptor, or -1 after printing why not. */
+static int open_instance(const char *device, pid_t *pid)
+{
+	unsigned int index = find_index(device);
+	struct ucred peer = {0};
+	char name[IF_NAMESIZE];
+	int fd;
+
+	if (!index)
+		return -1;
+	fd = connect_to(index, &peer);
+	*pid = peer.pid;
+	if (fd >= 0)
+		return fd;
+	if (fd == -ECONNREFUSED)
+		log_line("no ftpfix runs on %s; start one with ftpfix run --dev %s",
+			 interface_name(index, name), name);
+	else if (fd == -EPERM)
+		log_line("pid %d, which is not root's, poses as the ftpfix on %s", peer.pid,
+			 interface_name(index, name));
+	else
+		log_line("the ftpfix on %s cannot be asked: %s", interface_name(index, name),
+			 failure(-fd));
+	return -1;
+}
+
+json_t *client_ask(const char *device, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	json_t *answer = NULL;
+	char *line = NULL;
+	pid_t pid;
+	int fd;
+
+	fd = open_instance(device, &pid);
+	if (fd < 0)
+		goto out;
+	if (!text || asprintf(&line, "%s\n", text) < 0) {
+		log_line("the request cannot be written: words of other than UTF-8?");
+		goto out;
+	}
+	answer = exchange(fd, pid, line);
+out:
+	free(line);
+	free(text);
+	json_decref(request);
+	if (fd >= 0)
+		close(fd);
+	return answer;
+}

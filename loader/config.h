@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the operator asked of one instance: the settings, their defaults and the
+ * rules between them. This header knows nothing of maps or of the kernel.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "value.h"
+
+#define DEVICES_MAX 64
+
+struct device {
+	unsigned int index; /* 0 until the interface was looked for */
+	char name[IF_NAMESIZE];
+};
+
+struct device_list {
+	struct device device[DEVICES_MAX];
+	size_t count;
+};
+
+enum attach_choice {
+	ATTACH_AUTOMATIC, /* TCX where the kernel has it */
+	ATTACH_TCX,
+	ATTACH_CLSACT,
+};
+
+struct config {
+	struct device_list uplinks;
+	struct device_list server_side;
+	__u16 port[FTPFIX_SERVICES_MAX];
+	size_t port_count;
+	struct prefix server[FTPFIX_SERVERS_MAX];
+	size_t server_count;
+	bool servers_named;	      /* false: `server` holds the private ranges */
+	struct ftpfix_addr advertise; /* none: the address that the client dialled */
+	struct ftpfix_addr source;    /* none: the control peer's address */
+	__u16 port_low;
+	__u16 port_high;
+	enum ftpfix_forward forward;
+	struct sockaddr_in listen;
+	enum attach_choice attach;
+};
+
+/* Every default that does not depend on what else was given. */
+void config_init(struct config *config);
+
+/* Sets what announcements carry: an address, or "dialled". */
+int config_set_advertise(struct config *config, const char *name, const char *text,
+			 struct problem *problem);
+
+/* Sets the range of public data ports, which must hold more than control ports. */
+int config_set_data_ports(struct config *config, const char *name, const char *text,
+			  struct problem *problem);
+
+/* Fills in the defaults that depend on other settings, and refuses settings
+ * that contradict each other. */
+int config_complete(struct config *config, struct problem *problem);
+
+/* Whether the list holds the interface. */
+bool device_list_has(const struct device_list *list, unsigned int index);
+
+/* The word for a way of forwarding, as --forward takes it. */
+const char *forward_name(enum ftpfix_forward forward);
+
+/* Reads such a word. */
+int value_forward(const char *name, const char *text, enum ftpfix_forward *forward,
+		  struct problem *problem);
+
+#endif /* CONFIG_H */

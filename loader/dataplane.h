@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The programs and maps in the kernel, as file descriptors.
+ * This header knows nothing of interfaces, nor of who reads the maps.
+ */
+#ifndef DATAPLANE_H
+#define DATAPLANE_H
+
+#include "config.h"
+
+struct ftpfix; /* the skeleton */
+
+struct dataplane {
+	struct ftpfix *skeleton;
+	/* Programs: */
+	int uplink_ingress;
+	int uplink_egress;
+	int server_ingress;
+	int sweep;
+	/* Maps: */
+	int services;
+	int sessions;
+	int expectations;
+	int flows;
+	int counters;
+	int events;
+};
+
+/* Loads programs and maps and fills the maps in from the configuration.
+ * Prints what is wrong; 0 or a negative errno. */
+int dataplane_load(struct dataplane *dataplane, const struct config *config);
+
+/* Writes the services map again, after the configuration has changed. */
+int dataplane_write_services(const struct dataplane *dataplane, const struct config *config);
+
+/* Ends what was silent for too long. */
+void dataplane_sweep(const struct dataplane *dataplane);
+
+/* Closes everything; of a dataplane that was never loaded too. */
+void dataplane_free(struct dataplane *dataplane);
+
+#endif /* DATAPLANE_H */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One running ftpfix: its settings, its programs and maps, where they are.
+ * This header knows nothing of how it is asked or shown.
+ */
+#ifndef INSTANCE_H
+#define INSTANCE_H
+
+#include <time.h>
+
+#include "attach.h"
+#include "config.h"
+#include "dataplane.h"
+
+struct instance {
+	struct config config;
+	struct dataplane dataplane;
+	struct attachments attachments;
+	time_t started; /* wall clock */
+};
+
+#endif /* INSTANCE_H */

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Looks interfaces up and checks that programs can be attached to them.
+ * This file knows nothing of the programs.
+ */
+#include "interface.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "route.h"
+
+/* The hardware type (ARPHRD_) of the interface, or a negative errno. */
+static int hardware_type(const char *name)
+{
+	struct ifreq request = {0};
+	int fd, err;
+
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	strcpy(request.ifr_name, name);
+	err = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : request.ifr_hwaddr.sa_family;
+	close(fd);
+	return err;
+}
+
+static int check_type(const char *option, const char *name)
+{
+	int type = hardware_type(name);
+
+	if (type < 0) {
+		log_line("%s %s: cannot be examined: %s", option, name, strerror(-type));
+		return type;
+	}
+	if (type != ARPHRD_ETHER) {
+		log_line("%s %s: not an Ethernet interface (hardware type %d), and ftpfix reads "
+			 "Ethernet frames only; name another",
+			 option, name, type);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static bool is_printable(const char *name)
+{
+	while (*name)
+		if (!isgraph((unsigned char)*name++))
+			return false;
+	return true;
+}
+
+static int find_device(const char *option, struct device_list *list, struct device *device)
+{
+	unsigned int index;
+
+	if (!is_printable(device->name)) {
+		log_line("%s: a name with unprintable characters; rename the interface", option);
+		return -EINVAL;
+	}
+	index = if_nametoindex(device->name);
+	if (!index) {
+		log_line("%s %s: no such interface; \"ip link\" lists those that exist", option,
+			 device->name);
+		return -ENODEV;
+	}
+	/* Two names may mean one interface (ip link property add altname). */
+	if (device_list_has(list, index)) {
+		log_line("%s %s: this interface is named twice; name it once", option,
+			 device->name);
+		return -EINVAL;
+	}
+	device->index = index;
+	return check_type(option, device->name);
+}
+
+static int find_devices(const char *option, struct device_list *list)
+{
+	int err;
+
+	for (size_t i = 0; i < list->count; i++) {
+		err = find_device(option, list, &list->device[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Leaves the interfaces that can be attached to; others are none that the
+ * operator named, so that they are worth a line but no refusal. */
+static void keep_ethernet(struct device_list *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct device *device = &list->device[i];
+
+		if (hardware_type(device->name) == ARPHRD_ETHER)
+			list->device[kept++] = *device;
+		else
+			log_line("%s: a route to servers uses it, but it is not an Ethernet "
+				 "interface: left out",
+				 device->name);
+	}
+	list->count = kept;
+}
+
+static int choose_server_side(struct config *config)
+{
+	char names[DEVICES_MAX * (IF_NAMESIZE + 1)] = "";
+	struct device_list *list = &config->server_side;
+	int err;
+
+	err = route_devices(config, list);
+	if (err)
+		return err;
+	keep_ethernet(list);
+	if (list->count == 0) {
+		log_line("no route leads to the servers over an Ethernet interface; name the "
+			 "interface toward them with --server-dev");
+		return -ENETUNREACH;
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		strcat(names, i ? " " : "");
+		strcat(names, list->device[i].name);
+	}
+	log_line("toward the servers, by the routes: %s", names);
+	return 0;
+}
+
+int interfaces_find(struct config *config)
+{
+	int err;
+
+	err = find_devices("--dev", &config->uplinks);
+	if (err)
+		return err;
+	if (config->forward == FTPFIX_FORWARD_NONE)
+		return 0;
+	if (config->server_side.count > 0)
+		return find_devices("--server-dev", &config->server_side);
+	return choose_server_side(config);
+}
+
+const char *interface_name(unsigned int index, char name[IF_NAMESIZE])
+{
+	if (!if_indextoname(index, name))
+		snprintf(name, IF_NAMESIZE, "#%u", index);
+	return name;
+}

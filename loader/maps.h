@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reads whole maps while the programs go on writing them.
+ * This header knows nothing of what the entries mean.
+ */
+#ifndef MAPS_H
+#define MAPS_H
+
+#include <stddef.h>
+
+#include "ftpfix.h"
+
+/* Called for each entry; other than 0 ends the reading. */
+typedef int (*map_entry)(const void *key, const void *value, void *context);
+
+/* Calls `each` for every entry of a hash map. 0, what `each` returned, or a
+ * negative errno of the kernel. */
+int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *context);
+
+/* Sums each counter over all CPUs. 0 or a negative errno. */
+int map_counters(int map, __u64 counters[FTPFIX_REASON_COUNT]);
+
+#endif /* MAPS_H */

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Writes the Prometheus exposition text from the maps.
+ * This file knows nothing of who asks for it.
+ */
+#include "metrics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "maps.h"
+#include "reason.h"
+
+static int write_counters(FILE *out, const struct instance *instance)
+{
+	__u64 counters[FTPFIX_REASON_COUNT];
+	int err;
+
+	err = map_counters(instance->dataplane.counters, counters);
+	if (err)
+		return err;
+	for (int family = 0; family < FAMILY_COUNT; family++) {
+		fprintf(out, "# HELP ftpfix_%s_total %s\n# TYPE ftpfix_%s_total counter\n",
+			families[family].name, families[family].help, families[family].name);
+		for (int i = 0; i < FTPFIX_REASON_COUNT; i++)
+			if ((int)reasons[i].family == family)
+				fprintf(out, "ftpfix_%s_total{reason=\"%s\"} %llu\n",
+					families[family].name, reasons[i].label, counters[i]);
+	}
+	return 0;
+}
+
+static int count_entry(const void *key, const void *value, void *context)
+{
+	unsigned long *count = context;
+
+	(void)key;
+	(void)value;
+	(*count)++;
+	return 0;
+}
+
+/* A connection has two entries, one for each side that its packets enter from. */
+static int count_connection(const void *key, const void *value, void *context)
+{
+	const struct ftpfix_flow *flow = value;
+
+	return flow->side == FTPFIX_SIDE_UPLINK ? count_entry(key, value, context) : 0;
+}
+
+static int write_table(FILE *out, const char *name, const char *help, unsigned long max, int map,
+		       size_t key_size, size_t value_size, map_entry each)
+{
+	unsigned long count = 0;
+	int err;
+
+	err = map_each(map, key_size, value_size, each, &count);
+	if (err)
+		return err;
+	fprintf(out, "# HELP ftpfix_%s %s.\n# TYPE ftpfix_%s gauge\nftpfix_%s %lu\n", name, help,
+		name, name, count);
+	fprintf(out, "# HELP ftpfix_%s_max What the table of ftpfix_%s holds at most.\n", name,
+		name);
+	fprintf(out, "# TYPE ftpfix_%s_max gauge\nftpfix_%s_max %lu\n", name, name, max);
+	return 0;
+}
+
+static int write_tables(FILE *out, const struct dataplane *dataplane)
+{
+	int err;
+
+	err = write_table(out, "sessions", "Control connections that are remembered",
+			  FTPFIX_SESSIONS_MAX, dataplane->sessions,
+			  sizeof(struct ftpfix_session_key), sizeof(struct ftpfix_session),
+			  count_entry);
+	if (err)
+		return err;
+	err = write_table(out, "expectations", "Data connections that are expected",
+			  FTPFIX_EXPECTATIONS_MAX, dataplane->expectations,
+			  sizeof(struct ftpfix_expectation_key), sizeof(struct ftpfix_expectation),
+			  count_entry);
+	if (err)
+		return err;
+	return write_table(out, "flows", "Data connections that are carried", FTPFIX_FLOWS_MAX / 2,
+			   dataplane->flows, sizeof(struct ftpfix_tuple),
+			   sizeof(struct ftpfix_flow), count_connection);
+}
+
+static void write_process(FILE *out, const struct instance *instance)
+{
+	fprintf(out,
+		"# HELP ftpfix_build_info The version that runs.\n"
+		"# TYPE ftpfix_build_info gauge\n"
+		"ftpfix_build_info{version=\"%s\"} 1\n"
+		"# HELP ftpfix_start_time_seconds When ftpfix started, in seconds since 1970.\n"
+		"# TYPE ftpfix_start_time_seconds gauge\n"
+		"ftpfix_start_time_seconds %lld\n",
+		FTPFIX_VERSION, (long long)instance->started);
+}
+
+char *metrics_text(const struct instance *instance)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out;
+	int err;
+
+	out = open_memstream(&text, &length);
+	if (!out)
+		return NULL;
+	err = write_counters(out, instance);
+	if (!err)
+		err = write_tables(out, &instance->dataplane);
+	write_process(out, instance);
+	if (fclose(out) && !err)
+		err = -ENOMEM;
+	if (err) {
+		log_line("the metrics cannot be read from the maps: %s", strerror(-err));
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Reads the maps into what `show` shows.
+ * This file knows nothing of tables or sockets.
+ */
+#include "model.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "address.h"
+#include "interface.h"
+#include "maps.h"
+#include "reason.h"
+
+/* The array that a section's entries go to, and what they are seen from. */
+struct section {
+	json_t *entries;
+	const struct dataplane *dataplane;
+	__u64 now_ns;
+};
+
+static __u64 monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
+}
+
+/* Entries are written while they are read: a time may lie after ours. */
+static json_int_t seconds_since(const struct section *section, __u64 then_ns)
+{
+	return then_ns < section->now_ns ? (section->now_ns - then_ns) / FTPFIX_SECOND_NS : 0;
+}
+
+static json_int_t seconds_until(const struct section *section, __u64 then_ns)
+{
+	return then_ns > section->now_ns ? (then_ns - section->now_ns) / FTPFIX_SECOND_NS : 0;
+}
+
+static json_t *address(const struct ftpfix_addr *addr)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	return address_is_none(addr) ? json_null() : json_string(address_format(addr, text));
+}
+
+static json_t *endpoint(const struct ftpfix_addr *addr, __be16 be_port)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	return json_string(endpoint_format(addr, be_port, text));
+}
+
+static json_t *interface(unsigned int index)
+{
+	char name[IF_NAMESIZE];
+
+	return index ? json_string(interface_name(index, name)) : json_null();
+}
+
+static json_t *devices(const struct device_list *list)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(names, interface(list->device[i].index));
+	return names;
+}
+
+static json_t *servers(const struct config *config)
+{
+	json_t *prefixes = json_array();
+
+	for (size_t i = 0; i < config->server_count; i++) {
+		char text[INET_ADDRSTRLEN];
+
+		inet_ntop(AF_INET, &config->server[i].be_network, text, sizeof(text));
+		json_array_append_new(prefixes,
+				      json_sprintf("%s/%u", text, config->server[i].length));
+	}
+	return prefixes;
+}
+
+static int append(const struct section *section, json_t *entry)
+{
+	return json_array_append_new(section->entries, entry) ? -ENOMEM : 0;
+}
+
+static int read_services(const struct section *section, const struct instance *instance)
+{
+	const struct config *config = &instance->config;
+	char advertise[ENDPOINT_TEXT_MAX] = "dialled";
+	int err = 0;
+
+	if (!address_is_none(&config->advertise))
+		address_format(&config->advertise, advertise);
+	for (size_t i = 0; !err && i < config->port_count; i++)
+		err = append(section,
+			     json_pack("{s:i, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:b, s:s}",
+				       "port", config->port[i], "forward",
+				       forward_name(config->forward), "advertise", advertise,
+				       "data_port_low", config->port_low, "data_port_high",
+				       config->port_high, "source", address(&config->source),
+				       "devices", devices(&config->uplinks), "server_devices",
+				       devices(&config->server_side), "servers", servers(config),
+				       "servers_named", config->servers_named, "attached_by",
+				       attach_name(instance->attachments.how)));
+	return err;
+}
+
+static int read_session(const void *key, const void *value, void *context)
+{
+	const struct ftpfix_session_key *name = key;
+	const struct ftpfix_session *session = value;
+	const struct section *section = context;
+	__u64 client = session->client.last_seen_ns, server = session->server.last_seen_ns;
+
+	/* Asked and answered are counted by the two directions: in between, one
+	 * may be ahead. */
+	__s32 pasv = session->asked_pasv - session->answered_pasv;
+	__s32 epsv = session->asked_epsv - session->answered_epsv;
+
+	return append(section,
+		      json_pack("{s:o, s:o, s:i, s:i, s:I, s:I}", "client",
+				endpoint(&name->tuple.source, name->tuple.be_source_port),
+				"service",
+				endpoint(&name->tuple.destination, name->tuple.be_destination_port),
+				"outstanding_pasv", pasv > 0 ? pasv : 0, "outstanding_epsv",
+				epsv > 0 ? epsv : 0, "announcements",
+				(json_int_t)session->announcements, "idle_seconds",
+				seconds_since(section, client > server ? client : server)));
+}
+
+static int read_expectation(const void *key, const void *value, void *context)
+{
+	const struct ftpfix_expectation_key *name = key;
+	const struct ftpfix_expectation *expectation = value;
+	const struct ftpfix_tuple *session = &expectation->session.tuple;
+	const struct section *section = context;
+
+	return append(section,
+		      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "client",
+				address(&name->client), "public",
+				endpoint(&expectation->advertised, name->be_port), "server",
+				endpoint(&expectation->server.addr, expectation->server.be_port),
+				"source", address(&expectation->source), "server_device",
+				interface(expectation->server_ifindex), "session",
+				endpoint(&session->source, session->be_source_port), "seconds_left",
+				seconds_until(section, expectation->deadline_ns)));
+}
+
+static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)
+{
+	if (flow->seen_fin && back->seen_fin)
+		return flow->acknowledged_fin && back->acknowledged_fin ? "closed" : "closing";
+	if (flow->seen_fin || back->seen_fin)
+		return "half closed";
+	return flow->seen_syn && back->seen_syn ? "established" : "opening";
+}
+
+static int read_flow(const void *key, const void *value, void *context)
+{
+	const struct ftpfix_tuple *from = key;
+	const struct ftpfix_flow *flow = value;
+	const struct ftpfix_tuple *to = &flow->to;
+	const struct section *section = context;
+	const struct ftpfix_tuple back_key = {
+		.source = to->destination,
+		.destination = to->source,
+		.be_source_port = to->be_destination_port,
+		.be_destination_port = to->be_source_port,
+	};
+	struct ftpfix_flow back = {0};
+	__u64 seen;
+
+	if (flow->side != FTPFIX_SIDE_UPLINK)
+		return 0;
+	/* The other direction may have ended in the meantime: then it is zero. */
+	bpf_map_lookup_elem(section->dataplane->flows, &back_key, &back);
+	seen = flow->last_seen_ns > back.last_seen_ns ? flow->last_seen_ns : back.last_seen_ns;
+	return append(section,
+		      json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "client",
+				endpoint(&from->source, from->be_source_port), "public",
+				endpoint(&from->destination, from->be_destination_port), "source",
+				endpoint(&to->source, to->be_source_port), "server",
+				endpoint(&to->destination, to->be_destination_port), "state",
+				flow_state(flow, &back), "packets_to_server",
+				(json_int_t)flow->packets, "bytes_to_server",
+				(json_int_t)flow->bytes, "packets_to_client",
+				(json_int_t)back.packets, "bytes_to_client", (json_int_t)back.bytes,
+				"idle_seconds", seconds_since(section, seen)));
+}
+
+static int read_counters(const struct section *section)
+{
+	__u64 counters[FTPFIX_REASON_COUNT];
+	int err;
+
+	err = map_counters(section->dataplane->counters, counters);
+	for (int i = 0; !err && i < FTPFIX_REASON_COUNT; i++)
+		err = append(section,
+			     json_pack("{s:s, s:s, s:I, s:s}", "family",
+				       families[reasons[i].family].name, "reason", reasons[i].label,
+				       "value", (json_int_t)counters[i], "help", reasons[i].help));
+	return err;
+}
+
+static json_t *new_section(struct section *section, json_t *model, const char *name)
+{
+	section->entries = json_array();
+	json_object_set_new(model, name, section->entries);
+	return section->entries;
+}
+
+static int read_sections(json_t *model, const struct instance *instance)
+{
+	const struct dataplane *dataplane = &instance->dataplane;
+	struct section section = {.dataplane = dataplane, .now_ns = monotonic_ns()};
+	int err = 0;
+
+	if (!err && new_section(&section, model, "services"))
+		err = read_services(&section, instance);
+	if (!err && new_section(&section, model, "sessions"))
+		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
+			       sizeof(struct ftpfix_session), read_session, &section);
+	if (!err && new_section(&section, model, "expected"))
+		err = map_each(dataplane->expectations, sizeof(struct ftpfix_expectation_key),
+			       sizeof(struct ftpfix_expectation), read_expectation, &section);
+	if (!err && new_section(&section, model, "flows"))
+		err = map_each(dataplane->flows, sizeof(struct ftpfix_tuple),
+			       sizeof(struct ftpfix_flow), read_flow, &section);
+	if (!err && new_section(&section, model, "counters"))
+		err = read_counters(&section);
+	return section.entries ? err : -ENOMEM;
+}
+
+json_t *model_read(const struct instance *instance)
+{
+	json_t *model = json_object();
+	int err;
+
+	err = model ? read_sections(model, instance) : -ENOMEM;
+	if (err) {
+		log_line("the maps cannot be read: %s", strerror(-err));
+		json_decref(model);
+		return NULL;
+	}
+	return model;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Sends one rtnetlink dump request and reads the answer to its end.
+ * This file knows nothing of what is asked.
+ */
+#include "netlink.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+
+#define SEQUENCE 1
+#define ANSWER_BYTES 32768 /* what the kernel fills at most in one dump message */
+
+static int read_answer(struct mnl_socket *socket, mnl_cb_t each, void *context)
+{
+	char *buffer = malloc(ANSWER_BYTES);
+	ssize_t length;
+	int result, err = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	do {
+		length = mnl_socket_recvfrom(socket, buffer, ANSWER_BYTES);
+		result = length < 0 ? MNL_CB_ERROR
+				    : mnl_cb_run(buffer, length, SEQUENCE,
+						 mnl_socket_get_portid(socket), each, context);
+		if (result == MNL_CB_ERROR)
+			err = -errno;
+	} while (result > MNL_CB_STOP);
+	free(buffer);
+	return err;
+}
+
+int netlink_dump(struct nlmsghdr *request, mnl_cb_t each, void *context)
+{
+	struct mnl_socket *socket;
+	int err;
+
+	socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!socket)
+		return -errno;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = SEQUENCE;
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		err = -errno;
+	else
+		err = read_answer(socket, each, context);
+	mnl_socket_close(socket);
+	return err;
+}

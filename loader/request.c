@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Does what is asked of a running instance, and words the answer.
+ * This file knows nothing of sockets.
+ */
+#include "request.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics.h"
+#include "model.h"
+
+static json_t *error(const char *text)
+{
+	return json_pack("{s:s}", "error", text);
+}
+
+static json_t *answer_set(struct instance *instance, const json_t *request)
+{
+	const char *advertise = json_string_value(json_object_get(request, "advertise"));
+	const char *data_ports = json_string_value(json_object_get(request, "data_ports"));
+	struct config before = instance->config;
+	struct problem problem;
+	int err;
+
+	if (advertise)
+		err = config_set_advertise(&instance->config, "advertise", advertise, &problem);
+	else if (data_ports)
+		err = config_set_data_ports(&instance->config, "data-ports", data_ports, &problem);
+	else
+		err = problem_set(&problem, "set: nothing that can be set was named");
+	if (err)
+		return error(problem.text);
+	if (dataplane_write_services(&instance->dataplane, &instance->config)) {
+		instance->config = before;
+		return error("set: the services map cannot be written; see the log of ftpfix");
+	}
+	return json_object();
+}
+
+static json_t *answer_show(const struct instance *instance)
+{
+	json_t *model = model_read(instance);
+
+	return model ? json_pack("{s:o}", "sections", model)
+		     : error("show: the maps cannot be read; see the log of ftpfix");
+}
+
+static json_t *answer_metrics(const struct instance *instance)
+{
+	char *text = metrics_text(instance);
+	json_t *answer;
+
+	if (!text)
+		return error("metrics: the maps cannot be read; see the log of ftpfix");
+	answer = json_pack("{s:s}", "text", text);
+	free(text);
+	return answer;
+}
+
+char *request_answer(struct instance *instance, const char *request, size_t length)
+{
+	json_t *parsed = json_loadb(request, length, 0, NULL);
+	const char *verb = json_string_value(json_object_get(parsed, "verb"));
+	json_t *answer;
+	char *text;
+
+	if (!verb)
+		answer = error("the request names no verb");
+	else if (strcmp(verb, "set") == 0)
+		answer = answer_set(instance, parsed);
+	else if (strcmp(verb, "show") == 0)
+		answer = answer_show(instance);
+	else if (strcmp(verb, "metrics") == 0)
+		answer = answer_metrics(instance);
+	else
+		answer = error("the request names an unknown verb; is this ftpfix newer than the "
+			       "one that runs?");
+	json_decref(parsed);
+	text = answer ? json_dumps(answer, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	json_decref(answer);
+	return text;
+}
