@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A control connection spoken byte by byte, for what real clients never do:
+replies as they arrive, commands together, connections at will."""
+import re
+import socket
+from dataclasses import dataclass
+
+from .check import Failed
+
+TIMEOUT = 10
+# One that is told not to come back within this time is taken for lost.
+LOST_TIMEOUT = 1.5
+
+
+@dataclass
+class Reply:
+    code: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    address: str
+    port: int
+
+
+def read_227(text):
+    found = re.search(r"(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)", text)
+    if not found:
+        raise Failed(f"no endpoint in {text!r}")
+    part = [int(number) for number in found.groups()]
+    return Endpoint(".".join(map(str, part[:4])), part[4] * 256 + part[5])
+
+
+def dial(namespace, endpoint, timeout=TIMEOUT):
+    return namespace.call(
+        lambda: socket.create_connection((endpoint.address, endpoint.port), timeout))
+
+
+def receive_all(connection):
+    """Everything until the other side closes."""
+    with connection:
+        parts = []
+        while part := connection.recv(1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+
+
+class Control:
+    def __init__(self, namespace, address, port=21):
+        self.namespace = namespace
+        self.address = address
+        self.transcript = []
+        self._buffer = b""
+        self._socket = dial(namespace, Endpoint(address, port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.greeting = self.reply()
+
+    def close(self):
+        self._socket.close()
+
+    def abort(self):
+        """Resets the connection, as a client that crashed does."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self._socket.close()
+
+    def send(self, *commands):
+        """Sends commands as one segment."""
+        self.transcript += [f"> {command}" for command in commands]
+        self._socket.sendall("".join(f"{command}\r\n" for command in commands).encode("ascii"))
+
+    def line(self):
+        while b"\n" not in self._buffer:
+            part = self._socket.recv(4096)
+            if not part:
+                raise ConnectionError("the control connection was closed")
+            self._buffer += part
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        text = line.decode("ascii", "replace").rstrip("\r")
+        self.transcript.append(f"< {text}")
+        return text
+
+    def reply(self):
+        """The last line of a reply, RFC 959 section 4.2."""
+        text = self.line()
+        code = text[:3]
+        if text[3:4] == "-":
+            while not (text := self.line()).startswith(f"{code} "):
+                pass
+        return Reply(int(code), text)
+
+    def ask(self, command, *expected):
+        self.send(command)
+        reply = self.reply()
+        if expected and reply.code not in expected:
+            raise Failed(f"{command}: {reply.text}")
+        return reply
+
+    def log_in(self, login):
+        reply = self.ask(f"USER {login[0]}", 230, 331)
+        if reply.code == 331:
+            self.ask(f"PASS {login[1]}", 230)
+        self.ask("TYPE I", 200)
+
+    def passive(self):
+        """The endpoint that a 227 names, as it names it."""
+        return read_227(self.ask("PASV", 227).text)
+
+    def extended(self):
+        """The endpoint that a 229 names: its port at the control peer's address."""
+        text = self.ask("EPSV", 229).text
+        found = re.search(r"\(\|\|\|(\d+)\|\)", text)
+        if not found:
+            raise Failed(f"no port in {text!r}")
+        return Endpoint(self.address, int(found.group(1)))
+
+    def dial(self, endpoint, timeout=TIMEOUT):
+        return dial(self.namespace, endpoint, timeout)
+
+    def transfer(self, endpoint, command):
+        """Downloads from an announced endpoint, to the reply that ends it."""
+        data = self.dial(endpoint)
+        try:
+            self.ask(command, 125, 150)
+            content = receive_all(data)
+        finally:
+            data.close()
+        reply = self.reply()
+        if reply.code != 226:
+            raise Failed(f"{command}: {reply.text}")
+        return content
+
+    def store(self, endpoint, name, content):
+        with self.dial(endpoint) as data:
+            self.ask(f"STOR {name}", 125, 150)
+            data.sendall(content)
+        reply = self.reply()
+        if reply.code != 226:
+            raise Failed(f"STOR {name}: {reply.text}")
+
+    def describe(self):
+        return [f"control: {line}" for line in self.transcript]

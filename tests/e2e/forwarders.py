@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Programs that forward the control connection from the virtual address to a
+server. Only nft_helper, which ftpfix is measured against, helps
+with FTP; the scenarios use the others."""
+from .servers import find_program, listening
+from .topology import VIP, server_address
+
+INSIDE_PREFIX = "10.0.0.0/24"
+
+
+def _servers(count):
+    if count == 1:
+        return server_address(0)
+    chosen = ", ".join(f"{index} : {server_address(index)}" for index in range(count))
+    return f"numgen inc mod {count} map {{ {chosen} }}"
+
+
+def nft_dnat(topology, port=21, masquerade=False, data_ports=None):
+    """Destination NAT; with more than one server each connection goes to the next.
+
+    `data_ports` forwards that range to the first server too, as an operator
+    without ftpfix would try.
+    """
+    count = len(topology.servers)
+    data = (f"ip daddr {VIP} tcp dport {data_ports} dnat to {server_address(0)}"
+            if data_ports else "")
+    hide = f"ip daddr {INSIDE_PREFIX} tcp dport {port} masquerade" if masquerade else ""
+    topology.balancer.run("nft", "-f", "-", text_in=f"""
+        table ip balancing {{
+            chain in {{
+                type nat hook prerouting priority dstnat
+                ip daddr {VIP} tcp dport {port} dnat to {_servers(count)}
+                {data}
+            }}
+            chain out {{
+                type nat hook postrouting priority srcnat
+                {hide}
+            }}
+        }}""")
+
+
+def nft_helper(topology, port=21):
+    """What the kernel itself offers: destination NAT with its FTP helper."""
+    topology.balancer.run("nft", "-f", "-", text_in=f"""
+        table ip balancing {{
+            ct helper ftp-standard {{
+                type "ftp" protocol tcp
+            }}
+            chain helped {{
+                type filter hook prerouting priority filter
+                tcp dport {port} ct helper set "ftp-standard"
+            }}
+            chain in {{
+                type nat hook prerouting priority dstnat
+                ip daddr {VIP} tcp dport {port} dnat to {server_address(0)}
+            }}
+            chain out {{
+                type nat hook postrouting priority srcnat
+            }}
+        }}""")
+
+
+def remove_nft(topology):
+    topology.balancer.run("nft", "delete", "table", "ip", "balancing")
+
+
+def haproxy(world, topology, port=21):
+    """A proxy: the servers see the balancer's own address as the client."""
+    configuration = world.path("haproxy.cfg")
+    servers = "\n".join(f"  server s{index} {server_address(index)}:{port}"
+                        for index in range(len(topology.servers)))
+    with open(configuration, "w", encoding="ascii") as file:
+        file.write(f"""\
+global
+  maxconn 200
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen ftp
+  bind {VIP}:{port}
+  balance roundrobin
+{servers}
+""")
+    process = world.keep(topology.balancer.spawn(
+        *find_program("haproxy", "haproxy"), "-f", configuration, "-db", name="haproxy"))
+    process.wait_for(lambda: listening(topology.balancer, port), f"listening on port {port}")
+    return process

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Removes namespaces and directories that a test run made, however it ended.
+
+A second process reads from a pipe what exists. When the pipe closes, because
+the run is over or was killed, it removes whatever is left. It knows nothing of
+what the namespaces are for, and touches only the names it was told.
+"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+REMOVAL_SECONDS = 10
+
+
+def remove_namespace(name):
+    """Ends the processes inside a namespace, then removes it."""
+    end = time.monotonic() + REMOVAL_SECONDS
+    while time.monotonic() < end:
+        listing = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
+        if listing.returncode != 0 or not listing.stdout.split():
+            break
+        for pid in listing.stdout.split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
+    subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def remove_directory(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+REMOVERS = {"namespace": remove_namespace, "directory": remove_directory}
+
+
+class Guardian:
+    """The parent's end of the pipe."""
+
+    def __init__(self):
+        self._process = None
+
+    def watch(self, kind, name):
+        if self._process is None:
+            # Of its own session, so that a signal to the run's group spares it.
+            self._process = subprocess.Popen(
+                [sys.executable, __file__], stdin=subprocess.PIPE,
+                text=True, start_new_session=True)
+        self._tell("+", kind, name)
+
+    def remove(self, kind, name):
+        REMOVERS[kind](name)
+        self._tell("-", kind, name)
+
+    def _tell(self, sign, kind, name):
+        self._process.stdin.write(f"{sign} {kind} {name}\n")
+        self._process.stdin.flush()
+
+    def close(self):
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+
+
+def main():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    present = {}
+    for line in sys.stdin:
+        sign, kind, name = line.rstrip("\n").split(" ", 2)
+        if sign == "+":
+            present[name] = kind
+        else:
+            present.pop(name, None)
+    for name, kind in reversed(present.items()):
+        REMOVERS[kind](name)
+
+
+guardian = Guardian()
+
+if __name__ == "__main__":
+    main()

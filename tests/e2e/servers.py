@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Real FTP servers, from build/servers or from the machine, with the least
+configuration that a test needs. Each announces the address it was dialled at,
+as they all do by default: behind a balancer that is the private one."""
+import glob
+import os
+import shutil
+
+from .check import Skipped
+from .files import Files
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+UNPACKED = os.path.join(TOP, "build", "servers")
+
+ANONYMOUS = ("anonymous", "guest")
+TESTER = ("tester", "secret")
+# crypt(3) of that password: pure-pw's own hash takes seconds to make.
+SECRET_HASH = ("$6$ftpfix$E0jA6itsAWoVLSAmcK2JR1l1unrFNszUFCe10M2/"
+               "HNbfFH3nJyuUOOOcM6ezVgT2ZZtbfwDcrFNcoQ8mWnSTC/")
+# vsftpd enters the home of the user that it becomes, and nobody's does not exist.
+VSFTPD_USER = "daemon"
+
+
+def find_program(server, program):
+    """The command that starts an unpacked or an installed program."""
+    root = os.path.join(UNPACKED, server)
+    for directory in ("usr/sbin", "usr/bin"):
+        path = os.path.join(root, directory, program)
+        if os.path.exists(path):
+            libraries = (glob.glob(f"{root}/usr/lib/*-linux-gnu")
+                         + glob.glob(f"{root}/lib/*-linux-gnu"))
+            return ["env", f"LD_LIBRARY_PATH={':'.join(libraries)}", path]
+    path = shutil.which(program)
+    if path is None:
+        raise Skipped(f"{program} is neither installed nor in build/servers (tools/servers)")
+    return [path]
+
+
+def listening(namespace, port):
+    return bool(namespace.run("ss", "-Hltn", f"sport = :{port}").stdout.strip())
+
+
+class Server:
+    """A running server; `files` is what it offers, `login` who may read it."""
+
+    def __init__(self, world, namespace, name, files, login, command, port):
+        self.files = files
+        self.login = login
+        self.port = port
+        self.namespace = namespace
+        self.process = world.keep(namespace.spawn(*command, name=name))
+        self.process.wait_for(lambda: listening(namespace, port), f"listening on port {port}")
+
+
+def vsftpd(world, namespace, port=21, passive=None, promiscuous=False):
+    command = find_program("vsftpd", "vsftpd")
+    files = Files(world, f"{namespace.role}-vsftpd")
+    empty = world.path(f"{namespace.role}-empty", "chroot")
+    os.makedirs(empty)
+    configuration = world.path(f"{namespace.role}-vsftpd.conf")
+    low, high = passive or (0, 0)
+    with open(configuration, "w", encoding="ascii") as file:
+        file.write(f"""\
+listen=YES
+listen_port={port}
+background=NO
+anonymous_enable=YES
+no_anon_password=YES
+ftp_username={VSFTPD_USER}
+anon_root={files.root}
+anon_upload_enable=YES
+anon_umask=022
+write_enable=YES
+secure_chroot_dir={empty}
+pasv_min_port={low}
+pasv_max_port={high}
+pasv_promiscuous={"YES" if promiscuous else "NO"}
+ftpd_banner={namespace.role}
+use_localtime=NO
+xferlog_enable=NO
+isolate=NO
+isolate_network=NO
+seccomp_sandbox=NO
+""")
+    return Server(world, namespace, f"{namespace.role} vsftpd", files, ANONYMOUS,
+                  [*command, configuration], port)
+
+
+def pure_ftpd(world, namespace, port=21, passive=None):
+    command = find_program("pure-ftpd", "pure-ftpd")
+    files = Files(world, f"{namespace.role}-pure-ftpd")
+    users = world.path(f"{namespace.role}-pure", "passwd")
+    database = world.path(f"{namespace.role}-pure", "pdb")
+    with open(users, "w", encoding="ascii") as file:
+        file.write(f"tester:{SECRET_HASH}:65534:65534::{files.root}/./::::::::::::\n")
+    namespace.run(*find_program("pure-ftpd", "pure-pw"), "mkdb", database, "-f", users)
+    options = ["-l", f"puredb:{database}", "-A", "-E", "-H", "-u", "1", "-S", str(port),
+               "-g", world.path(f"{namespace.role}-pure", "pid")]
+    if passive:
+        options += ["-p", f"{passive[0]}:{passive[1]}"]
+    return Server(world, namespace, f"{namespace.role} pure-ftpd", files, TESTER,
+                  [*command, *options], port)
+
+
+def proftpd(world, namespace, port=21, passive=None):
+    command = find_program("proftpd", "proftpd")
+    files = Files(world, f"{namespace.role}-proftpd")
+    state = os.path.dirname(world.path(f"{namespace.role}-state", "pid"))
+    configuration = world.path(f"{namespace.role}-proftpd.conf")
+    ports = f"PassivePorts {passive[0]} {passive[1]}" if passive else ""
+    with open(configuration, "w", encoding="ascii") as file:
+        file.write(f"""\
+ServerName test
+ServerType standalone
+DefaultServer on
+Port {port}
+User nobody
+Group nogroup
+PidFile {state}/pid
+ScoreboardFile {state}/scoreboard
+DelayTable {state}/delay
+SystemLog {state}/log
+TransferLog none
+WtmpLog off
+UseIPv6 off
+UseReverseDNS off
+{ports}
+<Anonymous {files.root}>
+  User nobody
+  Group nogroup
+  UserAlias anonymous nobody
+  RequireValidShell off
+</Anonymous>
+""")
+    return Server(world, namespace, f"{namespace.role} proftpd", files, ANONYMOUS,
+                  [*command, "-n", "-q", "-c", configuration], port)
