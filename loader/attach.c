@@ -100,13 +100,16 @@ static int attach_one(struct attachments *attachments, const struct device *devi
 	if (!err)
 		err = attachments->how == ATTACH_TCX ? attach_tcx(attachment)
 						     : attach_clsact(attachments, attachment);
-	if (err) {
-		log_line("%s: the program cannot be attached by %s: %s", device->name,
-			 attach_name(attachments->how),
-			 err == -EEXIST ? "another filter has its place (priority 21 or 22)"
-					: strerror(-err));
+	if (err && attachments->how == ATTACH_CLSACT)
+		log_line("%s: the program cannot be attached by clsact: %s; is another filter at "
+			 "priority %u? (tc filter show dev %s %s)",
+			 device->name, strerror(-err), priority, device->name,
+			 egress ? "egress" : "ingress");
+	else if (err)
+		log_line("%s: the program cannot be attached by TCX: %s; try --attach clsact",
+			 device->name, strerror(-err));
+	if (err)
 		return err;
-	}
 	attachments->count++;
 	return 0;
 }

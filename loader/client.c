@@ -190,6 +190,10 @@ static const char *failure(int error)
 {
 	if (error == EAGAIN)
 		return "it does not answer";
+	/* An instance closes the connection of those whom it does not trust, and
+	 * of everyone while it has no place left. */
+	if (error == EPIPE || error == ECONNRESET)
+		return geteuid() ? "only root may ask it; use sudo" : "it is busy; try again";
 	return strerror(error);
 }
 
@@ -198,15 +202,16 @@ static json_t *exchange(int fd, pid_t pid, const char *request)
 	json_t *answer = NULL;
 	const char *error;
 	char *text = NULL;
-	size_t length;
+	size_t length = 0;
+	int err;
 
-	if (send_request(fd, request) || !(text = read_answer(fd, &length))) {
-		log_line("ftpfix (pid %d) cannot be asked: %s", pid, failure(errno));
-		return NULL;
-	}
-	if (length == 0)
-		log_line("ftpfix (pid %d) refused to be asked: %s", pid,
-			 geteuid() ? "only root may; run it with sudo" : "it is busy; try again");
+	err = send_request(fd, request);
+	if (!err && !(text = read_answer(fd, &length)))
+		err = -errno;
+	else if (!err && length == 0)
+		err = -EPIPE;
+	if (err)
+		log_line("ftpfix (pid %d) cannot be asked: %s", pid, failure(-err));
 	else if (!(answer = json_loadb(text, length, 0, NULL)))
 		log_line("ftpfix (pid %d) answered what cannot be read; is it of another version?",
 			 pid);
@@ -258,7 +263,8 @@ json_t *client_ask(const char *device, json_t *request)
 	if (fd < 0)
 		goto out;
 	if (!text || asprintf(&line, "%s\n", text) < 0) {
-		log_line("the request cannot be written: words of other than UTF-8?");
+		line = NULL;
+		log_line("the request cannot be written: are its words UTF-8?");
 		goto out;
 	}
 	answer = exchange(fd, pid, line);

@@ -33,6 +33,9 @@ static int set_up(struct daemon *daemon)
 	struct instance *instance = &daemon->instance;
 	int err;
 
+	err = daemon_hold_signals();
+	if (err)
+		return err;
 	err = loop_open(&daemon->loop);
 	if (err)
 		return err;

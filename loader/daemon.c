@@ -49,18 +49,34 @@ static void clock_ready(void *context, uint32_t events)
 	}
 }
 
+static void ending_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	/* The terminal is gone: nothing would detach us later. */
+	sigaddset(signals, SIGHUP);
+}
+
+int daemon_hold_signals(void)
+{
+	sigset_t signals;
+
+	ending_signals(&signals);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+		int err = -errno;
+
+		log_line("signals cannot be held back: %s", strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
 static int watch_signals(struct service *service)
 {
 	sigset_t signals;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	/* The terminal is gone: nothing would detach us later. */
-	sigaddset(&signals, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &signals, NULL))
-		return -errno;
-	signal(SIGPIPE, SIG_IGN);
+	ending_signals(&signals);
 	service->signals.fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (service->signals.fd < 0)
 		return -errno;
@@ -105,7 +121,7 @@ int daemon_serve(struct daemon *daemon)
 	if (!err)
 		err = watch_clock(&service);
 	if (err) {
-		log_line("signals and clock cannot be set up: %s", strerror(-err));
+		log_line("the signals or the clock cannot be watched: %s", strerror(-err));
 		goto out;
 	}
 	fputs("ready\n", stderr);

@@ -20,6 +20,11 @@ struct daemon {
 	struct events *events;
 };
 
+/* Keeps the signals that end an instance waiting until it serves, so that none
+ * comes between attaching and detaching. Prints what is wrong; 0 or a negative
+ * errno. */
+int daemon_hold_signals(void);
+
 /* Serves until SIGTERM, SIGINT or SIGHUP. Prints what is wrong; 0 or a negative
  * errno. */
 int daemon_serve(struct daemon *daemon);

@@ -1,0 +1,666 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Tests the command line and the daemon, in network namespaces of its own.
+
+Knows nothing of FTP: what the programs do to packets is tested elsewhere.
+Usage: tests/cli.py [PROGRAM]; speaks TAP.
+"""
+import json
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,
+                       equal, main, test, tool_json, wait_until)
+
+
+# What needs no daemon ------------------------------------------------------
+
+
+@test
+def help_and_version_need_no_root():
+    version = re.search(r"^VERSION := (\S+)", (TOP / "Makefile").read_text(), re.M)[1]
+    done = as_nobody("--version")
+    equal((done.returncode, done.stdout, done.stderr), (0, f"ftpfix {version}\n", ""), "--version")
+    for args in ["--help"], ["run", "--help"], ["set", "--help"], ["show", "--help"]:
+        done = as_nobody(*args)
+        equal((done.returncode, done.stderr), (0, ""), " ".join(args))
+        contains(done.stdout, "Usage:", " ".join(args))
+
+
+@test
+def help_and_manual_page_name_every_option():
+    text = as_nobody("--help").stdout
+    manual = (TOP / "man/ftpfix.8").read_text().replace("\\-", "-")
+    for option in ("dev server-dev port advertise data-ports server forward source listen attach "
+                   "json version help").split():
+        contains(text, f"--{option}", "--help")
+        contains(manual, f"Fl -{option}", "the manual page")
+    for verb in "run set show metrics".split():
+        contains(text, f"ftpfix {verb}", "--help")
+        contains(manual, f"Cm {verb}", "the manual page")
+
+
+@test
+def run_without_root_is_refused():
+    done = as_nobody("run", "--dev", "lo")
+    equal(done.returncode, 1, "exit status")
+    contains(done.stderr, "needs root (CAP_BPF", "stderr")
+
+
+@test
+def command_lines_at_fault_are_refused():
+    run = ["run", "--dev", "up0"]
+    cases = [
+        ([], "is no verb"),
+        (["walk"], "'walk' is no verb"),
+        (["run"], "no --dev"),
+        (["run", "up0"], "'up0' is not expected here"),
+        ([*run, "--bogus"], "see ftpfix --help"),
+        ([*run, "--forward", "nat", "up1"], "'up1' is not expected here"),
+        (["run", "--dev", "up0,up0"], "--dev: up0 is named twice"),
+        (["run", "--dev", "a-name-that-is-too-long"], "cannot be the name of an interface"),
+        ([*run, "--server-dev", "sv0", "sv0"], "--server-dev: sv0 is named twice"),
+        ([*run, "--server-dev", "sv0", "--forward", "none"], "--server-dev: --forward none"),
+        ([*run, "--port", "0"], "--port: '0' is no port"),
+        ([*run, "--port", "65536"], "--port: '65536' is no port"),
+        ([*run, "--port", "+21"], "--port: '+21' is no port"),
+        ([*run, "--port", "21", "21"], "--port: 21 is named twice"),
+        ([*run, "--port", "21,"], "--port: '' is no port"),
+        ([*run, "--data-ports", "2000"], "is no range of ports"),
+        ([*run, "--data-ports", "2000-"], "is no range of ports"),
+        ([*run, "--data-ports", "3000-2000"], "write 2000-3000"),
+        ([*run, "--data-ports", "1023-2000"], "starts below 1024"),
+        ([*run, "--data-ports", "2000-65536"], "ends above 65535"),
+        ([*run, "--data-ports", "2100-2100", "--port", "2100"], "only control ports"),
+        ([*run, "--port", "2100,2101", "--data-ports", "2100-2101"], "only control ports"),
+        ([*run, "--advertise", "0.0.0.0"], "names no host"),
+        ([*run, "--advertise", "127.0.0.1"], "loopback"),
+        ([*run, "--advertise", "224.0.0.1"], "multicast"),
+        ([*run, "--advertise", "255.255.255.255"], "broadcast"),
+        ([*run, "--advertise", "203.0.113"], "is no IPv4 address"),
+        ([*run, "--advertise", "2001:db8::1"], "IPv6 is not supported yet"),
+        ([*run, "--advertise", "203.0.113.5", "--advertise", "203.0.113.6"], "given twice"),
+        ([*run, "--server", "10.0.0.0/33"], "above 32"),
+        ([*run, "--server", "10.0.0.1/8"], "write 10.0.0.0/8"),
+        ([*run, "--server", "10.0.0.0/"], "no prefix length"),
+        ([*run, "--server", "2001:db8::/32"], "IPv6 is not supported yet"),
+        ([*run, "--server", "224.0.0.0/4", "127.0.0.1"], "loopback"),
+        ([*run, "--server", "239.0.0.0/8"], "multicast"),
+        ([*run, "--forward", "half"], "say none, nat or fullnat"),
+        ([*run, "--source", "10.0.0.1"], "--source: --forward nat"),
+        ([*run, "--source", "10.0.0.1", "--forward", "none"], "--source: --forward none"),
+        ([*run, "--source", "0.0.0.0", "--forward", "fullnat"], "names no host"),
+        ([*run, "--listen", "127.0.0.1"], "is no address and port"),
+        ([*run, "--listen", "127.0.0.1:0"], "is no port"),
+        ([*run, "--listen", "[::1]:9199"], "IPv6 is not supported yet"),
+        ([*run, "--listen", "localhost:9199"], "is no IPv4 address"),
+        ([*run, "--attach", "xdp"], "say tcx or clsact"),
+        (["set"], "say set advertise"),
+        (["set", "advertise"], "say set advertise"),
+        (["set", "colour", "red"], "say set advertise"),
+        (["set", "advertise", "a", "b"], "'b' is not expected here"),
+        (["show", "everything"], "'everything' cannot be shown"),
+        (["show", "flows", "sessions"], "'sessions' cannot be shown"),
+        (["metrics", "--json"], "see ftpfix --help"),
+        (["metrics", "all"], "'all' is not expected here"),
+    ]
+    for args, text in cases:
+        done = subprocess.run([FTPFIX, *args], capture_output=True, text=True)
+        equal((done.returncode, done.stdout), (2, ""), " ".join(args))
+        contains(done.stderr, text, " ".join(args))
+
+
+@test
+def interfaces_that_cannot_be_are_refused():
+    with World() as world:
+        world.refused("run", "--dev", "up7", text="--dev up7: no such interface")
+        world.refused("run", "--dev", "up0", "--server-dev", "sv7",
+                      text="--server-dev sv7: no such interface")
+        world.refused("run", "--dev", "lo", text="--dev lo: not an Ethernet interface")
+        world.do("ip link property add dev up0 altname uplink")
+        world.refused("run", "--dev", "up0", "uplink", text="is named twice")
+        equal(world.all_tcx(), [[]] * 4, "attached")
+
+
+@test
+def without_an_instance_the_others_say_so():
+    with World() as world:
+        for verb in ["show"], ["metrics"], ["set", "advertise", "203.0.113.7"]:
+            world.refused(*verb, text="no ftpfix runs")
+            world.refused(*verb, "--dev", "up0", text="no ftpfix runs on up0")
+            world.refused(*verb, "--dev", "up7", text="--dev up7: no such interface")
+
+
+# The life of a daemon ------------------------------------------------------
+
+
+@test
+def ready_is_said_and_notified():
+    with World() as world, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        path = str(WORK / f"notify-{world.name}")
+        notify.bind(path)
+        notify.settimeout(PATIENCE)
+        daemon = world.run("--dev", "up0", NOTIFY_SOCKET=path)
+        contains(notify.recv(4096).decode(), "READY=1", "first notification")
+        equal(daemon.end(), 0, "exit status")
+        contains(notify.recv(4096).decode(), "STOPPING=1", "last notification")
+
+
+def lives_and_ends(number, how):
+    with World() as world:
+        before = [world.all_tcx(), world.tc("up0"), world.tc("sv0")]
+        daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--attach", how)
+        assert [world.all_tcx(), world.tc("up0"), world.tc("sv0")] != before, "nothing attached"
+        equal(daemon.end(number), 0, "exit status")
+        equal([world.all_tcx(), world.tc("up0"), world.tc("sv0")], before, "left behind")
+
+
+@test
+def sigterm_detaches_tcx():
+    lives_and_ends(signal.SIGTERM, "tcx")
+
+
+@test
+def sigint_detaches_tcx():
+    lives_and_ends(signal.SIGINT, "tcx")
+
+
+@test
+def sigterm_detaches_clsact():
+    lives_and_ends(signal.SIGTERM, "clsact")
+
+
+@test
+def sigint_detaches_clsact():
+    lives_and_ends(signal.SIGINT, "clsact")
+
+
+@test
+def sighup_detaches_clsact():
+    lives_and_ends(signal.SIGHUP, "clsact")
+
+
+@test
+def tcx_is_chosen_and_holds_the_right_programs():
+    with World() as world:
+        world.tcx("up0", "ingress")
+        world.run("--dev", "up0", "--server-dev", "sv0")
+        equal(world.service()["attached_by"], "tcx", "attached by")
+        equal(world.all_tcx(), [["ftpfix_uplink_ingress"], ["ftpfix_uplink_egress"],
+                                ["ftpfix_server_ingress"], []], "programs")
+        contains(world.do("tc qdisc show dev up0"), "noqueue", "qdisc")
+        assert "clsact" not in world.do("tc qdisc show dev up0"), "a clsact qdisc beside TCX"
+
+
+@test
+def a_one_arm_interface_runs_the_uplink_program_first():
+    for how in "tcx", "clsact":
+        with World() as world:
+            world.run("--dev", "up0", "--server-dev", "up0", "--attach", how)
+            order = ["ftpfix_uplink_ingress", "ftpfix_server_ingress"]
+            if how == "tcx":
+                equal(world.tcx("up0", "ingress"), order, "order by TCX")
+                continue
+            ids = re.findall(r"\bid (\d+)", world.do("tc filter show dev up0 ingress"))
+            equal([tool_json("prog", "show", "id", i)["name"] for i in ids], order,
+                  "order by clsact")
+
+
+@test
+def forward_none_attaches_to_the_uplink_alone():
+    with World() as world:
+        world.run("--dev", "up0", "--forward", "none")
+        equal(world.all_tcx(), [["ftpfix_uplink_ingress"], ["ftpfix_uplink_egress"], [], []],
+              "programs")
+        equal(world.service()["server_devices"], [], "server side")
+
+
+@test
+def killed_with_tcx_leaves_nothing():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--attach", "tcx")
+        assert world.tcx("up0", "ingress"), "nothing attached"
+        daemon.end(signal.SIGKILL)
+        wait_until(lambda: world.all_tcx() == [[]] * 4, "detached after SIGKILL")
+        world.run("--dev", "up0")
+
+
+@test
+def killed_with_clsact_is_replaced_by_the_next():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--attach", "clsact")
+        daemon.end(signal.SIGKILL)
+        contains(world.tc()[1], "ftpfix_uplink_", "what the killed one left")
+        daemon = world.run("--dev", "up0", "--attach", "clsact")
+        equal(world.tc()[1].count("direct-action"), 1, "filters of the next")
+        equal(daemon.end(), 0, "exit status")
+        equal(world.tc()[1:], ["", ""], "filters left")
+
+
+def add_foreign(world, direction="ingress", priority=5, handle=1):
+    words = ["tc", "filter", "add", "dev", "up0", direction, "prio", str(priority), "protocol",
+             "all", "handle", str(handle), "bpf", "da", "bytecode", "1,6 0 0 4294967295"]
+    done = subprocess.run(world.enter(*words), capture_output=True, text=True)
+    equal((done.returncode, done.stderr), (0, ""), "adding a foreign filter")
+
+
+@test
+def foreign_filters_and_their_qdisc_stay():
+    for how in "tcx", "clsact":
+        with World() as world:
+            world.do("tc qdisc add dev up0 clsact")
+            add_foreign(world)
+            add_foreign(world, "egress", 7, 9)
+            before = world.tc()
+            assert before[1] and before[2], "foreign filters are there"
+            daemon = world.run("--dev", "up0", "--attach", how)
+            equal(daemon.end(), 0, "exit status")
+            equal(world.tc(), before, f"what tc shows after {how}")
+
+
+@test
+def an_empty_qdisc_of_someone_else_stays():
+    with World() as world:
+        world.do("tc qdisc add dev up0 clsact")
+        before = world.tc()
+        equal(world.run("--dev", "up0", "--attach", "clsact").end(), 0, "exit status")
+        equal(world.tc(), before, "what tc shows")
+
+
+@test
+def a_filter_added_to_our_qdisc_keeps_it():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--attach", "clsact")
+        add_foreign(world, "egress")
+        equal(daemon.end(), 0, "exit status")
+        contains(world.tc()[0], "clsact", "qdisc")
+        equal(world.tc()[1], "", "ingress filters")
+        equal(world.tc()[2].count("handle 0x1"), 1, "the foreign filter")
+
+
+@test
+def a_foreign_filter_in_our_place_is_not_replaced():
+    with World() as world:
+        world.do("tc qdisc add dev up0 clsact")
+        add_foreign(world, "egress", 21, 0x465450)
+        before = world.tc()
+        world.refused("run", "--dev", "up0", "--attach", "clsact", text="another filter at")
+        equal(world.tc(), before, "what tc shows")
+
+
+@test
+def a_replaced_filter_is_not_detached():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--attach", "clsact")
+        world.do("tc filter del dev up0 egress")
+        add_foreign(world, "egress", 21, 0x465450)
+        equal(daemon.end(), 0, "exit status")
+        contains(world.tc()[2], "0x465450", "the foreign filter")
+
+
+@test
+def a_second_instance_on_an_interface_is_refused():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--server-dev", "sv0")
+        attached = world.all_tcx()
+        for args in (["--dev", "up0"], ["--dev", "sv0"], ["--dev", "up1", "--server-dev", "up0"]):
+            device = args[-1]
+            world.refused("run", *args, "--listen", "127.0.0.1:9200",
+                          text=f"another ftpfix (pid {daemon.pid}) runs on {device}")
+        world.do("ip link set up0 down")
+        world.do("ip link set up0 name renamed0")
+        world.refused("run", "--dev", "renamed0", "--listen", "127.0.0.1:9200",
+                      text=f"another ftpfix (pid {daemon.pid}) runs on renamed0")
+        world.do("ip link set renamed0 name up0")
+        equal(world.all_tcx(), attached, "programs of the first")
+
+
+@test
+def a_stranger_who_holds_the_socket_is_named():
+    with World() as world:
+        code = ("import socket, sys; s = socket.socket(socket.AF_UNIX); "
+                "s.bind('\\0ftpfix/%d' % socket.if_nametoindex('up0')); s.listen(); "
+                "print('bound', flush=True); sys.stdin.read()")
+        stranger = subprocess.Popen(world.enter(*NOBODY, "/usr/bin/python3", "-c", code),
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            equal(stranger.stdout.readline(), b"bound\n", "the stranger")
+            world.refused("run", "--dev", "up0", text=f"pid {stranger.pid} of user 65534")
+            world.refused("show", text="no ftpfix runs")
+            world.refused("show", "--dev", "up0", text="which is not root's")
+        finally:
+            stranger.stdin.close()
+            stranger.wait(PATIENCE)
+            stranger.stdout.close()
+
+
+@test
+def a_listen_address_that_is_taken_is_refused():
+    with World() as world:
+        world.run("--dev", "up0")
+        before = world.all_tcx()
+        world.refused("run", "--dev", "up1", "--server-dev", "sv1",
+                      text="--listen 127.0.0.1:9199: cannot listen there: Address already in use")
+        world.refused("run", "--dev", "up1", "--server-dev", "sv1", "--listen", "192.0.2.1:9199",
+                      text="no interface that is up has this address")
+        equal(world.all_tcx(), before, "programs")
+        equal(world.tcx("up1", "ingress"), [], "programs of the refused")
+
+
+@test
+def several_instances_are_told_apart():
+    with World() as world:
+        first = world.run("--dev", "up0", "--server-dev", "sv0")
+        second = world.run("--dev", "up1", "--server-dev", "sv1", "--listen", "127.0.0.1:9200")
+        for verb in ["show"], ["metrics"], ["set", "data-ports", "2000-3000"]:
+            world.refused(*verb, text="2 instances run; choose one with --dev")
+        done = world.ftpfix("show")
+        for daemon, names in (first, "up0,sv0"), (second, "up1,sv1"):
+            line = next(i for i in done.stderr.splitlines() if f"pid {daemon.pid} on" in i)
+            equal(sorted(line.split()[-1].split(",")), sorted(names.split(",")), "its interfaces")
+        equal(world.ftpfix("set", "data-ports", "2000-3000", "--dev", "sv1").returncode, 0, "set")
+        ports = [world.show("services", "--dev", device)["services"][0]["data_port_low"]
+                 for device in ("up0", "up1")]
+        equal(ports, [1024, 2000], "lowest data ports")
+
+
+# Settings ------------------------------------------------------------------
+
+
+def mapped(address):
+    return bytes(10) + b"\xff\xff" + socket.inet_aton(address)
+
+
+def service_value(advertise=bytes(16), source=bytes(16), low=1024, high=65535, forward=1):
+    return advertise + source + struct.pack("=HHI", low, high, forward)
+
+
+@test
+def defaults_are_written_into_the_maps():
+    with World() as world:
+        daemon = world.run("--dev", "up0")
+        equal(daemon.maps("services"), [(struct.pack("=I", 21), service_value())], "services")
+        private = {("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("100.64.0.0", 10)}
+        equal(sorted(daemon.maps("servers")),
+              sorted((struct.pack("=I", 96 + length) + mapped(address), struct.pack("=I", 0))
+                     for address, length in private), "servers")
+
+
+@test
+def options_are_written_into_the_maps():
+    with World() as world:
+        daemon = world.run(
+            "--dev", "up0", "up1", "--port", "21", "2100", "--port", "2121,65535", "--advertise",
+            "198.51.100.1", "--data-ports", "20000-29999", "--server", "10.1.0.0/16,10.2.0.3",
+            "--server-dev", "sv0", "--forward", "fullnat", "--source", "10.0.0.1", "--listen",
+            "0.0.0.0:9300")
+        value = service_value(mapped("198.51.100.1"), mapped("10.0.0.1"), 20000, 29999, 2)
+        equal(sorted(daemon.maps("services")),
+              sorted((struct.pack("=I", port), value) for port in (21, 2100, 2121, 65535)),
+              "services")
+        equal(sorted(daemon.maps("servers")),
+              sorted([(struct.pack("=I", 112) + mapped("10.1.0.0"), struct.pack("=I", 1)),
+                      (struct.pack("=I", 128) + mapped("10.2.0.3"), struct.pack("=I", 1))]),
+              "servers")
+        equal(world.get("/metrics", port=9300)[0], 200, "status of /metrics")
+        services = world.show("services")["services"]
+        equal([service["port"] for service in services], [21, 2100, 2121, 65535], "ports shown")
+        expected = {"forward": "fullnat", "advertise": "198.51.100.1", "data_port_low": 20000,
+                    "data_port_high": 29999, "source": "10.0.0.1", "devices": ["up0", "up1"],
+                    "server_devices": ["sv0"], "servers": ["10.1.0.0/16", "10.2.0.3/32"],
+                    "servers_named": True}
+        equal({key: services[0][key] for key in expected}, expected, "service shown")
+
+
+@test
+def set_changes_the_next_announcement():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--port", "21,2100")
+        for words, value, shown in (
+                (["advertise", "198.51.100.9"], service_value(mapped("198.51.100.9")),
+                 ("198.51.100.9", 1024, 65535)),
+                (["data-ports", "3000-3999"],
+                 service_value(mapped("198.51.100.9"), low=3000, high=3999),
+                 ("198.51.100.9", 3000, 3999)),
+                (["advertise", "dialled"], service_value(low=3000, high=3999),
+                 ("dialled", 3000, 3999))):
+            done = world.ftpfix("set", *words)
+            equal((done.returncode, done.stdout, done.stderr), (0, "", ""), f"set {words}")
+            equal(sorted(daemon.maps("services")),
+                  [(struct.pack("=I", port), value) for port in (21, 2100)], f"after set {words}")
+            service = world.service()
+            equal((service["advertise"], service["data_port_low"], service["data_port_high"]),
+                  shown, f"shown after set {words}")
+
+
+@test
+def a_setting_that_cannot_be_changes_nothing():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--port", "2100")
+        before = daemon.maps("services")
+        for words, text in ((["advertise", "0.0.0.0"], "names no host"),
+                            (["advertise", "2001:db8::1"], "IPv6 is not supported yet"),
+                            (["advertise", "\x1b[31m\xff"], "is no IPv4 address"),
+                            (["data-ports", "3000-2000"], "write 2000-3000"),
+                            (["data-ports", "80-90"], "starts below 1024"),
+                            (["data-ports", "1024-65536"], "ends above 65535"),
+                            (["data-ports", "2100-2100"], "only control ports")):
+            world.refused("set", *words, text=text)
+            equal(daemon.maps("services"), before, f"after set {words}")
+        done = world.ftpfix("set", "data-ports", "80-90", prefix=NOBODY)
+        equal(done.returncode, 1, "set by a user")
+        contains(done.stderr, "only root may ask it", "set by a user")
+        equal(daemon.maps("services"), before, "after set by a user")
+
+
+# The interfaces toward the servers -----------------------------------------
+
+
+def chosen(routes, *args):
+    with World() as world:
+        for route in routes:
+            world.do(f"ip {route}")
+        world.run("--dev", "up0", *args)
+        return sorted(world.service()["server_devices"])
+
+
+@test
+def the_server_side_follows_the_routes():
+    default = "route add default via 203.0.113.1"
+    far = "route add 172.20.0.0/16 via 10.0.0.9"
+    also = "addr add 192.168.7.1/24 dev sv1"
+    both = ("route add 198.18.0.0/24 nexthop via 10.0.0.9 dev sv0 "
+            "nexthop via 192.168.7.9 dev sv1")
+    for routes, args, expected in (
+            ([], [], ["sv0"]),
+            ([default], [], ["sv0"]),
+            ([default, also], [], ["sv0", "sv1"]),
+            ([default, also], ["--server", "10.0.0.0/24"], ["sv0"]),
+            ([default, also], ["--server", "10.0.0.7", "192.168.7.0/24"], ["sv0", "sv1"]),
+            # Reached by the default route alone: one arm.
+            ([default], ["--server", "198.51.100.7"], ["up0"]),
+            ([default], ["--server", "198.51.100.7,10.0.0.7"], ["sv0", "up0"]),
+            ([default, "addr del 10.0.0.1/24 dev sv0"], [], ["up0"]),
+            # Of two routes to a server the longer one counts.
+            ([far, also, "route add 172.20.5.0/24 via 192.168.7.9"],
+             ["--server", "172.20.5.5"], ["sv1"]),
+            ([far, also, "route add 172.20.5.0/24 via 192.168.7.9"],
+             ["--server", "172.20.0.0/16"], ["sv0", "sv1"]),
+            ([also, both], ["--server", "198.18.0.5"], ["sv0", "sv1"]),
+            ([also, "route add 198.18.0.0/24 via 192.168.7.9 table 77"],
+             ["--server", "198.18.0.5"], ["sv1"])):
+        equal(chosen(routes, *args), expected, f"routes {routes}, {args}")
+
+
+@test
+def without_a_route_the_server_side_must_be_named():
+    with World() as world:
+        world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
+                      text="name the interface toward them with --server-dev")
+        world.do("ip route add 198.51.100.7 dev lo")
+        world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
+                      text="name the interface toward them with --server-dev")
+        equal(world.all_tcx(), [[]] * 4, "attached")
+
+
+# Metrics and what is shown -------------------------------------------------
+
+
+def contract():
+    """Every (family, reason) of the header, read without the preprocessor."""
+    text = (TOP / "include/ftpfix.h").read_text()
+    return set(re.findall(r'\bX\([A-Z_]+,\s*([a-z]+),\s*"([a-z_]+)"', text.replace("\\\n", "")))
+
+
+@test
+def metrics_are_served_over_http():
+    with World() as world:
+        world.run("--dev", "up0")
+        status, head, body = world.get("/metrics")
+        equal(status, 200, "status")
+        contains(head, "text/plain; version=0.0.4", "head")
+        series = re.findall(r'^ftpfix_([a-z]+)_total\{reason="([a-z_]+)"\} (\d+)$', body, re.M)
+        reasons = contract()
+        assert len(reasons) > 20, "the header was not read"
+        equal(sorted(i[:2] for i in series), sorted(reasons), "series")
+        for name in "sessions", "expectations", "flows":
+            contains(body, f"\nftpfix_{name} 0\n", "gauges")
+        start = float(re.search(r"^ftpfix_start_time_seconds (\S+)", body, re.M)[1])
+        assert abs(time.time() - start) < PATIENCE, "start time"
+        equal(re.findall(r"^ftpfix_\w+_total [0-9]", body, re.M), [], "counters without a reason")
+
+
+@test
+def other_requests_over_http_are_told_where_to_go():
+    with World() as world:
+        world.run("--dev", "up0")
+        status, head, body = world.get("/metrics", "HEAD")
+        equal((status, body), (200, ""), "HEAD")
+        status, head, body = world.get("/")
+        equal(status, 404, "status of /")
+        contains(body, "/metrics", "body of /")
+        for method in "POST", "PUT", "DELETE":
+            status, head, body = world.get("/metrics", method)
+            equal(status, 405, f"status of {method}")
+            contains(head, "Allow: GET, HEAD", f"head of {method}")
+        equal(world.get("/metrics")[0], 200, "afterwards")
+
+
+@test
+def metrics_verb_prints_the_same():
+    with World() as world:
+        world.run("--dev", "up0")
+        done = world.ftpfix("metrics")
+        equal((done.returncode, done.stderr), (0, ""), "metrics")
+
+        def names(text):
+            return [line.rsplit(" ", 1)[0] for line in text.splitlines()]
+        equal(names(done.stdout), names(world.get("/metrics")[2]), "lines")
+
+
+@test
+def promtool_finds_no_fault():
+    if not shutil.which("promtool"):
+        raise Skipped("promtool is missing (Debian package prometheus)")
+    with World() as world:
+        world.run("--dev", "up0")
+        done = subprocess.run(["promtool", "check", "metrics"], input=world.ftpfix("metrics").stdout,
+                              capture_output=True, text=True)
+        equal((done.returncode, done.stdout, done.stderr), (0, "", ""), "promtool check metrics")
+
+
+@test
+def show_has_tables_and_json_of_one_model():
+    sections = ["services", "sessions", "expected", "flows", "counters"]
+    with World() as world:
+        world.run("--dev", "up0")
+        model = world.show()
+        equal(list(model), sections, "sections")
+        equal({(i["family"], i["reason"]) for i in model["counters"]}, contract(), "counters")
+        for section in sections:
+            equal(list(world.show(section)), [section], f"show {section} --json")
+        done = world.ftpfix("show")
+        equal((done.returncode, done.stderr), (0, ""), "show")
+        for section in sections:
+            contains(done.stdout, f"{section} (", "show")
+        row = world.ftpfix("show", "services").stdout.splitlines()[1].split()
+        equal(row[:5], ["21", "nat", "dialled", "1024-65535", "-"], "row of the service")
+
+
+# Hostile and idle askers ---------------------------------------------------
+
+
+@test
+def the_control_socket_takes_nonsense():
+    with World() as world:
+        world.run("--dev", "up0")
+        for data in (b"\n", b"nonsense\n", b"[]\n", b"{}\n", b'{"verb": 1}\n', b'{"verb":"x"}\n',
+                     b'{"verb":"set"}\n', b'{"verb":"set","advertise":7}\n', b"[" * 4000 + b"\n",
+                     b'{"verb":"show"}{"verb":"show"}\n'):
+            answer = json.loads(world.control(data))
+            equal(list(answer), ["error"], f"answer to {data[:40]!r}")
+        equal(world.control(b"x" * 100000), b"", "answer to a request without end")
+        equal(world.service()["port"], 21, "afterwards")
+
+
+@test
+def askers_who_say_nothing_block_nobody():
+    with World() as world:
+        world.run("--dev", "up0")
+
+        def connect(address):
+            silent = socket.socket(address[0])
+            silent.settimeout(10)
+            silent.connect(address[1])
+            return silent
+        index = world.inside(lambda: socket.if_nametoindex("up0"))
+        silent = [world.inside(lambda: connect((socket.AF_UNIX, f"\0ftpfix/{index}")))
+                  for _ in range(4)]
+        silent += [world.inside(lambda: connect((socket.AF_INET, ("127.0.0.1", 9199))))
+                   for _ in range(4)]
+        try:
+            equal(world.get("/metrics")[0], 200, "status of /metrics")
+            equal(world.service()["port"], 21, "show")
+        finally:
+            for asker in silent:
+                asker.close()
+
+
+@test
+def a_user_is_not_answered():
+    with World() as world:
+        world.run("--dev", "up0")
+        for verb in ["show"], ["metrics"]:
+            done = world.ftpfix(*verb, prefix=NOBODY)
+            equal((done.returncode, done.stdout), (1, ""), f"{verb} by a user")
+        equal(world.ftpfix("show").returncode, 0, "show by root")
+
+
+@test
+def privileges_are_given_up():
+    with World() as world:
+        daemon = world.run("--dev", "up0")
+        status = Path(f"/proc/{daemon.pid}/status").read_text()
+        effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.M)[1], 16)
+        # include/uapi/linux/capability.h: NET_ADMIN 12, PERFMON 38, BPF 39.
+        equal(effective, 1 << 12 | 1 << 38 | 1 << 39, "effective capabilities")
+
+
+@test
+def the_sweep_runs_without_complaint():
+    with World() as world:
+        daemon = world.run("--dev", "up0")
+        time.sleep(11)
+        equal(daemon.log().splitlines()[-1], "ready", "the last line of the log")
+        equal(world.service()["port"], 21, "show after the sweep")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
