@@ -93,20 +93,34 @@ class Daemon:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
-    def maps(self, name):
-        """The entries of one of its maps, read without its help."""
+    def map_id(self, name):
         for info in Path(f"/proc/{self.pid}/fdinfo").iterdir():
             found = re.search(r"^map_id:\s*(\d+)", info.read_text(), re.M)
             if found and tool_json("map", "show", "id", found[1])["name"] == name:
-                return [(bytes(int(byte, 16) for byte in entry["key"]),
-                         bytes(int(byte, 16) for byte in entry["value"]))
-                        for entry in tool_json("map", "dump", "id", found[1])]
+                return found[1]
         raise AssertionError(f"no map {name}")
+
+    def maps(self, name):
+        """The entries of one of its maps, read without its help."""
+        return [(bytes(int(byte, 16) for byte in entry["key"]),
+                 bytes(int(byte, 16) for byte in entry["value"]))
+                for entry in tool_json("map", "dump", "id", self.map_id(name))]
+
+    def insert(self, name, entries):
+        """Writes entries into one of its maps, as the programs would."""
+        identity = self.map_id(name)
+        lines = [f"map update id {identity} key hex {key.hex(' ')} value hex {value.hex(' ')}\n"
+                 for key, value in entries]
+        subprocess.run([tool(), "batch", "file", "-"], input="".join(lines), check=True,
+                       capture_output=True, text=True)
+
+
+def tool():
+    return shutil.which("bpftool", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
 def tool_json(*args):
-    tool = shutil.which("bpftool", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    done = subprocess.run([tool, "-j", *args], check=True, capture_output=True, text=True)
+    done = subprocess.run([tool(), "-j", *args], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
