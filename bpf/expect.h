@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Expectations: reserving the public port that a client will dial, and keeping
+ * the number of open ones of a session bounded. What the announcement looks
+ * like, and what the connection becomes, is not known here.
+ */
+#ifndef FTPFIX_EXPECT_H
+#define FTPFIX_EXPECT_H
+
+#include "counter.h"
+#include "packet.h"
+
+static __always_inline int is_service_port(__u32 host_port)
+{
+	host_port &= 65535;
+	return service_ports[host_port >> 6] >> (host_port & 63) & 1;
+}
+
+static __always_inline int session_key_equal(const struct ftpfix_session_key *one,
+					     const struct ftpfix_session_key *other)
+{
+	return address_equal(&one->tuple.source, &other->tuple.source) &&
+	       address_equal(&one->tuple.destination, &other->tuple.destination) &&
+	       one->tuple.be_source_port == other->tuple.be_source_port &&
+	       one->tuple.be_destination_port == other->tuple.be_destination_port;
+}
+
+/* Whether both say the same session's same server endpoint. */
+static __always_inline int expect_same(const struct ftpfix_expectation *one,
+				       const struct ftpfix_expectation *other)
+{
+	return one->server.be_port == other->server.be_port &&
+	       address_equal(&one->server.addr, &other->server.addr) &&
+	       session_key_equal(&one->session, &other->session);
+}
+
+/*
+ * Reserves key for expectation. The insertion decides between two CPUs that want
+ * the same port. Returns 0; -EEXIST when the port is taken for this client; or
+ * another error of the map, which took no entry.
+ */
+static __always_inline int expect_reserve(const struct ftpfix_expectation_key *key,
+					  const struct ftpfix_expectation *expectation)
+{
+	struct ftpfix_expectation *taken;
+	int err;
+
+	err = bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
+	if (err != -EEXIST)
+		return err;
+	taken = bpf_map_lookup_elem(&expectations, key);
+	if (!taken)
+		return bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
+	/* A server that announces its open port once more means the same. */
+	if (expect_same(taken, expectation))
+		return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
+	if (taken->deadline_ns > bpf_ktime_get_coarse_ns())
+		return -EEXIST;
+	if (bpf_map_delete_elem(&expectations, key))
+		return -EEXIST;
+	count(FTPFIX_CONNECTION_NOBODY_CAME);
+	return bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
+}
+
+/* Drops what this session's announcement of that number still expects. */
+static __always_inline void expect_replace(const struct ftpfix_session_key *session,
+					   const struct ftpfix_endpoint *expected,
+					   __u32 announcement)
+{
+	struct ftpfix_expectation_key key = {
+		.client = session->tuple.source,
+		.be_port = expected->be_port,
+	};
+	struct ftpfix_expectation *old;
+
+	if (!expected->be_port)
+		return;
+	old = bpf_map_lookup_elem(&expectations, &key);
+	if (old && old->announcement == announcement && session_key_equal(&old->session, session) &&
+	    !bpf_map_delete_elem(&expectations, &key))
+		count(FTPFIX_CONNECTION_REPLACED);
+}
+
+#endif /* FTPFIX_EXPECT_H */

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Data connections: the SYN that claims an expectation becomes a pair of flows,
+ * their packets are translated and sent on, and their end ends the pair. What
+ * was announced to bring this about is not known here.
+ */
+#ifndef FTPFIX_FLOW_H
+#define FTPFIX_FLOW_H
+
+#include "expect.h"
+#include "flow_track.h"
+#include "nat.h"
+#include "scratch.h"
+
+/* Other source ports that are tried when the client's own is taken. */
+#define SOURCE_PORT_TRIES_MAX 32
+
+/* Inserts the direction server → client. Its key is what makes the source port
+ * toward the server ours. Returns 0 or an error of the map. */
+static __always_inline int flow_insert_back(const struct ftpfix_tuple *key,
+					    const struct ftpfix_tuple *to, __u32 ifindex,
+					    struct ftpfix_flow *flow)
+{
+	struct ftpfix_tuple back;
+
+	__builtin_memset(flow, 0, sizeof(*flow));
+	tuple_turn(&flow->to, key);
+	flow->out_ifindex = ifindex;
+	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
+	flow->side = FTPFIX_SIDE_SERVER;
+	tuple_turn(&back, to);
+	return bpf_map_update_elem(&flows, &back, flow, BPF_NOEXIST);
+}
+
+/* Inserts both directions, keeping the client's port if it can. Returns 0;
+ * -EEXIST when no source port was free; or another error of the map. */
+static __noinline int flow_insert(const struct ftpfix_tuple *key, struct ftpfix_tuple *to,
+				  __u32 uplink_ifindex, struct scratch *scratch)
+{
+	struct ftpfix_flow *flow = &scratch->flow;
+	struct ftpfix_tuple back;
+	int err = -EEXIST;
+
+	for (int try = 0; try < SOURCE_PORT_TRIES_MAX && err == -EEXIST; try++) {
+		if (try)
+			to->be_source_port =
+				bpf_htons(FTPFIX_PORT_MIN +
+					  bpf_get_prandom_u32() % (65536 - FTPFIX_PORT_MIN));
+		err = flow_insert_back(key, to, uplink_ifindex, flow);
+	}
+	if (err)
+		return err;
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->to = *to;
+	flow->out_ifindex = scratch->expectation.server_ifindex;
+	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
+	flow->side = FTPFIX_SIDE_UPLINK;
+	err = bpf_map_update_elem(&flows, key, flow, BPF_ANY);
+	if (err) {
+		tuple_turn(&back, to);
+		bpf_map_delete_elem(&flows, &back);
+	}
+	return err;
+}
+
+/*
+ * Takes the expectation that this SYN is for: from the one client, to the
+ * endpoint that it was told, before the deadline, and once. Returns 0 with
+ * scratch->expectation filled, or -ENOENT.
+ */
+static __always_inline int flow_claim(const struct packet *packet, struct scratch *scratch)
+{
+	struct ftpfix_expectation_key *key = &scratch->expectation_key;
+	struct ftpfix_expectation *expectation;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->client = packet->tuple.source;
+	key->be_port = packet->tuple.be_destination_port;
+	expectation = bpf_map_lookup_elem(&expectations, key);
+	if (!expectation)
+		return -ENOENT;
+	if (!address_equal(&packet->tuple.destination, &expectation->dialled) &&
+	    !address_equal(&packet->tuple.destination, &expectation->advertised))
+		return -ENOENT;
+	if (expectation->deadline_ns < bpf_ktime_get_coarse_ns())
+		return -ENOENT;
+	scratch->expectation = *expectation;
+	/* Of several that want it, the one whose deletion succeeds has it. */
+	return bpf_map_delete_elem(&expectations, key) ? -ENOENT : 0;
+}
+
+/*
+ * Makes a flow of a SYN that was expected. Returns the flow; or NULL with *err 0
+ * when nothing was expected, and *err set when the packet must be dropped.
+ */
+static __noinline int flow_open(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_tuple key = packet->tuple, to;
+	struct ftpfix_expectation *expectation;
+	int err;
+
+	if (!scratch || flow_claim(packet, scratch))
+		return -ENOENT;
+	expectation = &scratch->expectation;
+	/* A client that dials again from the same port has given the old
+	 * connection up. */
+	flow_remove(&key);
+	to.source = address_given(&expectation->source) ? expectation->source : key.source;
+	to.be_source_port = key.be_source_port;
+	to.destination = expectation->server.addr;
+	to.be_destination_port = expectation->server.be_port;
+	err = flow_insert(&key, &to, skb->ifindex, scratch);
+	if (!err) {
+		count(FTPFIX_CONNECTION_OPENED);
+		return 0;
+	}
+	/* The client will send its SYN again: let it be expected still. */
+	bpf_map_update_elem(&expectations, &scratch->expectation_key, expectation, BPF_NOEXIST);
+	report(err == -EEXIST ? FTPFIX_CONNECTION_NO_SOURCE_PORT : FTPFIX_CONNECTION_TABLE_FULL,
+	       &expectation->session.tuple, &expectation->server, NULL);
+	return -EBUSY;
+}
+
+/* What keeps a packet of a flow from being sent on; 0 when nothing does. */
+static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct packet *packet,
+					 __u32 out_ifindex)
+{
+	__u32 mtu = 0;
+
+	if (packet->ttl <= 1) {
+		count(FTPFIX_PACKET_TTL);
+		return -ETIME;
+	}
+	if (bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) > 0) {
+		count(FTPFIX_PACKET_TOO_BIG);
+		return -EMSGSIZE;
+	}
+	return 0;
+}
+
+/*
+ * A packet that is of no control connection. Returns -ENOENT when it is none of
+ * ours; the interface to send it out of, now translated; or another error when
+ * it must be dropped.
+ */
+static __noinline int flow_packet(struct __sk_buff *skb, const struct packet *packet,
+				  enum ftpfix_side side)
+{
+	__u8 opening = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+	struct ftpfix_tuple key = packet->tuple;
+	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, &key);
+	struct ftpfix_tuple to;
+	__u32 out_ifindex;
+	int err;
+
+	if (side == FTPFIX_SIDE_UPLINK && opening == TCP_SYN && !packet->tagged &&
+	    (!flow || flow->first_sequence != packet->host_sequence)) {
+		err = flow_open(skb, packet);
+		if (err && err != -ENOENT)
+			return err;
+		flow = bpf_map_lookup_elem(&flows, &key);
+	}
+	if (!flow || flow->side != side)
+		return -ENOENT;
+	if (packet->tagged) {
+		count(FTPFIX_PACKET_VLAN);
+		return -ENOENT;
+	}
+	to = flow->to;
+	out_ifindex = flow->out_ifindex;
+	err = flow_obstacle(skb, packet, out_ifindex);
+	if (err)
+		return err;
+	flow_track(flow, &key, packet);
+	err = nat_translate(skb, packet, &to);
+	if (err) {
+		count(FTPFIX_PACKET_FAILED);
+		return -EIO;
+	}
+	count(FTPFIX_PACKET_FORWARDED);
+	count_add(FTPFIX_BYTES_FORWARDED, packet->network_length);
+	return out_ifindex;
+}
+
+#endif /* FTPFIX_FLOW_H */

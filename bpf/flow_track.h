@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How far a data connection has come: its sequence numbers, its FINs and resets,
+ * and the removal of the pair of flows when it is over. It translates nothing.
+ */
+#ifndef FTPFIX_FLOW_TRACK_H
+#define FTPFIX_FLOW_TRACK_H
+
+#include "counter.h"
+#include "packet.h"
+#include "session.h"
+
+/* Removes both directions of a connection. Of several that do so at once, one
+ * gets 1 for it. */
+static __always_inline int flow_remove(const struct ftpfix_tuple *key)
+{
+	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);
+	struct ftpfix_tuple own, peer;
+	int removed;
+
+	if (!flow)
+		return 0;
+	own = *key;
+	tuple_turn(&peer, &flow->to);
+	removed = !bpf_map_delete_elem(&flows, &own);
+	bpf_map_delete_elem(&flows, &peer);
+	return removed;
+}
+
+static __always_inline struct ftpfix_flow *flow_peer(const struct ftpfix_flow *flow)
+{
+	struct ftpfix_tuple peer;
+
+	tuple_turn(&peer, &flow->to);
+	return bpf_map_lookup_elem(&flows, &peer);
+}
+
+/*
+ * Whether a reset ends the connection: where its sender stands in the stream, or
+ * where the peer expects it (RFC 5961 section 3), or as the answer to a SYN.
+ * Others travel on and are the receiver's to judge.
+ */
+static __always_inline int flow_reset(const struct ftpfix_flow *flow,
+				      const struct ftpfix_flow *peer, const struct packet *packet)
+{
+	if (!flow->seen_syn)
+		return packet->flags & TCP_ACK &&
+		       packet->host_acknowledgement == peer->end_sequence;
+	return packet->host_sequence == flow->end_sequence ||
+	       (peer->seen_syn && packet->host_sequence == peer->acknowledged);
+}
+
+/* Notes that the packet acknowledges the peer's FIN. Returns 1 when with that
+ * both FINs are acknowledged. */
+static __always_inline int flow_acknowledge_fin(struct ftpfix_flow *flow,
+						const struct packet *packet)
+{
+	struct ftpfix_flow *peer;
+
+	if (!flow->peer_fin || flow->acknowledged_fin || !(packet->flags & TCP_ACK) ||
+	    sequence_after(flow->peer_fin_end, packet->host_acknowledgement))
+		return 0;
+	flow->acknowledged_fin = 1;
+	peer = flow_peer(flow);
+	return peer && peer->acknowledged_fin;
+}
+
+static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct packet *packet)
+{
+	__u32 end = packet->host_sequence + packet->payload_length + !!(packet->flags & TCP_SYN) +
+		    !!(packet->flags & TCP_FIN);
+
+	if (packet->flags & TCP_SYN && !flow->seen_syn) {
+		flow->first_sequence = packet->host_sequence;
+		flow->end_sequence = end;
+		flow->seen_syn = 1;
+	}
+	if (sequence_after(end, flow->end_sequence))
+		flow->end_sequence = end;
+	if (packet->flags & TCP_ACK)
+		flow->acknowledged = packet->host_acknowledgement;
+	flow->packets++;
+	flow->bytes += packet->network_length;
+	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
+}
+
+static __always_inline void flow_note_fin(struct ftpfix_flow *flow, const struct packet *packet)
+{
+	struct ftpfix_flow *peer;
+
+	if (!(packet->flags & TCP_FIN))
+		return;
+	flow->seen_fin = 1;
+	peer = flow_peer(flow);
+	if (!peer)
+		return;
+	peer->peer_fin_end = packet->host_sequence + packet->payload_length + 1;
+	peer->peer_fin = 1;
+}
+
+/* Follows the packet's connection; ends it when the packet does. The flow must
+ * not be used afterwards. */
+static __always_inline void flow_track(struct ftpfix_flow *flow, const struct ftpfix_tuple *key,
+				       const struct packet *packet)
+{
+	int over = 0;
+
+	if (packet->flags & TCP_RST) {
+		struct ftpfix_flow *peer = flow_peer(flow);
+
+		over = !peer || flow_reset(flow, peer, packet);
+	}
+	flow_advance(flow, packet);
+	flow_note_fin(flow, packet);
+	if (flow_acknowledge_fin(flow, packet))
+		over = 1;
+	if (over && flow_remove(key))
+		count(FTPFIX_CONNECTION_CLOSED);
+}
+
+#endif /* FTPFIX_FLOW_TRACK_H */

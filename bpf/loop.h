@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One loop for two worlds: a bpf_loop() in the dataplane, whose body the
+ * verifier walks once whatever the count, and a plain loop in native tests.
+ */
+#ifndef FTPFIX_LOOP_H
+#define FTPFIX_LOOP_H
+
+#include <linux/types.h>
+
+/* The body of a loop: 0 goes on, 1 ends it. */
+typedef long (*each_body)(__u32 index, void *context);
+
+/* __global marks what the verifier walks once by itself, instead of once for
+ * every state of every caller. Such a function must bear NULL pointers. */
+#ifdef __bpf__
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#define __global __noinline
+
+/* bpf_loop() takes at most 1 << 23 rounds; no caller comes near. */
+static __always_inline void each(__u32 rounds, each_body body, void *context)
+{
+	bpf_loop(rounds, body, context, 0);
+}
+
+#else
+
+#define __noinline __attribute__((noinline))
+#define __always_inline inline __attribute__((always_inline))
+#define __global static __noinline
+
+static inline void each(__u32 rounds, each_body body, void *context)
+{
+	for (__u32 index = 0; index < rounds; index++)
+		if (body(index, context))
+			break;
+}
+
+#endif
+#endif /* FTPFIX_LOOP_H */

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From the bytes of a frame to a typed TCP packet: Ethernet, VLAN tags, IPv4
+ * with options, TCP. It knows no maps and changes nothing.
+ */
+#ifndef FTPFIX_PACKET_H
+#define FTPFIX_PACKET_H
+
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "ftpfix.h"
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+#define TCP_FLAGS_OFFSET 13
+
+#define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, or an offset */
+#define VLAN_TAGS_MAX 2
+#define HEADERS_MAX (sizeof(struct ethhdr) + VLAN_TAGS_MAX * 4 + 60 + 60)
+
+struct packet {
+	struct ftpfix_tuple tuple; /* as the packet carries it */
+	__u32 network_offset;	   /* of the IPv4 header in the frame */
+	__u32 transport_offset;	   /* of the TCP header */
+	__u32 payload_offset;
+	__u32 payload_length;
+	__u32 network_length; /* bytes of the IP packet */
+	__u32 host_sequence;
+	__u32 host_acknowledgement;
+	__u8 flags; /* TCP_… */
+	__u8 ttl;
+	__u8 tagged; /* 1: carries a VLAN tag */
+};
+
+struct cursor {
+	void *start;
+	void *at;
+	void *end;
+};
+
+static __always_inline struct ftpfix_addr address_v4(__be32 be_address)
+{
+	struct ftpfix_addr mapped = {{0, 0, bpf_htonl(0xffff), be_address}};
+
+	return mapped;
+}
+
+static __always_inline __be32 address_to_v4(const struct ftpfix_addr *addr)
+{
+	return addr->be_word[3];
+}
+
+static __always_inline int address_given(const struct ftpfix_addr *addr)
+{
+	return addr->be_word[0] || addr->be_word[1] || addr->be_word[2] || addr->be_word[3];
+}
+
+static __always_inline int address_equal(const struct ftpfix_addr *one,
+					 const struct ftpfix_addr *other)
+{
+	return one->be_word[0] == other->be_word[0] && one->be_word[1] == other->be_word[1] &&
+	       one->be_word[2] == other->be_word[2] && one->be_word[3] == other->be_word[3];
+}
+
+static __always_inline void tuple_turn(struct ftpfix_tuple *turned,
+				       const struct ftpfix_tuple *tuple)
+{
+	turned->source = tuple->destination;
+	turned->destination = tuple->source;
+	turned->be_source_port = tuple->be_destination_port;
+	turned->be_destination_port = tuple->be_source_port;
+}
+
+/* Returns the protocol in network order behind the tags; *tagged is set when
+ * there are any. Zero when the frame ends before. */
+static __always_inline __be16 parse_ethernet(struct cursor *cursor, __u8 *tagged)
+{
+	struct ethhdr *ethernet = cursor->at;
+	__be16 be_protocol;
+
+	if ((void *)(ethernet + 1) > cursor->end)
+		return 0;
+	be_protocol = ethernet->h_proto;
+	cursor->at = ethernet + 1;
+	for (int tag = 0; tag < VLAN_TAGS_MAX; tag++) {
+		__be16 *vlan = cursor->at;
+
+		if (be_protocol != bpf_htons(ETH_P_8021Q) && be_protocol != bpf_htons(ETH_P_8021AD))
+			break;
+		if ((void *)(vlan + 2) > cursor->end)
+			return 0;
+		*tagged = 1;
+		be_protocol = vlan[1];
+		cursor->at = vlan + 2;
+	}
+	return be_protocol;
+}
+
+/* Returns 0; -ENOENT for what is not TCP; -EFAULT when the header is not in the
+ * linear part; -EBADMSG for one that cannot be; -EMSGSIZE for a fragment. */
+static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length,
+				      struct packet *packet)
+{
+	struct iphdr *header = cursor->at;
+	__u32 available, length;
+
+	if ((void *)(header + 1) > cursor->end)
+		return -EFAULT;
+	if (header->protocol != IPPROTO_TCP)
+		return -ENOENT;
+	packet->network_offset = cursor->at - cursor->start;
+	available = frame_length - packet->network_offset;
+	length = bpf_ntohs(header->tot_len);
+	/* Above 64 KiB (BIG TCP) the field is zero and the frame tells. */
+	if (!length)
+		length = available;
+	if (header->version != 4 || header->ihl < 5 || length < header->ihl * 4u ||
+	    length > available)
+		return -EBADMSG;
+	if (header->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
+		return -EMSGSIZE;
+	packet->network_length = length;
+	packet->ttl = header->ttl;
+	packet->tuple.source = address_v4(header->saddr);
+	packet->tuple.destination = address_v4(header->daddr);
+	packet->transport_offset = packet->network_offset + header->ihl * 4;
+	cursor->at += header->ihl * 4;
+	return 0;
+}
+
+/* Returns 0, -EFAULT or -EBADMSG as parse_ipv4() does. */
+static __always_inline int parse_tcp(struct cursor *cursor, struct packet *packet)
+{
+	struct tcphdr *header = cursor->at;
+	__u32 headers;
+
+	if ((void *)(header + 1) > cursor->end)
+		return -EFAULT;
+	headers = packet->transport_offset - packet->network_offset + header->doff * 4;
+	if (header->doff < 5 || headers > packet->network_length)
+		return -EBADMSG;
+	packet->tuple.be_source_port = header->source;
+	packet->tuple.be_destination_port = header->dest;
+	packet->host_sequence = bpf_ntohl(header->seq);
+	packet->host_acknowledgement = bpf_ntohl(header->ack_seq);
+	packet->flags = ((__u8 *)header)[TCP_FLAGS_OFFSET];
+	packet->payload_offset = packet->network_offset + headers;
+	packet->payload_length = packet->network_length - headers;
+	return 0;
+}
+
+static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *packet)
+{
+	struct cursor cursor = {
+		.start = (void *)(long)skb->data,
+		.at = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
+	};
+	__be16 be_protocol;
+	int err;
+
+	packet->tagged = skb->vlan_present != 0;
+	be_protocol = parse_ethernet(&cursor, &packet->tagged);
+	if (be_protocol != bpf_htons(ETH_P_IP))
+		return -ENOENT;
+	err = parse_ipv4(&cursor, skb->len, packet);
+	if (err)
+		return err;
+	return parse_tcp(&cursor, packet);
+}
+
+/*
+ * Fills *packet from an Ethernet frame. Returns 0; -ENOENT for what is not TCP
+ * over IPv4; -EMSGSIZE for a fragment; -EBADMSG for headers that cannot be.
+ */
+static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *packet)
+{
+	int err = parse_linear(skb, packet);
+
+	if (err != -EFAULT)
+		return err;
+	/* The headers may lie outside of the linear part, or not be there. */
+	if (bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX))
+		return -EBADMSG;
+	err = parse_linear(skb, packet);
+	return err == -EFAULT ? -EBADMSG : err;
+}
+
+#endif /* FTPFIX_PACKET_H */

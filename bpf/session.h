@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The life of a control connection's record, and where in the stream of one
+ * direction a segment stands. It does not read the payload.
+ */
+#ifndef FTPFIX_SESSION_H
+#define FTPFIX_SESSION_H
+
+#include "scratch.h"
+#include "counter.h"
+
+/* A segment that repeats more than this is of another connection: no window of
+ * a control connection is that large. */
+#define STREAM_BEHIND_MAX (1 << 20)
+
+/* Whether sequence number `one` stands behind `other` (RFC 9293 section 3.4). */
+static __always_inline int sequence_after(__u32 one, __u32 other)
+{
+	return (__s32)(one - other) > 0;
+}
+
+static __always_inline struct ftpfix_session *session_find(const struct ftpfix_session_key *key)
+{
+	return bpf_map_lookup_elem(&sessions, key);
+}
+
+/* Finds the session or begins one. NULL when the table took none. */
+static __always_inline struct ftpfix_session *session_need(const struct ftpfix_session_key *key,
+							   struct scratch *scratch)
+{
+	struct ftpfix_session *session = session_find(key);
+
+	if (session)
+		return session;
+	__builtin_memset(&scratch->session, 0, sizeof(scratch->session));
+	/* The other direction may have come first: then its record is taken. */
+	bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST);
+	return session_find(key);
+}
+
+/* What header alone tells of the stream that it belongs to. */
+static __always_inline void stream_note(struct ftpfix_stream *stream, const struct packet *packet)
+{
+	stream->last_seen_ns = bpf_ktime_get_coarse_ns();
+	if (!(packet->flags & TCP_ACK))
+		return;
+	if (stream->acknowledging &&
+	    !sequence_after(packet->host_acknowledgement, stream->acknowledged))
+		return;
+	stream->acknowledged = packet->host_acknowledgement;
+	stream->acknowledging = 1;
+}
+
+static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 sequence)
+{
+	stream->next_sequence = sequence;
+	stream->started = 1;
+	stream->held = 0;
+	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
+}
+
+/*
+ * How many bytes at the front of the packet's payload were scanned before; or
+ * -EAGAIN when bytes are missing in front of it, and the packet must be dropped
+ * for them to come first. It is held once: if it comes again before them, or if
+ * the peer has acknowledged what is missing here, they went another way.
+ */
+static __always_inline int stream_place(struct ftpfix_stream *stream,
+					const struct ftpfix_stream *peer,
+					const struct packet *packet)
+{
+	__u32 sequence = packet->host_sequence;
+	__s32 behind = stream->next_sequence - sequence;
+
+	if (!stream->started || behind > STREAM_BEHIND_MAX) {
+		stream_restart(stream, sequence);
+		return 0;
+	}
+	if (behind >= 0)
+		return behind < (__s32)packet->payload_length ? behind
+							      : (__s32)packet->payload_length;
+	if ((peer->acknowledging && !sequence_after(sequence, peer->acknowledged)) ||
+	    (stream->held && stream->held_sequence == sequence)) {
+		stream_restart(stream, sequence);
+		return 0;
+	}
+	stream->held_sequence = sequence;
+	stream->held = 1;
+	return -EAGAIN;
+}
+
+/* Marks the packet's payload as scanned. */
+static __always_inline void stream_advance(struct ftpfix_stream *stream,
+					   const struct packet *packet)
+{
+	__u32 end = packet->host_sequence + packet->payload_length;
+
+	if (sequence_after(end, stream->next_sequence)) {
+		stream->next_sequence = end;
+		stream->held = 0;
+	}
+}
+
+/*
+ * Forgets the session that the packet begins anew or ends. A reset counts only
+ * where its sender stands in the stream, so that no stranger ends a session.
+ * Returns 1 when nothing else is to be done with the packet.
+ */
+static __always_inline int session_bounds(const struct ftpfix_session_key *key,
+					  const struct packet *packet, int from_client)
+{
+	struct ftpfix_session *session;
+	struct ftpfix_stream *stream;
+
+	if (!(packet->flags & (TCP_SYN | TCP_RST)))
+		return 0;
+	if (packet->flags & TCP_RST) {
+		session = session_find(key);
+		if (!session)
+			return 1;
+		stream = from_client ? &session->client : &session->server;
+		if (stream->started && stream->next_sequence != packet->host_sequence)
+			return 1;
+	}
+	if (from_client || packet->flags & TCP_RST)
+		bpf_map_delete_elem(&sessions, key);
+	return 1;
+}
+
+/* Notes a FIN; with the second one the session is over. */
+static __always_inline void session_finish(const struct ftpfix_session_key *key,
+					   struct ftpfix_stream *stream,
+					   const struct ftpfix_stream *peer,
+					   const struct packet *packet)
+{
+	if (!(packet->flags & TCP_FIN))
+		return;
+	stream->finished = 1;
+	if (peer->finished)
+		bpf_map_delete_elem(&sessions, key);
+}
+
+#endif /* FTPFIX_SESSION_H */

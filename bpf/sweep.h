@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Ends what fell silent. The daemon runs it every few seconds; without it the
+ * tables stay bounded, and what ends by FIN or RST ends all the same.
+ */
+#ifndef FTPFIX_SWEEP_H
+#define FTPFIX_SWEEP_H
+
+#include "flow_track.h"
+
+struct sweep {
+	__u64 now_ns;
+};
+
+static __always_inline __u64 sweep_age(const struct sweep *sweep, __u64 at_ns)
+{
+	/* Another CPU may be a little ahead. */
+	return sweep->now_ns > at_ns ? sweep->now_ns - at_ns : 0;
+}
+
+static long sweep_expectation(void *map, const struct ftpfix_expectation_key *key,
+			      struct ftpfix_expectation *expectation, void *context)
+{
+	struct ftpfix_expectation_key own = *key;
+	struct ftpfix_endpoint server = expectation->server, published = {};
+	struct ftpfix_tuple session = expectation->session.tuple;
+	const struct sweep *sweep = context;
+
+	if (expectation->deadline_ns > sweep->now_ns)
+		return 0;
+	published.addr = expectation->advertised;
+	published.be_port = own.be_port;
+	if (!bpf_map_delete_elem(map, &own))
+		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &server, &published);
+	return 0;
+}
+
+static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_flow *flow,
+		       void *context)
+{
+	const struct sweep *sweep = context;
+	struct ftpfix_flow *peer;
+	struct ftpfix_tuple own = *key;
+	__u64 age = sweep_age(sweep, flow->last_seen_ns), limit = FTPFIX_FLOW_IDLE_NS;
+
+	(void)map;
+	if (age < FTPFIX_FLOW_HALF_OPEN_NS && age < FTPFIX_FLOW_CLOSING_NS)
+		return 0;
+	peer = flow_peer(flow);
+	if (peer) {
+		__u64 other = sweep_age(sweep, peer->last_seen_ns);
+
+		if (other < age)
+			age = other;
+		if (!flow->seen_syn || !peer->seen_syn)
+			limit = FTPFIX_FLOW_HALF_OPEN_NS;
+		else if (flow->seen_fin && peer->seen_fin)
+			limit = FTPFIX_FLOW_CLOSING_NS;
+	} else {
+		limit = FTPFIX_FLOW_CLOSING_NS;
+	}
+	if (age >= limit && flow_remove(&own))
+		count(FTPFIX_CONNECTION_TIMED_OUT);
+	return 0;
+}
+
+static long sweep_session(void *map, const struct ftpfix_session_key *key,
+			  struct ftpfix_session *session, void *context)
+{
+	struct ftpfix_session_key own = *key;
+	const struct sweep *sweep = context;
+
+	if (sweep_age(sweep, session->client.last_seen_ns) > FTPFIX_SESSION_IDLE_NS &&
+	    sweep_age(sweep, session->server.last_seen_ns) > FTPFIX_SESSION_IDLE_NS)
+		bpf_map_delete_elem(map, &own);
+	return 0;
+}
+
+static __always_inline void sweep_all(void)
+{
+	struct sweep sweep = {.now_ns = bpf_ktime_get_ns()};
+
+	bpf_for_each_map_elem(&expectations, sweep_expectation, &sweep, 0);
+	bpf_for_each_map_elem(&flows, sweep_flow, &sweep, 0);
+	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
+}
+
+#endif /* FTPFIX_SWEEP_H */
