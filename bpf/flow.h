@@ -15,51 +15,47 @@
 /* Other source ports that are tried when the client's own is taken. */
 #define SOURCE_PORT_TRIES_MAX 32
 
-/* Inserts the direction server → client. Its key is what makes the source port
- * toward the server ours. Returns 0 or an error of the map. */
-static __always_inline int flow_insert_back(const struct ftpfix_tuple *key,
-					    const struct ftpfix_tuple *to, __u32 ifindex,
-					    struct ftpfix_flow *flow)
+/* Inserts the direction server → client of scratch->to. Its key is what makes
+ * the source port toward the server ours. Returns 0 or an error of the map. */
+static __always_inline int flow_insert_back(const struct ftpfix_tuple *key, __u32 ifindex,
+					    struct scratch *scratch)
 {
-	struct ftpfix_tuple back;
+	struct ftpfix_flow *flow = &scratch->flow;
 
 	__builtin_memset(flow, 0, sizeof(*flow));
 	tuple_turn(&flow->to, key);
 	flow->out_ifindex = ifindex;
 	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
 	flow->side = FTPFIX_SIDE_SERVER;
-	tuple_turn(&back, to);
-	return bpf_map_update_elem(&flows, &back, flow, BPF_NOEXIST);
+	tuple_turn(&scratch->back, &scratch->to);
+	return bpf_map_update_elem(&flows, &scratch->back, flow, BPF_NOEXIST);
 }
 
-/* Inserts both directions, keeping the client's port if it can. Returns 0;
- * -EEXIST when no source port was free; or another error of the map. */
-static __noinline int flow_insert(const struct ftpfix_tuple *key, struct ftpfix_tuple *to,
-				  __u32 uplink_ifindex, struct scratch *scratch)
+/* Inserts both directions of scratch->to, keeping the client's port if it can.
+ * Returns 0; -EEXIST when no source port was free; or another error of the map. */
+static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 uplink_ifindex,
+				  struct scratch *scratch)
 {
 	struct ftpfix_flow *flow = &scratch->flow;
-	struct ftpfix_tuple back;
 	int err = -EEXIST;
 
 	for (int try = 0; try < SOURCE_PORT_TRIES_MAX && err == -EEXIST; try++) {
 		if (try)
-			to->be_source_port =
+			scratch->to.be_source_port =
 				bpf_htons(FTPFIX_PORT_MIN +
 					  bpf_get_prandom_u32() % (65536 - FTPFIX_PORT_MIN));
-		err = flow_insert_back(key, to, uplink_ifindex, flow);
+		err = flow_insert_back(key, uplink_ifindex, scratch);
 	}
 	if (err)
 		return err;
 	__builtin_memset(flow, 0, sizeof(*flow));
-	flow->to = *to;
+	flow->to = scratch->to;
 	flow->out_ifindex = scratch->expectation.server_ifindex;
 	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
 	flow->side = FTPFIX_SIDE_UPLINK;
 	err = bpf_map_update_elem(&flows, key, flow, BPF_ANY);
-	if (err) {
-		tuple_turn(&back, to);
-		bpf_map_delete_elem(&flows, &back);
-	}
+	if (err)
+		bpf_map_delete_elem(&flows, &scratch->back);
 	return err;
 }
 
@@ -89,15 +85,14 @@ static __always_inline int flow_claim(const struct packet *packet, struct scratc
 	return bpf_map_delete_elem(&expectations, key) ? -ENOENT : 0;
 }
 
-/*
- * Makes a flow of a SYN that was expected. Returns the flow; or NULL with *err 0
- * when nothing was expected, and *err set when the packet must be dropped.
- */
+/* Makes a flow of a SYN that was expected. Returns 0; -ENOENT when nothing was
+ * expected; or another error when the packet must be dropped. */
 static __noinline int flow_open(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct scratch *scratch = scratch_memory();
-	struct ftpfix_tuple key = packet->tuple, to;
+	const struct ftpfix_tuple *key = &packet->tuple;
 	struct ftpfix_expectation *expectation;
+	struct ftpfix_tuple *to;
 	int err;
 
 	if (!scratch || flow_claim(packet, scratch))
@@ -105,12 +100,13 @@ static __noinline int flow_open(struct __sk_buff *skb, const struct packet *pack
 	expectation = &scratch->expectation;
 	/* A client that dials again from the same port has given the old
 	 * connection up. */
-	flow_remove(&key);
-	to.source = address_given(&expectation->source) ? expectation->source : key.source;
-	to.be_source_port = key.be_source_port;
-	to.destination = expectation->server.addr;
-	to.be_destination_port = expectation->server.be_port;
-	err = flow_insert(&key, &to, skb->ifindex, scratch);
+	flow_remove(key);
+	to = &scratch->to;
+	to->source = address_given(&expectation->source) ? expectation->source : key->source;
+	to->be_source_port = key->be_source_port;
+	to->destination = expectation->server.addr;
+	to->be_destination_port = expectation->server.be_port;
+	err = flow_insert(key, skb->ifindex, scratch);
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
 		return 0;
@@ -148,8 +144,8 @@ static __noinline int flow_packet(struct __sk_buff *skb, const struct packet *pa
 				  enum ftpfix_side side)
 {
 	__u8 opening = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
-	struct ftpfix_tuple key = packet->tuple;
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, &key);
+	const struct ftpfix_tuple *key = &packet->tuple;
+	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);
 	struct ftpfix_tuple to;
 	__u32 out_ifindex;
 	int err;
@@ -159,7 +155,7 @@ static __noinline int flow_packet(struct __sk_buff *skb, const struct packet *pa
 		err = flow_open(skb, packet);
 		if (err && err != -ENOENT)
 			return err;
-		flow = bpf_map_lookup_elem(&flows, &key);
+		flow = bpf_map_lookup_elem(&flows, key);
 	}
 	if (!flow || flow->side != side)
 		return -ENOENT;
@@ -172,7 +168,7 @@ static __noinline int flow_packet(struct __sk_buff *skb, const struct packet *pa
 	err = flow_obstacle(skb, packet, out_ifindex);
 	if (err)
 		return err;
-	flow_track(flow, &key, packet);
+	flow_track(flow, key, packet);
 	err = nat_translate(skb, packet, &to);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);

@@ -12,7 +12,7 @@
 
 /* Removes both directions of a connection. Of several that do so at once, one
  * gets 1 for it. */
-static __always_inline int flow_remove(const struct ftpfix_tuple *key)
+static __noinline int flow_remove(const struct ftpfix_tuple *key)
 {
 	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);
 	struct ftpfix_tuple own, peer;

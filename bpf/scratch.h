@@ -22,6 +22,8 @@ struct scratch {
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct ftpfix_flow flow;
+	struct ftpfix_tuple to;	  /* of a new flow, client → server */
+	struct ftpfix_tuple back; /* key of its other direction */
 };
 
 struct {
