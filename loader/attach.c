@@ -156,8 +156,6 @@ static void detach_one(const struct attachment *attachment)
 
 void detach_all(struct attachments *attachments)
 {
-	/* In reverse, so that no reply is rewritten whose connection would no
-	 * longer be carried. */
 	while (attachments->count > 0)
 		detach_one(&attachments->item[--attachments->count]);
 	while (attachments->qdisc_count > 0)

@@ -29,8 +29,9 @@ int cmd_metrics(int argc, char **argv)
 	if (!answer)
 		return EXIT_FAILURE;
 	text = json_string_value(json_object_get(answer, "text"));
-	if (text)
-		fputs(text, stdout);
+	err = !text || fputs(text, stdout) < 0 || fflush(stdout);
+	if (err)
+		log_line("metrics: standard output cannot be written");
 	json_decref(answer);
-	return text ? EXIT_SUCCESS : EXIT_FAILURE;
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -5,6 +5,7 @@
  */
 #include "verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,10 @@ int cmd_show(int argc, char **argv)
 	model = json_object_get(answer, "sections");
 	err = options.json ? print_json(model, options.word[0])
 			   : print_tables(model, options.word[0]);
+	if (err || fflush(stdout)) {
+		log_line("show: standard output cannot be written");
+		err = -EIO;
+	}
 	json_decref(answer);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,10 +10,13 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "address.h"
 #include "ftpfix.skel.h"
+
+#define VERIFIER_TAIL 4096
 
 /* What libbpf says while loading is the verifier's reason; at other times it
  * repeats errors that are reported with more sense where they are met. */
@@ -21,9 +24,16 @@ static bool loading;
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	if (!loading || level != LIBBPF_WARN)
+	char *text;
+	size_t length;
+
+	if (!loading || level != LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
 		return 0;
-	return vfprintf(stderr, format, arguments);
+	/* The verifier tells every step; the last ones are what counts. */
+	length = strlen(text);
+	fprintf(stderr, "%s", length > VERIFIER_TAIL ? text + length - VERIFIER_TAIL : text);
+	free(text);
+	return 0;
 }
 
 static void write_constants(struct ftpfix *skeleton, const struct config *config)

@@ -69,11 +69,10 @@ static void print_event(const struct ftpfix_event *event)
 			 address_format(&session->source, host));
 		return;
 	}
-	log_line("session %s to %s: the server announced %s, the client was told %s: %s, %s%s%s",
+	log_line("session %s to %s: the server announced %s, the client was told %s: %s%s%s",
 		 client, service, endpoint(&event->announced, announced),
 		 event->published.be_port ? endpoint(&event->published, published) : "the same",
-		 families[reasons[event->reason].family].name, reasons[event->reason].help,
-		 mend ? "; " : "", mend ? mend : "");
+		 reasons[event->reason].help, mend ? "; " : "", mend ? mend : "");
 }
 
 static int take_event(void *context, void *data, size_t size)
@@ -126,8 +125,8 @@ void events_second(struct events *events)
 {
 	for (int i = 0; i < FTPFIX_REASON_COUNT; i++) {
 		if (events->second[i].suppressed)
-			log_line("%lu more suppressed: %s, %s", events->second[i].suppressed,
-				 families[reasons[i].family].name, reasons[i].help);
+			log_line("%lu more suppressed (%s, %s)", events->second[i].suppressed,
+				 families[reasons[i].family].name, reasons[i].label);
 		events->second[i].suppressed = 0;
 		events->second[i].lines = 0;
 	}

@@ -58,7 +58,13 @@ static json_t *interface(unsigned int index)
 {
 	char name[IF_NAMESIZE];
 
-	return index ? json_string(interface_name(index, name)) : json_null();
+	json_t *text;
+
+	if (!index)
+		return json_null();
+	/* A name of other than UTF-8 is no JSON string. */
+	text = json_string(interface_name(index, name));
+	return text ? text : json_sprintf("#%u", index);
 }
 
 static json_t *devices(const struct device_list *list)

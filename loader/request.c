@@ -34,7 +34,9 @@ static json_t *answer_set(struct instance *instance, const json_t *request)
 	if (err)
 		return error(problem.text);
 	if (dataplane_write_services(&instance->dataplane, &instance->config)) {
+		/* The ports that were written go back to what the others have. */
 		instance->config = before;
+		dataplane_write_services(&instance->dataplane, &instance->config);
 		return error("set: the services map cannot be written; see the log of ftpfix");
 	}
 	return json_object();
