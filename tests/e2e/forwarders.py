@@ -15,22 +15,15 @@ def _servers(count):
     return f"numgen inc mod {count} map {{ {chosen} }}"
 
 
-def nft_dnat(topology, port=21, masquerade=False, data_ports=None):
-    """Destination NAT; with more than one server each connection goes to the next.
-
-    `data_ports` forwards that range to the first server too, as an operator
-    without ftpfix would try.
-    """
+def nft_dnat(topology, port=21, masquerade=False):
+    """Destination NAT; with more than one server each connection goes to the next."""
     count = len(topology.servers)
-    data = (f"ip daddr {VIP} tcp dport {data_ports} dnat to {server_address(0)}"
-            if data_ports else "")
     hide = f"ip daddr {INSIDE_PREFIX} tcp dport {port} masquerade" if masquerade else ""
     topology.balancer.run("nft", "-f", "-", text_in=f"""
         table ip balancing {{
             chain in {{
                 type nat hook prerouting priority dstnat
                 ip daddr {VIP} tcp dport {port} dnat to {_servers(count)}
-                {data}
             }}
             chain out {{
                 type nat hook postrouting priority srcnat

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A server that says what a scenario scripts, true or not, and listeners for
+the data connections that it promises."""
+import os
+import socket
+import threading
+
+from .check import wait_until
+
+GREETINGS = {
+    "USER": b"230 in\r\n",
+    "TYPE": b"200 ok\r\n",
+    "NOOP": b"200 ok\r\n",
+    "QUIT": b"221 bye\r\n",
+}
+
+
+def reply_227(address, port):
+    host = address.replace(".", ",")
+    return f"227 Entering Passive Mode ({host},{port >> 8},{port & 255}).\r\n".encode("ascii")
+
+
+class _Listener:
+    """Accepts connections in a namespace, each served by a thread."""
+
+    def __init__(self, world, namespace, address, port):
+        def listen():
+            return socket.create_server((address, port), backlog=16)
+        self.socket = namespace.call(listen)
+        world.keep(self)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, peer = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection, peer), daemon=True).start()
+
+    def _serve(self, connection, peer):
+        with connection:
+            try:
+                self.serve(connection, peer)
+            except OSError:
+                pass  # the client broke off, as some scenarios want it
+
+    def close(self):
+        # Wakes the thread that waits in accept().
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        finally:
+            self.socket.close()
+
+
+class FakeServer(_Listener):
+    """`script` names for a command the segments of its reply."""
+
+    def __init__(self, world, namespace, address, script, port=21):
+        self.script = {**{verb: [text] for verb, text in GREETINGS.items()}, **script}
+        super().__init__(world, namespace, address, port)
+
+    def serve(self, connection, peer):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(b"220 scripted\r\n")
+        with connection.makefile("rb") as commands:
+            for line in commands:
+                verb = line.split()[0].decode("ascii")
+                for segment in self.script[verb]:
+                    connection.sendall(segment)
+
+
+class DataServer(_Listener):
+    """Sends its content to whoever comes, and remembers who came."""
+
+    def __init__(self, world, namespace, address, port, size=20_000):
+        self.content = os.urandom(size)
+        self.peers = []
+        super().__init__(world, namespace, address, port)
+
+    def serve(self, connection, peer):
+        self.peers.append(peer[0])
+        connection.sendall(self.content)
+
+    def wait_for_peers(self, count):
+        wait_until(lambda: len(self.peers) >= count, f"{count} data connections at the server")
