@@ -20,6 +20,15 @@
 
 static const struct {
 	const char *name;
+	enum bpf_prog_type type;
+	const char *since;
+} program_types[] = {
+	{"programs for traffic control", PACKET, "4.1"},
+	{"programs that are called (the sweep)", SWEEP, "5.14"},
+};
+
+static const struct {
+	const char *name;
 	enum bpf_map_type type;
 	const char *since;
 } map_types[] = {
@@ -41,9 +50,7 @@ static const struct {
 	{"bpf_ktime_get_coarse_ns", PACKET, BPF_FUNC_ktime_get_coarse_ns, "5.11"},
 	{"bpf_check_mtu", PACKET, BPF_FUNC_check_mtu, "5.12"},
 	{"bpf_loop", PACKET, BPF_FUNC_loop, "5.17"},
-	{"bpf_for_each_map_elem in system-call programs", SWEEP, BPF_FUNC_for_each_map_elem,
-	 "5.14"},
-	{"bpf_ringbuf_reserve in system-call programs", SWEEP, BPF_FUNC_ringbuf_reserve, "5.14"},
+	{"bpf_for_each_map_elem", SWEEP, BPF_FUNC_for_each_map_elem, "5.13"},
 };
 
 /* Returns 0 if the kernel has it, by what a probe of libbpf answered. */
@@ -63,6 +70,12 @@ int kernel_check(void)
 	struct utsname system;
 	int err = 0;
 
+	/* Asked first: a helper cannot be asked for where its type of program
+	 * does not exist, and libbpf then takes it to be there. */
+	for (size_t i = 0; i < sizeof(program_types) / sizeof(program_types[0]); i++)
+		if (judge(libbpf_probe_bpf_prog_type(program_types[i].type, NULL),
+			  program_types[i].name, program_types[i].since))
+			err = -EOPNOTSUPP;
 	for (size_t i = 0; i < sizeof(map_types) / sizeof(map_types[0]); i++)
 		if (judge(libbpf_probe_bpf_map_type(map_types[i].type, NULL), map_types[i].name,
 			  map_types[i].since))

@@ -7,17 +7,16 @@ Usage: tests/cli.py [PROGRAM]; speaks TAP.
 """
 import json
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import cli_show  # noqa: F401 (its tests)
 from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,
-                       equal, main, test, tool_json, wait_until)
+                       equal, main, mapped, test, tool_json, wait_until)
 
 
 # What needs no daemon ------------------------------------------------------
@@ -120,13 +119,14 @@ def command_lines_at_fault_are_refused():
 @test
 def interfaces_that_cannot_be_are_refused():
     with World() as world:
+        before = world.attached()
         world.refused("run", "--dev", "up7", text="--dev up7: no such interface")
         world.refused("run", "--dev", "up0", "--server-dev", "sv7",
                       text="--server-dev sv7: no such interface")
         world.refused("run", "--dev", "lo", text="--dev lo: not an Ethernet interface")
         world.do("ip link property add dev up0 altname uplink")
         world.refused("run", "--dev", "up0", "uplink", text="is named twice")
-        equal(world.all_tcx(), [[]] * 4, "attached")
+        equal(world.attached(), before, "attached")
 
 
 @test
@@ -155,11 +155,13 @@ def ready_is_said_and_notified():
 
 def lives_and_ends(number, how):
     with World() as world:
-        before = [world.all_tcx(), world.tc("up0"), world.tc("sv0")]
+        if how == "tcx":
+            world.all_tcx()
+        before = world.attached()
         daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--attach", how)
-        assert [world.all_tcx(), world.tc("up0"), world.tc("sv0")] != before, "nothing attached"
+        assert world.attached() != before, "nothing attached"
         equal(daemon.end(number), 0, "exit status")
-        equal([world.all_tcx(), world.tc("up0"), world.tc("sv0")], before, "left behind")
+        equal(world.attached(), before, "left behind")
 
 
 @test
@@ -190,7 +192,7 @@ def sighup_detaches_clsact():
 @test
 def tcx_is_chosen_and_holds_the_right_programs():
     with World() as world:
-        world.tcx("up0", "ingress")
+        world.all_tcx()
         world.run("--dev", "up0", "--server-dev", "sv0")
         equal(world.service()["attached_by"], "tcx", "attached by")
         equal(world.all_tcx(), [["ftpfix_uplink_ingress"], ["ftpfix_uplink_egress"],
@@ -200,35 +202,52 @@ def tcx_is_chosen_and_holds_the_right_programs():
 
 
 @test
-def a_one_arm_interface_runs_the_uplink_program_first():
-    for how in "tcx", "clsact":
-        with World() as world:
-            world.run("--dev", "up0", "--server-dev", "up0", "--attach", how)
-            order = ["ftpfix_uplink_ingress", "ftpfix_server_ingress"]
-            if how == "tcx":
-                equal(world.tcx("up0", "ingress"), order, "order by TCX")
-                continue
-            ids = re.findall(r"\bid (\d+)", world.do("tc filter show dev up0 ingress"))
-            equal([tool_json("prog", "show", "id", i)["name"] for i in ids], order,
-                  "order by clsact")
+def without_tcx_in_the_kernel_clsact_is_chosen():
+    with World() as world:
+        if world.has_tcx():
+            raise Skipped("this kernel has TCX")
+        world.refused("run", "--dev", "up0", "--attach", "tcx", text="the kernel lacks TCX")
+        world.run("--dev", "up0")
+        equal(world.service()["attached_by"], "clsact", "attached by")
+
+
+ONE_ARM = ["ftpfix_uplink_ingress", "ftpfix_server_ingress"]
+
+
+@test
+def a_one_arm_interface_runs_the_uplink_program_first_by_tcx():
+    with World() as world:
+        world.all_tcx()
+        world.run("--dev", "up0", "--server-dev", "up0", "--attach", "tcx")
+        equal(world.tcx("up0", "ingress"), ONE_ARM, "order")
+
+
+@test
+def a_one_arm_interface_runs_the_uplink_program_first_by_clsact():
+    with World() as world:
+        world.run("--dev", "up0", "--server-dev", "up0", "--attach", "clsact")
+        ids = re.findall(r"\bid (\d+)", world.do("tc filter show dev up0 ingress"))
+        equal([tool_json("prog", "show", "id", i)["name"] for i in ids], ONE_ARM, "order")
 
 
 @test
 def forward_none_attaches_to_the_uplink_alone():
     with World() as world:
-        world.run("--dev", "up0", "--forward", "none")
-        equal(world.all_tcx(), [["ftpfix_uplink_ingress"], ["ftpfix_uplink_egress"], [], []],
-              "programs")
+        before = world.attached()
+        world.run("--dev", "up0", "--forward", "none", "--attach", "clsact")
         equal(world.service()["server_devices"], [], "server side")
+        equal(world.attached()[2], before[2], "what is attached to the server side")
+        assert "ftpfix_uplink_" in world.tc()[1], "nothing attached to the uplink"
 
 
 @test
 def killed_with_tcx_leaves_nothing():
     with World() as world:
+        before = world.all_tcx()
         daemon = world.run("--dev", "up0", "--attach", "tcx")
         assert world.tcx("up0", "ingress"), "nothing attached"
         daemon.end(signal.SIGKILL)
-        wait_until(lambda: world.all_tcx() == [[]] * 4, "detached after SIGKILL")
+        wait_until(lambda: world.all_tcx() == before, "detached after SIGKILL")
         world.run("--dev", "up0")
 
 
@@ -251,18 +270,28 @@ def add_foreign(world, direction="ingress", priority=5, handle=1):
     equal((done.returncode, done.stderr), (0, ""), "adding a foreign filter")
 
 
+def foreign_filters_stay(how):
+    with World() as world:
+        if how == "tcx":
+            world.all_tcx()
+        world.do("tc qdisc add dev up0 clsact")
+        add_foreign(world)
+        add_foreign(world, "egress", 7, 9)
+        before = world.tc()
+        assert before[1] and before[2], "foreign filters are there"
+        daemon = world.run("--dev", "up0", "--attach", how)
+        equal(daemon.end(), 0, "exit status")
+        equal(world.tc(), before, "what tc shows")
+
+
 @test
-def foreign_filters_and_their_qdisc_stay():
-    for how in "tcx", "clsact":
-        with World() as world:
-            world.do("tc qdisc add dev up0 clsact")
-            add_foreign(world)
-            add_foreign(world, "egress", 7, 9)
-            before = world.tc()
-            assert before[1] and before[2], "foreign filters are there"
-            daemon = world.run("--dev", "up0", "--attach", how)
-            equal(daemon.end(), 0, "exit status")
-            equal(world.tc(), before, f"what tc shows after {how}")
+def foreign_filters_and_their_qdisc_stay_after_tcx():
+    foreign_filters_stay("tcx")
+
+
+@test
+def foreign_filters_and_their_qdisc_stay_after_clsact():
+    foreign_filters_stay("clsact")
 
 
 @test
@@ -309,7 +338,7 @@ def a_replaced_filter_is_not_detached():
 def a_second_instance_on_an_interface_is_refused():
     with World() as world:
         daemon = world.run("--dev", "up0", "--server-dev", "sv0")
-        attached = world.all_tcx()
+        attached = world.attached()
         for args in (["--dev", "up0"], ["--dev", "sv0"], ["--dev", "up1", "--server-dev", "up0"]):
             device = args[-1]
             world.refused("run", *args, "--listen", "127.0.0.1:9200",
@@ -319,7 +348,7 @@ def a_second_instance_on_an_interface_is_refused():
         world.refused("run", "--dev", "renamed0", "--listen", "127.0.0.1:9200",
                       text=f"another ftpfix (pid {daemon.pid}) runs on renamed0")
         world.do("ip link set renamed0 name up0")
-        equal(world.all_tcx(), attached, "programs of the first")
+        equal(world.attached(), attached, "programs of the first")
 
 
 @test
@@ -345,13 +374,12 @@ def a_stranger_who_holds_the_socket_is_named():
 def a_listen_address_that_is_taken_is_refused():
     with World() as world:
         world.run("--dev", "up0")
-        before = world.all_tcx()
+        before = world.attached(), world.tc("up1")
         world.refused("run", "--dev", "up1", "--server-dev", "sv1",
                       text="--listen 127.0.0.1:9199: cannot listen there: Address already in use")
         world.refused("run", "--dev", "up1", "--server-dev", "sv1", "--listen", "192.0.2.1:9199",
                       text="no interface that is up has this address")
-        equal(world.all_tcx(), before, "programs")
-        equal(world.tcx("up1", "ingress"), [], "programs of the refused")
+        equal((world.attached(), world.tc("up1")), before, "what is attached")
 
 
 @test
@@ -372,10 +400,6 @@ def several_instances_are_told_apart():
 
 
 # Settings ------------------------------------------------------------------
-
-
-def mapped(address):
-    return bytes(10) + b"\xff\xff" + socket.inet_aton(address)
 
 
 def service_value(advertise=bytes(16), source=bytes(16), low=1024, high=65535, forward=1):
@@ -502,96 +526,13 @@ def the_server_side_follows_the_routes():
 @test
 def without_a_route_the_server_side_must_be_named():
     with World() as world:
+        before = world.attached()
         world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
                       text="name the interface toward them with --server-dev")
         world.do("ip route add 198.51.100.7 dev lo")
         world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
                       text="name the interface toward them with --server-dev")
-        equal(world.all_tcx(), [[]] * 4, "attached")
-
-
-# Metrics and what is shown -------------------------------------------------
-
-
-def contract():
-    """Every (family, reason) of the header, read without the preprocessor."""
-    text = (TOP / "include/ftpfix.h").read_text()
-    return set(re.findall(r'\bX\([A-Z_]+,\s*([a-z]+),\s*"([a-z_]+)"', text.replace("\\\n", "")))
-
-
-@test
-def metrics_are_served_over_http():
-    with World() as world:
-        world.run("--dev", "up0")
-        status, head, body = world.get("/metrics")
-        equal(status, 200, "status")
-        contains(head, "text/plain; version=0.0.4", "head")
-        series = re.findall(r'^ftpfix_([a-z]+)_total\{reason="([a-z_]+)"\} (\d+)$', body, re.M)
-        reasons = contract()
-        assert len(reasons) > 20, "the header was not read"
-        equal(sorted(i[:2] for i in series), sorted(reasons), "series")
-        for name in "sessions", "expectations", "flows":
-            contains(body, f"\nftpfix_{name} 0\n", "gauges")
-        start = float(re.search(r"^ftpfix_start_time_seconds (\S+)", body, re.M)[1])
-        assert abs(time.time() - start) < PATIENCE, "start time"
-        equal(re.findall(r"^ftpfix_\w+_total [0-9]", body, re.M), [], "counters without a reason")
-
-
-@test
-def other_requests_over_http_are_told_where_to_go():
-    with World() as world:
-        world.run("--dev", "up0")
-        status, head, body = world.get("/metrics", "HEAD")
-        equal((status, body), (200, ""), "HEAD")
-        status, head, body = world.get("/")
-        equal(status, 404, "status of /")
-        contains(body, "/metrics", "body of /")
-        for method in "POST", "PUT", "DELETE":
-            status, head, body = world.get("/metrics", method)
-            equal(status, 405, f"status of {method}")
-            contains(head, "Allow: GET, HEAD", f"head of {method}")
-        equal(world.get("/metrics")[0], 200, "afterwards")
-
-
-@test
-def metrics_verb_prints_the_same():
-    with World() as world:
-        world.run("--dev", "up0")
-        done = world.ftpfix("metrics")
-        equal((done.returncode, done.stderr), (0, ""), "metrics")
-
-        def names(text):
-            return [line.rsplit(" ", 1)[0] for line in text.splitlines()]
-        equal(names(done.stdout), names(world.get("/metrics")[2]), "lines")
-
-
-@test
-def promtool_finds_no_fault():
-    if not shutil.which("promtool"):
-        raise Skipped("promtool is missing (Debian package prometheus)")
-    with World() as world:
-        world.run("--dev", "up0")
-        done = subprocess.run(["promtool", "check", "metrics"], input=world.ftpfix("metrics").stdout,
-                              capture_output=True, text=True)
-        equal((done.returncode, done.stdout, done.stderr), (0, "", ""), "promtool check metrics")
-
-
-@test
-def show_has_tables_and_json_of_one_model():
-    sections = ["services", "sessions", "expected", "flows", "counters"]
-    with World() as world:
-        world.run("--dev", "up0")
-        model = world.show()
-        equal(list(model), sections, "sections")
-        equal({(i["family"], i["reason"]) for i in model["counters"]}, contract(), "counters")
-        for section in sections:
-            equal(list(world.show(section)), [section], f"show {section} --json")
-        done = world.ftpfix("show")
-        equal((done.returncode, done.stderr), (0, ""), "show")
-        for section in sections:
-            contains(done.stdout, f"{section} (", "show")
-        row = world.ftpfix("show", "services").stdout.splitlines()[1].split()
-        equal(row[:5], ["21", "nat", "dialled", "1024-65535", "-"], "row of the service")
+        equal(world.attached(), before, "attached")
 
 
 # Hostile and idle askers ---------------------------------------------------
@@ -651,146 +592,6 @@ def privileges_are_given_up():
         effective = int(re.search(r"^CapEff:\s*(\w+)", status, re.M)[1], 16)
         # include/uapi/linux/capability.h: NET_ADMIN 12, PERFMON 38, BPF 39.
         equal(effective, 1 << 12 | 1 << 38 | 1 << 39, "effective capabilities")
-
-
-# What the programs wrote ---------------------------------------------------
-
-
-def be_tuple(source, source_port, destination, destination_port):
-    return (mapped(source) + mapped(destination) +
-            struct.pack(">HH", source_port, destination_port))
-
-
-def ago(seconds):
-    return time.monotonic_ns() - seconds * 10**9
-
-
-def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0):
-    stream = struct.pack("=Q32x", ago(idle))
-    return (stream + stream + struct.pack("=QIIIIII", 0, pasv[0], epsv[0], pasv[1], epsv[1],
-                                          announcements, 0) + bytes(480 - 112))
-
-
-def expectation(client, port, deadline):
-    session = be_tuple(client, 40112, "203.0.113.5", 21)
-    server = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
-    return (mapped(client) + struct.pack(">HH", port, 0),
-            mapped("203.0.113.5") + mapped("198.51.100.9") + server + mapped("10.0.0.1") +
-            session + struct.pack("=IIQ", 1, 0, deadline))
-
-
-def flow_value(to, idle, packets, size, side, **bits):
-    flags = [bits.get(i, 0) for i in ("seen_syn", "seen_fin", "acknowledged_fin", "peer_fin")]
-    return to + struct.pack("=IQQQ16x5B3x", 1, ago(idle), packets, size, side, *flags)
-
-
-@test
-def sessions_are_shown():
-    with World() as world:
-        daemon = world.run("--dev", "up0")
-        daemon.insert("sessions", [
-            (be_tuple("198.51.100.10", 40112, "203.0.113.5", 21),
-             session_value(100, (5, 3), (2, 2), 5)),
-            # The replies' direction may be ahead of the commands' one.
-            (be_tuple("198.51.100.11", 40113, "203.0.113.5", 21),
-             session_value(0, (1, 2)))])
-        first, second = sorted(world.show("sessions")["sessions"], key=lambda i: i["client"])
-        assert 100 <= first.pop("idle_seconds") < 100 + PATIENCE, "idle seconds"
-        equal(first, {"client": "198.51.100.10:40112", "service": "203.0.113.5:21",
-                      "outstanding_pasv": 2, "outstanding_epsv": 0, "announcements": 5}, "session")
-        equal(second["outstanding_pasv"], 0, "outstanding of the second")
-        contains(world.get("/metrics")[2], "\nftpfix_sessions 2\n", "gauge")
-        contains(world.ftpfix("show", "sessions").stdout, "198.51.100.10:40112", "table")
-
-
-@test
-def expectations_are_shown():
-    with World() as world:
-        daemon = world.run("--dev", "up0")
-        daemon.insert("expectations", [expectation("198.51.100.10", 21486, ago(-500))])
-        shown, = world.show("expected")["expected"]
-        assert 500 - PATIENCE < shown.pop("seconds_left") <= 500, "seconds left"
-        equal(shown, {"client": "198.51.100.10", "public": "198.51.100.9:21486",
-                      "server": "10.0.0.9:21485", "source": "10.0.0.1", "server_device": "lo",
-                      "session": "198.51.100.10:40112"}, "expectation")
-        contains(world.get("/metrics")[2], "\nftpfix_expectations 1\n", "gauge")
-        contains(world.ftpfix("show", "expected").stdout, "198.51.100.9:21486", "table")
-
-
-@test
-def flows_are_shown_as_connections():
-    up = be_tuple("198.51.100.10", 50001, "203.0.113.5", 21486)
-    down = be_tuple("10.0.0.9", 21485, "10.0.0.1", 50001)
-    up_to = be_tuple("10.0.0.1", 50001, "10.0.0.9", 21485)
-    down_to = be_tuple("203.0.113.5", 21486, "198.51.100.10", 50001)
-    with World() as world:
-        daemon = world.run("--dev", "up0")
-        for client, server, state in (
-                ({"seen_syn": 1}, None, "opening"),
-                ({"seen_syn": 1}, {"seen_syn": 1}, "established"),
-                ({"seen_syn": 1}, {"seen_syn": 1, "seen_fin": 1}, "half closed"),
-                ({"seen_syn": 1, "seen_fin": 1}, {"seen_syn": 1, "seen_fin": 1}, "closing")):
-            entries = [(up, flow_value(up_to, 9, 3, 4000, 0, **client))]
-            if server:
-                entries.append((down, flow_value(down_to, 70, 5, 60000, 1, **server)))
-            daemon.insert("flows", entries)
-            shown, = world.show("flows")["flows"]
-            assert 9 <= shown.pop("idle_seconds") < 9 + PATIENCE, "idle seconds"
-            equal(shown, {"client": "198.51.100.10:50001", "public": "203.0.113.5:21486",
-                          "source": "10.0.0.1:50001", "server": "10.0.0.9:21485", "state": state,
-                          "packets_to_server": 3, "bytes_to_server": 4000,
-                          "packets_to_client": 5 if server else 0,
-                          "bytes_to_client": 60000 if server else 0}, "flow")
-        contains(world.get("/metrics")[2], "\nftpfix_flows 1\n", "gauge")
-        contains(world.ftpfix("show", "flows").stdout, "4000/60000", "table")
-
-
-@test
-def counters_are_summed_over_the_cpus():
-    with World() as world:
-        daemon = world.run("--dev", "up0")
-        cpus = tool_json("map", "dump", "id", daemon.map_id("counters"))[0]["values"]
-        # bpftool gives every CPU the same value.
-        daemon.insert("counters", [(struct.pack("=I", 0), struct.pack("=Q", 7))])
-        total = 7 * len(cpus)
-        equal(world.show("counters")["counters"][0]["value"], total, "first counter")
-        equal(len(world.ftpfix("show", "counters").stdout.splitlines()), 2, "lines of the table")
-        contains(world.get("/metrics")[2],
-                 f'ftpfix_announcements_total{{reason="rewritten"}} {total}\n', "series")
-
-
-@test
-def large_tables_are_shown_whole():
-    with World() as world:
-        daemon = world.run("--dev", "up0")
-        count = 5000
-        daemon.insert("sessions", [
-            (be_tuple("198.51.100.10", 1024 + i, "203.0.113.5", 21), session_value(0))
-            for i in range(count)])
-        clients = {session["client"] for session in world.show("sessions")["sessions"]}
-        equal(clients, {f"198.51.100.10:{1024 + i}" for i in range(count)}, "clients")
-        contains(world.get("/metrics")[2], f"\nftpfix_sessions {count}\n", "gauge")
-        equal(len(world.ftpfix("show", "sessions").stdout.splitlines()), count + 1, "lines")
-
-
-@test
-def the_sweep_logs_who_did_not_come_but_not_without_end():
-    with World() as world:
-        daemon = world.run("--dev", "up0")
-        count = 25
-        daemon.insert("expectations", [expectation("198.51.100.10", 20000 + i, ago(1))
-                                       for i in range(count)])
-        wait_until(lambda: "more suppressed" in daemon.log(), "the suppressed lines")
-        lines = daemon.log().split("\nready\n")[1].splitlines()
-        equal(len(lines), 11, "lines since ready")
-        for line in lines[:10]:
-            found = re.fullmatch(
-                "ftpfix: session 198.51.100.10:40112 to 203.0.113.5:21: announced "
-                r"198.51.100.9:200(\d\d) to 198.51.100.10, nobody came: is the port range open "
-                "in the firewall\\?", line)
-            assert found and int(found[1]) < count, f"line of the log: {line!r}"
-        contains(lines[10], f"{count - 10} more suppressed", "the last line")
-        equal(world.show("expected")["expected"], [], "expectations afterwards")
 
 
 if __name__ == "__main__":

@@ -222,9 +222,20 @@ class World:
             return list(ids)[:struct.unpack_from("=I", attr.raw, 24)[0]]
         return [tool_json("prog", "show", "id", str(i))["name"] for i in self.inside(query)]
 
+    def has_tcx(self):
+        try:
+            self.tcx("up0", "ingress")
+        except Skipped:
+            return False
+        return True
+
     def all_tcx(self):
         return [self.tcx(device, direction) for device in ("up0", "sv0")
                 for direction in TCX]
+
+    def attached(self):
+        """All that is attached to both interfaces, however."""
+        return [self.all_tcx() if self.has_tcx() else [], self.tc("up0"), self.tc("sv0")]
 
     def tc(self, device="up0"):
         """Everything that tc knows about the interface, without statistics."""
@@ -262,6 +273,10 @@ class World:
                     pass
                 return answer
         return self.inside(ask)
+
+
+def mapped(address):
+    return bytes(10) + b"\xff\xff" + socket.inet_aton(address)
 
 
 def as_nobody(*args):
