@@ -51,7 +51,7 @@ static inline char ftp_text(const struct ftp_announcement *line, __u32 index)
 }
 
 /* Finds where the numbers of a 227 begin: a parenthesis before a digit, which
- * ends the search, or else the first digit at all. */
+ * ends the search, or else the first number that stands by itself. */
 static inline long ftp_find_227(__u32 index, void *context)
 {
 	struct ftp_read_loop *loop = context;
@@ -65,7 +65,7 @@ static inline long ftp_find_227(__u32 index, void *context)
 		line->parenthesis = 1;
 		return 1;
 	}
-	if (!line->first)
+	if (!line->first && ftp_text(line, at - 1) == ' ')
 		line->first = at;
 	return 0;
 }

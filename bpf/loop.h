@@ -27,9 +27,7 @@ static __always_inline void each(__u32 rounds, each_body body, void *context)
 
 #else
 
-#define __noinline __attribute__((noinline))
-#define __always_inline inline __attribute__((always_inline))
-#define __global static __noinline
+#define __global static __attribute__((noinline, unused))
 
 static inline void each(__u32 rounds, each_body body, void *context)
 {
