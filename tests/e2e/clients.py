@@ -126,7 +126,7 @@ class Lftp(Client):
 
     def script(self, commands, seconds=SECONDS):
         settings = ("set net:max-retries 1; set net:timeout 5; set cmd:fail-exit yes; "
-                    "set ftp:fix-pasv-address no; set ftp:use-feat no; "
+                    "set ftp:fix-pasv-address no; "
                     f"set ftp:prefer-epsv {'yes' if self.extended else 'no'}; ")
         login = f"open -u {self.login[0]},{self.login[1]} -p {self.port} {self.address}; "
         return self.run(["lftp", "--norc", "-c", settings + login + commands], seconds=seconds)

@@ -10,10 +10,10 @@ from .namespace import RUN, Namespace
 
 
 class World:
-    def __init__(self):
+    def __init__(self, parent=None):
         self._stack = contextlib.ExitStack()
         self._told = []
-        self.directory = tempfile.mkdtemp(prefix=f"{RUN}-")
+        self.directory = tempfile.mkdtemp(prefix=f"{RUN}-", dir=parent)
         # Servers that give up root must still get through.
         os.chmod(self.directory, 0o755)
         guardian.watch("directory", self.directory)

@@ -6,7 +6,7 @@ from .. import servers
 from ..capture import Capture
 from ..check import contains, equal, raises
 from ..clients import Curl, Tnftp
-from ..control import Control
+from ..control import Control, receive_all
 from ..forwarders import haproxy, nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import (SMALL, every_client, must_download, must_not_download, scenario,
@@ -105,14 +105,14 @@ def explicit_source(world):
         ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--forward", "fullnat",
                         *options)
         endpoint = control.passive()
-        with control.dial(endpoint):
+        with control.dial(endpoint) as data:
             flow, = ftpfix.show("flows")
             equal(flow["source"].split(":")[0], seen, "source address of the flow")
             sockets = topology.server.run("ss", "-Htn", f"sport = :{endpoint.port}").stdout
             contains(sockets, flow["source"], "the peer of the data connection at the server")
             control.ask(f"RETR {SMALL}", 150)
-            control.ask("ABOR", 426)
-            control.reply()
+            receive_all(data)
+        equal(control.reply().code, 226, "end of the transfer")
         ftpfix.settle(1)
         ftpfix.stop()
 

@@ -11,6 +11,8 @@ from ..topology import UPLINK, VIP, balanced, server_address
 FORWARDERS = (("nat", "nftables", lambda _, topology: nft_dnat(topology)),
               ("fullnat", "HAProxy", haproxy))
 ONE_PORT = (30000, 30000)
+# As many digits as the public ports have, so that a 229 can be rewritten.
+FIVE_DIGITS = (30000, 39999)
 SESSIONS = 4
 ROUNDS = 3
 
@@ -83,7 +85,7 @@ def _work(world, namespace, by_role, number):
 
 def _at_once(world, mode, start_forwarding):
     topology = balanced(world, clients=3, servers=2)
-    by_role = _servers(world, topology)
+    by_role = _servers(world, topology, passive=FIVE_DIGITS)
     start_forwarding(world, topology)
     control, _ = _log_in(world, topology.client, by_role)
     raises(OSError, lambda: control.dial(control.passive()), "dialling without ftpfix")

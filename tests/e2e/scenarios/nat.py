@@ -111,3 +111,25 @@ def data_ports(world):
     ftpfix.announced(rewritten=1, kept=1)
     ftpfix.settle(2)
     ftpfix.stop()
+
+
+@scenario("nat: a 229 with no room for the public port passes unchanged, a 227 has room")
+def no_room(world):
+    topology = balanced(world)
+    server = servers.vsftpd(world, topology.server, passive=(4000, 4100))
+    nft_dnat(topology)
+    control = world.keep(Control(topology.client, VIP))
+    control.log_in(server.login)
+    raises(OSError, lambda: control.dial(control.passive()), "dialling without ftpfix")
+
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--data-ports", "21000-21999")
+    ftpfix.mark()
+    check(4000 <= control.extended().port <= 4100, "the server's own port")
+    ftpfix.announced(length=1)
+    equal(ftpfix.show("expected"), [], "expectations")
+    endpoint = control.passive()
+    check(21000 <= endpoint.port <= 21999, f"public port {endpoint.port} is out of range")
+    control.transfer(endpoint, f"RETR {SMALL}")
+    ftpfix.announced(length=1, rewritten=1)
+    ftpfix.settle(1)
+    ftpfix.stop()

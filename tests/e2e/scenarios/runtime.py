@@ -3,7 +3,7 @@
 transfer goes on."""
 from .. import servers
 from ..check import check, equal, raises
-from ..control import Control
+from ..control import Control, receive_all
 from ..forwarders import nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import SMALL, scenario
@@ -33,7 +33,7 @@ def _running_transfer(world):
 
 
 def _finish(server, control, data, begun):
-    rest = data.makefile("rb").read()
+    rest = receive_all(data)
     with open(server.files.path(BIG), "rb") as file:
         check(begun + rest == file.read(), "the running transfer arrived whole")
     equal(control.reply().code, 226, "end of the running transfer")

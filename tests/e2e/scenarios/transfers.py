@@ -142,7 +142,7 @@ def pipelined(world):
         """The reply to each PASV names the next port."""
         def __iter__(self):
             return iter([reply_227(server_address(0), next(ports))])
-    world.keep(FakeServer(world, topology.server, server_address(0), {"PASV": Pasv()}))
+    FakeServer(world, topology.server, server_address(0), {"PASV": Pasv()})
     nft_dnat(topology)
     control = world.keep(Control(topology.client, VIP))
     control.log_in(servers.ANONYMOUS)
