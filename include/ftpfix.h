@@ -176,8 +176,8 @@ struct ftpfix_expectation {
 	struct ftpfix_endpoint server; /* what the server announced */
 	struct ftpfix_addr source;     /* FULLNAT source address, or none */
 	struct ftpfix_session_key session;
-	__u32 server_ifindex;	 /* toward the server */
-	__u32 announcement;	 /* its number in the session, from 0 on */
+	__u32 server_ifindex; /* toward the server */
+	__u32 announcement;   /* its number in the session, from 0 on */
 	__u64 deadline_ns;
 };
 

@@ -21,3 +21,14 @@ $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 # The newest supported compiler builds the same object; a test loads it.
 $(BUILD)/tests/ftpfix-clang-19.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)/tests
 	clang-19 $(BPF_FLAGS) -c -o $@ $<
+
+# What the closing figures are taken with: see tools/cost.c, tools/throughput.
+$(BUILD)/tests/cost: tools/cost.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
+	$(CC) $(PROG_FLAGS) -o $@ $< -lbpf -lelf -lz
+
+measure: needed
+	$(MAKE) --no-print-directory all $(BUILD)/tests/cost
+	$(BUILD)/tests/cost
+	tools/throughput
+
+.PHONY: measure
