@@ -134,12 +134,12 @@ def sessions_are_shown():
         daemon = world.run("--dev", "up0")
         daemon.insert("sessions", [
             (be_tuple("198.51.100.10", 40112, "203.0.113.5", 21),
-             session_value(100, (5, 3), (2, 2), 5)),
+             session_value(5, (5, 3), (2, 2), 5)),
             # The replies' direction may be ahead of the commands' one.
             (be_tuple("198.51.100.11", 40113, "203.0.113.5", 21),
              session_value(0, (1, 2)))])
         first, second = sorted(world.show("sessions")["sessions"], key=lambda i: i["client"])
-        assert 100 <= first.pop("idle_seconds") < 100 + PATIENCE, "idle seconds"
+        assert 5 <= first.pop("idle_seconds") < 5 + PATIENCE, "idle seconds"
         equal(first, {"client": "198.51.100.10:40112", "service": "203.0.113.5:21",
                       "outstanding_pasv": 2, "outstanding_epsv": 0, "announcements": 5}, "session")
         equal(second["outstanding_pasv"], 0, "outstanding of the second")
@@ -174,12 +174,12 @@ def flows_are_shown_as_connections():
                 ({"seen_syn": 1}, {"seen_syn": 1}, "established"),
                 ({"seen_syn": 1}, {"seen_syn": 1, "seen_fin": 1}, "half closed"),
                 ({"seen_syn": 1, "seen_fin": 1}, {"seen_syn": 1, "seen_fin": 1}, "closing")):
-            entries = [(up, flow_value(up_to, 9, 3, 4000, 0, **client))]
+            entries = [(up, flow_value(up_to, 2, 3, 4000, 0, **client))]
             if server:
-                entries.append((down, flow_value(down_to, 70, 5, 60000, 1, **server)))
+                entries.append((down, flow_value(down_to, 7, 5, 60000, 1, **server)))
             daemon.insert("flows", entries)
             shown, = world.show("flows")["flows"]
-            assert 9 <= shown.pop("idle_seconds") < 9 + PATIENCE, "idle seconds"
+            assert 2 <= shown.pop("idle_seconds") < 2 + PATIENCE, "idle seconds"
             equal(shown, {"client": "198.51.100.10:50001", "public": "203.0.113.5:21486",
                           "source": "10.0.0.1:50001", "server": "10.0.0.9:21485", "state": state,
                           "packets_to_server": 3, "bytes_to_server": 4000,
