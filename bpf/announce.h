@@ -54,13 +54,13 @@ static __noinline int announce_server(struct announce *announce)
 	const struct packet *packet = announce->segment->packet;
 	struct ftpfix_addr said = address_v4(bpf_htonl(line->host_address));
 	struct ftpfix_addr *server = &expectation->server.addr;
-	struct ftpfix_seen note = {};
+	struct ftpfix_seen *note = &scratch->note;
 	int allowed, found;
 
 	expectation->server.be_port = bpf_htons(line->host_port);
 	if (line->host_port < FTPFIX_PORT_MIN)
 		return -FTPFIX_ANNOUNCEMENT_PORT_LOW;
-	found = !seen_take(line, packet->host_sequence + announce->segment->line_start, &note);
+	found = !seen_take(line, packet->host_sequence + announce->segment->line_start, note);
 	*server = packet->tuple.source;
 	if (line->code == FTP_CODE_227 && !address_equal(&said, &packet->tuple.source)) {
 		*server = said;
@@ -75,15 +75,15 @@ static __noinline int announce_server(struct announce *announce)
 	if (!found)
 		return -FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN;
 	if (allowed < 2) {
-		*server = note.server;
+		*server = note->server;
 		if (servers_configured && server_allowed(server) < 2)
 			return -FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED;
 	}
 	if (announce->service->forward == FTPFIX_FORWARD_FULLNAT)
 		expectation->source = address_given(&announce->service->source)
 					      ? announce->service->source
-					      : note.peer;
-	expectation->server_ifindex = note.ifindex;
+					      : note->peer;
+	expectation->server_ifindex = note->ifindex;
 	return 0;
 }
 

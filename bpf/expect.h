@@ -12,6 +12,8 @@
 
 static __always_inline int is_service_port(__u32 host_port)
 {
+	/* The compiler may know the bound; the verifier must be shown it. */
+	barrier_var(host_port);
 	host_port &= 65535;
 	return service_ports[host_port >> 6] >> (host_port & 63) & 1;
 }

@@ -164,7 +164,8 @@ __global int nat_patch(struct __sk_buff *skb, const struct packet *packet, struc
 	size = patch->lead + patch->length;
 	if (size & 1 && end < payload)
 		size++;
-	if (size < 1 || size > PATCH_MAX)
+	size = size_within(size, PATCH_MAX);
+	if (!size)
 		return 0;
 
 	first = packet->payload_offset + (first & ~1);

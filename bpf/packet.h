@@ -47,6 +47,16 @@ struct cursor {
 	void *end;
 };
 
+/* The size if it lies in 1..max, or 0. The detour by the last index is for the
+ * verifiers before 6.4, which learn a lower bound from no comparison with zero. */
+static __always_inline __u32 size_within(__u32 size, __u32 max)
+{
+	__u32 last = size - 1;
+
+	barrier_var(last);
+	return last < max ? last + 1 : 0;
+}
+
 static __always_inline struct ftpfix_addr address_v4(__be32 be_address)
 {
 	struct ftpfix_addr mapped = {{0, 0, bpf_htonl(0xffff), be_address}};

@@ -18,6 +18,7 @@ struct scratch {
 	struct ftp_edit edit;
 	struct patch patch;
 	struct ftpfix_session session; /* a new one, before it is inserted */
+	struct ftpfix_seen note;
 	struct ftpfix_announcement written;
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;

@@ -47,10 +47,9 @@ static __always_inline int segment_load(struct segment *segment)
 		return -ENODATA;
 	if (size > FTP_CHUNK_MAX)
 		size = FTP_CHUNK_MAX;
-	barrier_var(size);
-	if (size < 1 || size > FTP_CHUNK_MAX ||
-	    bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->loaded, chunk->bytes,
-			       size))
+	size = size_within(size, FTP_CHUNK_MAX);
+	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->loaded,
+					chunk->bytes, size))
 		return -ENODATA;
 	segment->loaded += size;
 	chunk->length = size;
@@ -95,10 +94,9 @@ static __noinline int segment_read(struct segment *segment, __u32 code, __u32 co
 
 	if (size > FTP_LINE_MAX)
 		size = FTP_LINE_MAX;
-	barrier_var(size);
-	if (size < 1 || size > FTP_LINE_MAX ||
-	    bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->line_start,
-			       line->text, size))
+	size = size_within(size, FTP_LINE_MAX);
+	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->line_start,
+					line->text, size))
 		return -EBADMSG;
 	line->length = size;
 	line->code = code;
