@@ -4,10 +4,15 @@ each side of ftpfix really got. Knows Ethernet, IPv4 and TCP, no more."""
 import ctypes
 import socket
 import struct
-import threading
+
+from .check import equal
 
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
+SO_RCVBUFFORCE = 33
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+BUFFER_BYTES = 32 << 20
 # Of the announcements and refusals, for a scenario that failed.
 DESCRIBED_LINES = 30
 
@@ -36,34 +41,36 @@ def _port_filter(port):
 
 
 class Capture:
-    """The segments of one control port on one interface, both directions."""
+    """The segments of one control port on one interface, both directions.
+
+    They wait in the socket until someone looks. A segment is there before the
+    receiver's TCP has it, so that a look after a reply came sees that reply.
+    """
 
     def __init__(self, namespace, device, port=21):
         self.name = f"{namespace.role} {device}"
         self.port = port
-        self.segments = []  # (source address, source port, payload)
-        self._changed = threading.Condition()
+        self._segments = []  # (source port, payload)
         self._socket = namespace.call(lambda: self._open(device))
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
 
     def _open(self, device):
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         program, _buffer = _port_filter(self.port)
         opened.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
         opened.bind((device, ETH_P_ALL))
-        opened.settimeout(0.2)  # close() is noticed within this time
+        opened.setblocking(False)
         return opened
 
-    def _read(self):
-        while self._socket.fileno() >= 0:
+    def _drain(self):
+        while True:
             try:
-                frame = self._socket.recv(1 << 18)
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-            self._keep(frame)
+                self._keep(self._socket.recv(1 << 18))
+            except BlockingIOError:
+                break
+        _packets, drops = struct.unpack(
+            "II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        equal(drops, 0, f"segments lost by the capture on {self.name}")
 
     def _keep(self, frame):
         packet = frame[14:]
@@ -71,16 +78,17 @@ class Capture:
         segment = packet[(packet[0] & 15) * 4:]
         payload = segment[(segment[12] >> 4) * 4:]
         if payload:
-            source = socket.inet_ntoa(packet[12:16])
-            port = struct.unpack_from("!H", segment)[0]
-            with self._changed:
-                self.segments.append((source, port, payload))
-                self._changed.notify_all()
+            self._segments.append((struct.unpack_from("!H", segment)[0], payload))
+
+    def forget(self):
+        """Looks from here on."""
+        self._drain()
+        self._segments.clear()
 
     def lines(self, *codes):
         """What the server said, line by line; with codes only these replies."""
-        said = b"".join(payload for _, port, payload in list(self.segments)
-                        if port == self.port)
+        self._drain()
+        said = b"".join(payload for port, payload in self._segments if port == self.port)
         lines = [line.rstrip("\r") for line in said.decode("ascii", "replace").split("\n")]
         return [line for line in lines if line and (not codes or line.startswith(codes))]
 

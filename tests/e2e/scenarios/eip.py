@@ -33,7 +33,7 @@ def _run(world, start, place):
 
     ftpfix = Ftpfix(world, *place(topology), "--port", str(PORT), "--forward", "none")
     ftpfix.mark()
-    captured.segments.clear()
+    captured.forget()
     for client in clients:
         transfers(client, server)
     ftpfix.announced(rewritten=6, kept=6)

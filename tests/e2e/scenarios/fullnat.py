@@ -54,8 +54,8 @@ def _every_client(world, start_forwarding):
 
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--forward", "fullnat")
     ftpfix.mark()
-    outside.segments.clear()
-    inside.segments.clear()
+    outside.forget()
+    inside.forget()
     connections = sum(transfers(client, server) for client in clients)
     for line in outside.lines("227 "):
         contains(line, "(203,0,113,5,", "the 227 that reached the client")

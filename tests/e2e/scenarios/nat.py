@@ -27,8 +27,8 @@ def _every_client(world, start):
 
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK)
     ftpfix.mark()
-    outside.segments.clear()
-    inside.segments.clear()
+    outside.forget()
+    inside.forget()
     connections = sum(transfers(client, server) for client in clients)
     check(all("(10,0,0,175," in line for line in inside.lines("227 ")), "the server's 227")
     for line in outside.lines("227 "):
