@@ -20,25 +20,38 @@ struct control {
 	const struct ftpfix_service *service;
 };
 
+static __always_inline int asks_expired(const struct ftpfix_session *session)
+{
+	return bpf_ktime_get_coarse_ns() - session->asked_at_ns > FTPFIX_ASKED_NS;
+}
+
+/* Notes that an announcement is owed. Those owed for too long are owed no more. */
+static __always_inline void note_asked(struct ftpfix_session *session, enum ftp_verb verb)
+{
+	if (verb == FTP_VERB_OTHER)
+		return;
+	if (asks_expired(session)) {
+		session->asked_pasv = session->answered_pasv;
+		session->asked_epsv = session->answered_epsv;
+	}
+	if (verb == FTP_VERB_PASV)
+		session->asked_pasv++;
+	else
+		session->asked_epsv++;
+	session->asked_at_ns = bpf_ktime_get_coarse_ns();
+}
+
 static long command_step(__u32 index, void *context)
 {
 	struct control *control = context;
 	struct segment *segment = &control->segment;
-	struct ftpfix_session *session = segment->session;
 	struct ftpfix_scan *scan = &segment->scratch->scan;
 	int step = segment_step(segment);
-	enum ftp_verb verb;
 
 	(void)index;
 	if (step != SEGMENT_LINE)
 		return step == SEGMENT_END;
-	verb = ftp_scan_verb(scan);
-	if (verb == FTP_VERB_PASV)
-		session->asked_pasv++;
-	if (verb == FTP_VERB_EPSV)
-		session->asked_epsv++;
-	if (verb != FTP_VERB_OTHER)
-		session->asked_at_ns = bpf_ktime_get_coarse_ns();
+	note_asked(segment->session, ftp_scan_verb(scan));
 	ftp_scan_command_done(scan);
 	segment_next_line(segment);
 	return 0;
@@ -52,7 +65,7 @@ static __always_inline int take_asked(struct ftpfix_session *session, __u32 code
 	__u32 answered = extended ? session->answered_epsv : session->answered_pasv;
 	__u32 owed = asked - answered;
 
-	if (bpf_ktime_get_coarse_ns() - session->asked_at_ns > FTPFIX_ASKED_NS)
+	if (asks_expired(session))
 		owed = 0;
 	if (owed > ASKED_MAX)
 		owed = ASKED_MAX;

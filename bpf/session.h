@@ -102,27 +102,26 @@ static __always_inline void stream_advance(struct ftpfix_stream *stream,
 }
 
 /*
- * Forgets the session that the packet begins anew or ends. A reset counts only
- * where its sender stands in the stream, so that no stranger ends a session.
- * Returns 1 when nothing else is to be done with the packet.
+ * Forgets the session that the packet begins anew or ends: by the service's
+ * SYN/ACK, or by a reset from where its sender stands in the stream, so that no
+ * stranger ends a session. Returns 1 when nothing else is to be done with it.
  */
 static __always_inline int session_bounds(const struct ftpfix_session_key *key,
 					  const struct packet *packet, int from_client)
 {
 	struct ftpfix_session *session;
 	struct ftpfix_stream *stream;
+	int over = !from_client;
 
 	if (!(packet->flags & (TCP_SYN | TCP_RST)))
 		return 0;
-	if (packet->flags & TCP_RST) {
-		session = session_find(key);
-		if (!session)
-			return 1;
-		stream = from_client ? &session->client : &session->server;
-		if (stream->started && stream->next_sequence != packet->host_sequence)
-			return 1;
-	}
-	if (from_client || packet->flags & TCP_RST)
+	session = session_find(key);
+	if (!session)
+		return 1;
+	stream = from_client ? &session->client : &session->server;
+	if (packet->flags & TCP_RST)
+		over = !stream->started || stream->next_sequence == packet->host_sequence;
+	if (over)
 		bpf_map_delete_elem(&sessions, key);
 	return 1;
 }
