@@ -8,6 +8,7 @@
 #ifndef FTPFIX_SEEN_H
 #define FTPFIX_SEEN_H
 
+#include "counter.h"
 #include "segment.h"
 
 /* How long a note keeps another server from announcing the same thing: longer
@@ -88,6 +89,11 @@ static __noinline int seen_observe(struct __sk_buff *skb, const struct packet *p
 
 	if (!segment.scratch || !packet->payload_length)
 		return 0;
+	/* The connection that follows could not be sent back into the VLAN. */
+	if (packet->tagged) {
+		count(FTPFIX_PACKET_VLAN);
+		return 0;
+	}
 	/* Every segment is taken to start a line: what is no announcement is
 	 * never asked for on the uplink. */
 	__builtin_memset(&segment.scratch->scan, 0, sizeof(segment.scratch->scan));

@@ -261,7 +261,7 @@ struct ftpfix_flow {
 	  "of a data connection, above the MTU ahead: dropped")                                   \
 	X(PACKET_FRAGMENT, packets, "fragment", "an IPv4 fragment: passed")                       \
 	X(PACKET_MALFORMED, packets, "malformed", "a header that cannot be: passed")              \
-	X(PACKET_VLAN, packets, "vlan", "of a data connection, VLAN-tagged: passed")              \
+	X(PACKET_VLAN, packets, "vlan", "VLAN-tagged, on the interface below: passed")            \
 	X(PACKET_FAILED, packets, "failed", "the kernel refused a change: dropped")               \
 	X(BYTES_FORWARDED, bytes, "forwarded", "of data connections' IP packets, translated")     \
 	X(EVENT_SENT, events, "sent", "handed to the daemon for its log")                         \
