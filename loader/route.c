@@ -70,11 +70,10 @@ static int read_route(const struct nlmsghdr *message, void *context)
 	if (header->rtm_family != AF_INET || header->rtm_type != RTN_UNICAST ||
 	    header->rtm_table == RT_TABLE_LOCAL || (header->rtm_flags & RTM_F_CLONED))
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, message,
-			  sizeof(*header)) if (mnl_attr_get_type(attribute) == RTA_DST)
-		destination.be_network = mnl_attr_get_u32(attribute);
-	mnl_attr_for_each(attribute, message, sizeof(*header))
-	{
+	mnl_attr_for_each (attribute, message, sizeof(*header))
+		if (mnl_attr_get_type(attribute) == RTA_DST)
+			destination.be_network = mnl_attr_get_u32(attribute);
+	mnl_attr_for_each (attribute, message, sizeof(*header)) {
 		if (mnl_attr_get_type(attribute) == RTA_OIF)
 			err = add_route(table, &destination, mnl_attr_get_u32(attribute));
 		else if (mnl_attr_get_type(attribute) == RTA_MULTIPATH)
