@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The world of the program tests: the object, loaded and configured as the
+ * loader does it, in a network namespace of its own. It runs nothing.
+ */
+#ifndef FTPFIX_PROG_WORLD_H
+#define FTPFIX_PROG_WORLD_H
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <cmocka.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include "ftpfix.h"
+#include "ftpfix.skel.h"
+#include "prog_packet.h"
+
+#define SERVICE_PORT 21
+#define OTHER_SERVICE_PORT 2100
+
+enum program { UPLINK_INGRESS, UPLINK_EGRESS, SERVER_INGRESS, PROGRAM_COUNT };
+
+struct world {
+	struct ftpfix *skeleton;
+	int program[PROGRAM_COUNT];
+	__u32 uplink; /* interface indexes */
+	__u32 server;
+	struct ftpfix_service service;
+	__u64 counted[FTPFIX_REASON_COUNT]; /* when counters were looked at last */
+	struct frame output;		    /* of the last run; its length and bytes */
+};
+
+static inline struct ftpfix_addr mapped(__u32 address)
+{
+	struct ftpfix_addr addr = {{0, 0, htonl(0xffff), address ? htonl(address) : 0}};
+
+	return addr;
+}
+
+static inline struct ftpfix_tuple tuple_of(__u32 source, __u16 source_port, __u32 destination,
+					   __u16 destination_port)
+{
+	struct ftpfix_tuple tuple = {
+		.source = mapped(source),
+		.destination = mapped(destination),
+		.be_source_port = htons(source_port),
+		.be_destination_port = htons(destination_port),
+	};
+
+	return tuple;
+}
+
+static inline __u64 counter_value(const struct world *world, __u32 reason)
+{
+	__u64 values[256] = {}, sum = 0;
+	int cpus = libbpf_num_possible_cpus();
+
+	assert_in_range(cpus, 1, 256);
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(world->skeleton->maps.counters), &reason, values),
+		0);
+	for (int cpu = 0; cpu < cpus; cpu++)
+		sum += values[cpu];
+	return sum;
+}
+
+static inline __u32 map_entries(const struct bpf_map *map)
+{
+	__u8 key[64];
+	void *before = NULL;
+	__u32 entries = 0;
+
+	while (!bpf_map_get_next_key(bpf_map__fd(map), before, key)) {
+		before = key;
+		entries++;
+	}
+	return entries;
+}
+
+static inline void map_clear(const struct bpf_map *map)
+{
+	__u8 key[64];
+
+	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
+		if (bpf_map_delete_elem(bpf_map__fd(map), key))
+			return;
+}
+
+static inline void world_write_service(struct world *world)
+{
+	static const __u32 ports[] = {SERVICE_PORT, OTHER_SERVICE_PORT};
+	int map = bpf_map__fd(world->skeleton->maps.services);
+
+	for (int index = 0; index < 2; index++)
+		assert_int_equal(bpf_map_update_elem(map, &ports[index], &world->service, BPF_ANY),
+				 0);
+}
+
+static inline void world_allow(struct world *world, __u32 network, __u32 length, __u32 configured)
+{
+	struct ftpfix_server_key key = {.prefix_length = 96 + length, .addr = mapped(network)};
+	struct ftpfix_server server = {.configured = configured};
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.servers), &key,
+					     &server, BPF_ANY),
+			 0);
+}
+
+/* Empties every map and sets the services up as the loader does by default. */
+static inline void world_reset(struct world *world, enum ftpfix_forward forward)
+{
+	map_clear(world->skeleton->maps.servers);
+	map_clear(world->skeleton->maps.seen);
+	map_clear(world->skeleton->maps.sessions);
+	map_clear(world->skeleton->maps.expectations);
+	map_clear(world->skeleton->maps.flows);
+	memset(&world->service, 0, sizeof(world->service));
+	world->service.forward = forward;
+	world->service.port_low = FTPFIX_PORT_MIN;
+	world->service.port_high = 65535;
+	world_write_service(world);
+	for (__u32 reason = 0; reason < FTPFIX_REASON_COUNT; reason++)
+		world->counted[reason] = counter_value(world, reason);
+}
+
+static inline void world_close(struct world *world)
+{
+	if (world)
+		ftpfix__destroy(world->skeleton);
+	free(world);
+}
+
+/* Loads the object; NULL when that fails. */
+static inline struct world *world_open(__u32 servers_configured)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	struct ftpfix *skeleton = ftpfix__open();
+
+	if (!world || !skeleton)
+		goto fail;
+	world->skeleton = skeleton;
+	skeleton->rodata->servers_configured = servers_configured;
+	skeleton->rodata->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
+	skeleton->rodata->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
+	if (ftpfix__load(skeleton))
+		goto fail;
+	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
+	world->program[UPLINK_EGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_egress);
+	world->program[SERVER_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_server_ingress);
+	world->uplink = if_nametoindex("uplink");
+	world->server = if_nametoindex("server");
+	return world;
+fail:
+	ftpfix__destroy(skeleton);
+	free(world);
+	return NULL;
+}
+
+/* Group fixture: *state stays NULL where the tests cannot run. */
+static inline int world_setup(void **state)
+{
+	*state = NULL;
+	if (geteuid())
+		return 0;
+	if (unshare(CLONE_NEWNET) || system("ip link add uplink type veth peer name server"))
+		return -1;
+	*state = world_open(0);
+	return *state ? 0 : -1;
+}
+
+static inline int world_teardown(void **state)
+{
+	world_close(*state);
+	return 0;
+}
+
+/* What every test begins with. */
+static inline struct world *world_begin(void **state, enum ftpfix_forward forward)
+{
+	struct world *world = *state;
+
+	if (!world) {
+		print_message("# needs root\n");
+		skip();
+	}
+	world_reset(world, forward);
+	return world;
+}
+
+#endif /* FTPFIX_PROG_WORLD_H */
