@@ -54,10 +54,11 @@ class Server:
 
 def vsftpd(world, namespace, port=21, passive=None, promiscuous=False):
     command = find_program("vsftpd", "vsftpd")
-    files = Files(world, f"{namespace.role}-vsftpd")
-    empty = world.path(f"{namespace.role}-empty", "chroot")
+    name = f"{namespace.role}-vsftpd-{port}"
+    files = Files(world, name)
+    empty = world.path(f"{name}-empty", "chroot")
     os.makedirs(empty)
-    configuration = world.path(f"{namespace.role}-vsftpd.conf")
+    configuration = world.path(f"{name}.conf")
     low, high = passive or (0, 0)
     with open(configuration, "w", encoding="ascii") as file:
         file.write(f"""\
@@ -82,31 +83,33 @@ isolate=NO
 isolate_network=NO
 seccomp_sandbox=NO
 """)
-    return Server(world, namespace, f"{namespace.role} vsftpd", files, ANONYMOUS,
+    return Server(world, namespace, name, files, ANONYMOUS,
                   [*command, configuration], port)
 
 
 def pure_ftpd(world, namespace, port=21, passive=None):
     command = find_program("pure-ftpd", "pure-ftpd")
-    files = Files(world, f"{namespace.role}-pure-ftpd")
-    users = world.path(f"{namespace.role}-pure", "passwd")
-    database = world.path(f"{namespace.role}-pure", "pdb")
+    name = f"{namespace.role}-pure-ftpd-{port}"
+    files = Files(world, name)
+    users = world.path(f"{name}-state", "passwd")
+    database = world.path(f"{name}-state", "pdb")
     with open(users, "w", encoding="ascii") as file:
         file.write(f"tester:{SECRET_HASH}:65534:65534::{files.root}/./::::::::::::\n")
     namespace.run(*find_program("pure-ftpd", "pure-pw"), "mkdb", database, "-f", users)
     options = ["-l", f"puredb:{database}", "-A", "-E", "-H", "-u", "1", "-S", str(port),
-               "-g", world.path(f"{namespace.role}-pure", "pid")]
+               "-g", world.path(f"{name}-state", "pid")]
     if passive:
         options += ["-p", f"{passive[0]}:{passive[1]}"]
-    return Server(world, namespace, f"{namespace.role} pure-ftpd", files, TESTER,
+    return Server(world, namespace, name, files, TESTER,
                   [*command, *options], port)
 
 
 def proftpd(world, namespace, port=21, passive=None):
     command = find_program("proftpd", "proftpd")
-    files = Files(world, f"{namespace.role}-proftpd")
-    state = os.path.dirname(world.path(f"{namespace.role}-state", "pid"))
-    configuration = world.path(f"{namespace.role}-proftpd.conf")
+    name = f"{namespace.role}-proftpd-{port}"
+    files = Files(world, name)
+    state = os.path.dirname(world.path(f"{name}-state", "pid"))
+    configuration = world.path(f"{name}.conf")
     ports = f"PassivePorts {passive[0]} {passive[1]}" if passive else ""
     with open(configuration, "w", encoding="ascii") as file:
         file.write(f"""\
@@ -132,5 +135,5 @@ UseReverseDNS off
   RequireValidShell off
 </Anonymous>
 """)
-    return Server(world, namespace, f"{namespace.role} proftpd", files, ANONYMOUS,
+    return Server(world, namespace, name, files, ANONYMOUS,
                   [*command, "-n", "-q", "-c", configuration], port)

@@ -84,7 +84,8 @@ def data_ports(world):
     topology = balanced(world)
     server = servers.vsftpd(world, topology.server, passive=(30000, 30100))
     nft_dnat(topology)
-    content = open(server.files.path(SMALL), "rb").read()
+    with open(server.files.path(SMALL), "rb") as file:
+        content = file.read()
     control = world.keep(Control(topology.client, VIP))
     control.log_in(server.login)
     raises(OSError, lambda: control.dial(control.passive()), "dialling without ftpfix")
@@ -132,4 +133,30 @@ def no_room(world):
     control.transfer(endpoint, f"RETR {SMALL}")
     ftpfix.announced(length=1, rewritten=1)
     ftpfix.settle(1)
+    ftpfix.stop()
+
+
+@scenario("nat: several control ports, and one that ftpfix was not told of")
+def control_ports(world):
+    topology = balanced(world)
+    started = {port: servers.vsftpd(world, topology.server, port=port)
+               for port in (21, 2100, 2121)}
+    for port in started:
+        nft_dnat(topology, port)
+    sessions = {port: world.keep(Control(topology.client, VIP, port)) for port in started}
+    for port, control in sessions.items():
+        control.log_in(started[port].login)
+        raises(OSError, lambda c=control: c.dial(c.passive()), "dialling without ftpfix")
+
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--port", "21", "2100")
+    ftpfix.mark()
+    for port in (21, 2100):
+        with open(started[port].files.path(SMALL), "rb") as file:
+            content = file.read()
+        endpoint = sessions[port].passive()
+        check(sessions[port].transfer(endpoint, f"RETR {SMALL}") == content, "same content")
+    ftpfix.announced(rewritten=2)
+    equal(sessions[2121].passive().address, server_address(0), "announced on another port")
+    ftpfix.announced(rewritten=2)
+    ftpfix.settle(2)
     ftpfix.stop()
