@@ -121,7 +121,7 @@ User nobody
 Group nogroup
 PidFile {state}/pid
 ScoreboardFile {state}/scoreboard
-DelayTable {state}/delay
+DelayEngine off
 SystemLog {state}/log
 TransferLog none
 WtmpLog off
