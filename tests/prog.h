@@ -96,6 +96,17 @@ static inline void frame_print(const char *title, const __u8 *bytes, __u32 lengt
 	print_error("# %s (%u bytes): %s\n", title, length, text);
 }
 
+static inline void frame_compare(const struct frame *got, const struct frame *expected,
+				 const char *file, int line)
+{
+	if (got->length == expected->length &&
+	    !memcmp(got->bytes, expected->bytes, expected->length))
+		return;
+	frame_print("got", got->bytes, got->length);
+	frame_print("not", expected->bytes, expected->length);
+	_fail(file, line);
+}
+
 /* Runs input and wants this verdict and these bytes. */
 static inline void run_check(struct world *world, enum program program, const struct frame *input,
 			     int verdict, const struct frame *expected, const char *file, int line)
@@ -106,12 +117,7 @@ static inline void run_check(struct world *world, enum program program, const st
 		print_error("# verdict %d, not %d\n", got, verdict);
 		_fail(file, line);
 	}
-	if (world->output.length == expected->length &&
-	    !memcmp(world->output.bytes, expected->bytes, expected->length))
-		return;
-	frame_print("got", world->output.bytes, world->output.length);
-	frame_print("not", expected->bytes, expected->length);
-	_fail(file, line);
+	frame_compare(&world->output, expected, file, line);
 }
 
 #define run_gives(world, program, input, verdict, expected) \

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A data connection through the node, from the client's SYN on. Each step is one
+ * packet that is carried, exactly translated, or isn't.
+ */
+#ifndef FTPFIX_PROG_DIAL_H
+#define FTPFIX_PROG_DIAL_H
+
+#include "prog_talk.h"
+
+struct dial {
+	struct world *world;
+	__u32 client;
+	__u32 vip;
+	__u32 source; /* the client, as the server sees it */
+	__u32 server;
+	__u16 client_port;
+	__u16 public_port;
+	__u16 source_port;
+	__u16 server_port;
+	__u32 client_sequence; /* next to be sent */
+	__u32 server_sequence;
+	struct spec shape; /* VLAN tags, options and padding of the frames */
+};
+
+/* The data connection that a talk's announcement promises. */
+static inline struct dial dial_of(const struct talk *talk, __u16 public_port, __u16 server_port)
+{
+	struct dial dial = {
+		.world = talk->world,
+		.client = talk->client,
+		.vip = talk->vip,
+		.source = talk->peer,
+		.server = talk->server,
+		.client_port = 50001,
+		.public_port = public_port,
+		.source_port = 50001,
+		.server_port = server_port,
+		.client_sequence = 0x7ffffff0,
+		.server_sequence = 0xffffffc0,
+	};
+
+	return dial;
+}
+
+static inline struct ftpfix_tuple dial_up_key(const struct dial *dial)
+{
+	return tuple_of(dial->client, dial->client_port, dial->vip, dial->public_port);
+}
+
+static inline struct ftpfix_tuple dial_down_key(const struct dial *dial)
+{
+	return tuple_of(dial->server, dial->server_port, dial->source, dial->source_port);
+}
+
+static inline int dial_flow(const struct dial *dial, struct ftpfix_tuple key,
+			    struct ftpfix_flow *flow)
+{
+	return !bpf_map_lookup_elem(bpf_map__fd(dial->world->skeleton->maps.flows), &key, flow);
+}
+
+/* How many entries the flows map has. */
+static inline __u32 dial_entries(const struct dial *dial)
+{
+	return map_entries(dial->world->skeleton->maps.flows);
+}
+
+/* A segment of the client's as it enters (`inside` 0) or leaves (1) the node. */
+static inline void dial_up_frame(const struct dial *dial, __u8 flags, __u32 sequence,
+				 const char *bytes, int inside, struct frame *frame)
+{
+	struct spec spec = dial->shape;
+
+	spec.source = inside ? dial->source : dial->client;
+	spec.destination = inside ? dial->server : dial->vip;
+	spec.source_port = inside ? dial->source_port : dial->client_port;
+	spec.destination_port = inside ? dial->server_port : dial->public_port;
+	spec.sequence = sequence;
+	spec.acknowledgement = flags & ACK ? dial->server_sequence : 0;
+	spec.flags = flags;
+	spec.ttl = (spec.ttl ? spec.ttl : 64) - inside;
+	spec.bytes = bytes;
+	spec.length = strlen(bytes);
+	frame_build(frame, &spec);
+}
+
+/* A segment of the server's, likewise. */
+static inline void dial_down_frame(const struct dial *dial, __u8 flags, __u32 sequence,
+				   const char *bytes, int outside, struct frame *frame)
+{
+	struct spec spec = dial->shape;
+
+	spec.source = outside ? dial->vip : dial->server;
+	spec.destination = outside ? dial->client : dial->source;
+	spec.source_port = outside ? dial->public_port : dial->server_port;
+	spec.destination_port = outside ? dial->client_port : dial->source_port;
+	spec.sequence = sequence;
+	spec.acknowledgement = flags & ACK ? dial->client_sequence : 0;
+	spec.flags = flags;
+	spec.ttl = (spec.ttl ? spec.ttl : 64) - outside;
+	spec.bytes = bytes;
+	spec.length = strlen(bytes);
+	frame_build(frame, &spec);
+}
+
+static inline __u32 dial_step(__u8 flags, const char *bytes)
+{
+	return strlen(bytes) + !!(flags & SYN) + !!(flags & FIN);
+}
+
+static inline void dial_up_at(struct dial *dial, __u8 flags, const char *bytes, const char *file,
+			      int line)
+{
+	struct frame input, output;
+
+	dial_up_frame(dial, flags, dial->client_sequence, bytes, 0, &input);
+	dial_up_frame(dial, flags, dial->client_sequence, bytes, 1, &output);
+	run_check(dial->world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output, file, line);
+	dial->client_sequence += dial_step(flags, bytes);
+}
+
+static inline void dial_down_at(struct dial *dial, __u8 flags, const char *bytes, const char *file,
+				int line)
+{
+	struct frame input, output;
+
+	dial_down_frame(dial, flags, dial->server_sequence, bytes, 0, &input);
+	dial_down_frame(dial, flags, dial->server_sequence, bytes, 1, &output);
+	run_check(dial->world, SERVER_INGRESS, &input, TC_ACT_REDIRECT, &output, file, line);
+	dial->server_sequence += dial_step(flags, bytes);
+}
+
+/* The next segment of the client, or of the server, is carried. */
+#define dial_up(dial, flags, bytes) dial_up_at(dial, flags, bytes, __FILE__, __LINE__)
+#define dial_down(dial, flags, bytes) dial_down_at(dial, flags, bytes, __FILE__, __LINE__)
+
+/* The next segment of the client, or of the server, passes as it is. */
+#define dial_up_passes(dial, flags, bytes)                                                \
+	do {                                                                              \
+		struct frame up_frame;                                                    \
+		dial_up_frame(dial, flags, (dial)->client_sequence, bytes, 0, &up_frame); \
+		run_passes((dial)->world, UPLINK_INGRESS, &up_frame);                     \
+	} while (0)
+#define dial_down_passes(dial, flags, bytes)                                                  \
+	do {                                                                                  \
+		struct frame down_frame;                                                      \
+		dial_down_frame(dial, flags, (dial)->server_sequence, bytes, 0, &down_frame); \
+		run_passes((dial)->world, SERVER_INGRESS, &down_frame);                       \
+	} while (0)
+
+/* The three packets that open the connection. */
+static inline void dial_open(struct dial *dial)
+{
+	dial_up(dial, SYN, "");
+	dial_down(dial, SYN | ACK, "");
+	dial_up(dial, ACK, "");
+}
+
+#endif /* FTPFIX_PROG_DIAL_H */
