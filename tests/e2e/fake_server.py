@@ -5,8 +5,6 @@ import os
 import socket
 import threading
 
-from .check import wait_until
-
 GREETINGS = {
     "USER": b"230 in\r\n",
     "TYPE": b"200 ok\r\n",
@@ -81,6 +79,3 @@ class DataServer(_Listener):
     def serve(self, connection, peer):
         self.peers.append(peer[0])
         connection.sendall(self.content)
-
-    def wait_for_peers(self, count):
-        wait_until(lambda: len(self.peers) >= count, f"{count} data connections at the server")

@@ -42,10 +42,10 @@ def attached(namespace, device):
                 raise OSError(ctypes.get_errno(), f"BPF_PROG_QUERY {device}")
             total += request.count
         return total
-    filters = sum(
-        namespace.run("tc", "filter", "show", "dev", device, side, check=False).stdout.count(" bpf ")
-        for side in ("ingress", "egress"))
-    return namespace.call(query) + filters
+    # Without a clsact qdisc tc fails: then there is no filter.
+    filters = [namespace.run("tc", "filter", "show", "dev", device, side, check=False).stdout
+               for side in ("ingress", "egress")]
+    return namespace.call(query) + sum(shown.count(" bpf ") for shown in filters)
 
 
 class Ftpfix:

@@ -47,7 +47,6 @@ class Server:
         self.files = files
         self.login = login
         self.port = port
-        self.namespace = namespace
         self.process = world.keep(namespace.spawn(*command, name=name))
         self.process.wait_for(lambda: listening(namespace, port), f"listening on port {port}")
 

@@ -92,6 +92,8 @@ def classic(world):
     must_not_download(client, server)
     before = topology.balancer.run("tc", "qdisc", "show").stdout
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--attach", "clsact")
+    equal(attached(topology.balancer, UPLINK), 2, f"programs on {UPLINK}")
+    equal(attached(topology.balancer, INSIDE), 1, f"programs on {INSIDE}")
     must_download(client, server)
     ftpfix.settle(1)
     ftpfix.stop()

@@ -116,7 +116,6 @@ def _said(name, segments, commands, lines, pick, reasons):
 _RIGHT = reply_227(SERVER, PORT)
 _OTHER = reply_227(SERVER, PORT + 1)
 _STATUS = b"211-Status\r\n" + _OTHER + b"211 End\r\n"
-_BARE = _RIGHT.replace(b"(", b"").replace(b").", b"")
 
 _said("a 227 that nobody asked for", [_RIGHT], ["NOOP"], 1, 0, {"unasked": 1})
 _said("a second 227 to one PASV", [_RIGHT + _OTHER], ["PASV"], 2, 0,
