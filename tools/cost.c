@@ -104,8 +104,7 @@ static void print_verified(const struct bpf_object *object)
 	struct bpf_program *program;
 
 	printf("instructions that the verifier walked\n");
-	bpf_object__for_each_program(program, object)
-	{
+	bpf_object__for_each_program (program, object) {
 		struct bpf_prog_info info = {};
 		__u32 size = sizeof(info);
 
