@@ -149,11 +149,36 @@ static inline void dial_down_at(struct dial *dial, __u8 flags, const char *bytes
 	} while (0)
 
 /* The three packets that open the connection. */
-static inline void dial_open(struct dial *dial)
+static inline void dial_open_at(struct dial *dial, const char *file, int line)
 {
-	dial_up(dial, SYN, "");
-	dial_down(dial, SYN | ACK, "");
-	dial_up(dial, ACK, "");
+	dial_up_at(dial, SYN, "", file, line);
+	dial_down_at(dial, SYN | ACK, "", file, line);
+	dial_up_at(dial, ACK, "", file, line);
+}
+
+#define dial_open(dial) dial_open_at(dial, __FILE__, __LINE__)
+
+/* The counters of that many packets carried, with so many bytes of payload and
+ * without options. */
+#define CARRIED(packets, payload)                                \
+	{FTPFIX_PACKET_FORWARDED, packets},                      \
+	{                                                        \
+		FTPFIX_BYTES_FORWARDED, (packets)*40 + (payload) \
+	}
+
+/* What a test of data connections under --forward nat begins with: the client was
+ * told port 21485, and is expected there. */
+static inline struct dial dial_expected(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
+	struct talk talk = talk_of(world);
+
+	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
+	talk_ask(&talk, "PASV\r\n");
+	talk_answer(&talk, "227 Entering Passive Mode (10,0,0,175,83,237).\r\n",
+		    "227 Entering Passive Mode (203,0,113,5,83,237)\r\n");
+	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1}, {FTPFIX_CONNECTION_EXPECTED, 1});
+	return dial_of(&talk, 21485, 21485);
 }
 
 #endif /* FTPFIX_PROG_DIAL_H */

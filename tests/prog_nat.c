@@ -3,8 +3,6 @@
  * --forward nat, up to the announcement: which server, which public port, what is
  * expected then. What becomes of the connection is prog_flow's subject.
  */
-#include <time.h>
-
 #include "prog_dial.h"
 
 #define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
@@ -71,14 +69,6 @@ static __u16 leaves_with_any_port(struct talk *talk, const char *text, const cha
 	frame_compare(&talk->world->output, &output, __FILE__, __LINE__);
 	talk->server_sequence += strlen(text);
 	return port;
-}
-
-static __u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
 }
 
 static void passive(void **state)

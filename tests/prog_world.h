@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -59,6 +60,15 @@ static inline struct ftpfix_tuple tuple_of(__u32 source, __u16 source_port, __u3
 	};
 
 	return tuple;
+}
+
+/* The clock that the dataplane reads. */
+static inline __u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
 }
 
 static inline __u64 counter_value(const struct world *world, __u32 reason)

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Data connections under --forward nat: who may open one, that every byte of it
+ * is carried both ways, what keeps a packet back. Its end is prog_close's subject.
+ */
+#include "prog_dial.h"
+
+static void syn_claims_and_travels(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_flow flow, back;
+	struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial), turned;
+
+	dial_up(&dial, SYN, "");
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
+	assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 0);
+	assert_int_equal(dial_entries(&dial), 2);
+	assert_true(dial_flow(&dial, up, &flow));
+	turned = tuple_of(dial.source, dial.source_port, dial.server, dial.server_port);
+	assert_memory_equal(&flow.to, &turned, sizeof(turned));
+	assert_int_equal(flow.out_ifindex, dial.world->server);
+	assert_int_equal(flow.side, FTPFIX_SIDE_UPLINK);
+	assert_int_equal(flow.packets, 1);
+	assert_int_equal(flow.bytes, 40);
+	assert_int_equal(flow.first_sequence, dial.client_sequence - 1);
+	assert_int_equal(flow.end_sequence, dial.client_sequence);
+	assert_true(dial_flow(&dial, down, &back));
+	turned = tuple_of(dial.vip, dial.public_port, dial.client, dial.client_port);
+	assert_memory_equal(&back.to, &turned, sizeof(turned));
+	assert_int_equal(back.out_ifindex, dial.world->uplink);
+	assert_int_equal(back.side, FTPFIX_SIDE_SERVER);
+	assert_int_equal(back.packets, 0);
+}
+
+static void data_both_ways(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial);
+	struct ftpfix_flow flow;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	for (int round = 0; round < 20; round++) {
+		dial_down(&dial, PSH | ACK, "odd");
+		dial_up(&dial, ACK, "");
+		dial_up(&dial, PSH | ACK, "227 Entering Passive Mode (10,0,0,175,83,237)\r\n");
+		dial_down(&dial, ACK, "even");
+	}
+	counted(dial.world, CARRIED(80, 20 * (3 + 47 + 4)));
+	assert_true(dial_flow(&dial, up, &flow));
+	assert_int_equal(flow.packets, 42);
+	assert_int_equal(flow.bytes, 42 * 40 + 20 * 47);
+	assert_int_equal(flow.end_sequence, dial.client_sequence);
+	assert_true(dial_flow(&dial, down, &flow));
+	assert_int_equal(flow.packets, 41);
+	assert_int_equal(flow.end_sequence, dial.server_sequence);
+}
+
+static void every_shape(void **state)
+{
+	static const struct spec shapes[] = {
+		{.timestamps = 1},
+		{.ip_options = 4},
+		{.ip_options = 40, .timestamps = 1},
+		{.padding = 6},
+		{.padding = 1, .timestamps = 1},
+		{.ttl = 2},
+		{.ttl = 255},
+	};
+
+	for (size_t index = 0; index < sizeof(shapes) / sizeof(shapes[0]); index++) {
+		struct dial dial = dial_expected(state);
+
+		dial.shape = shapes[index];
+		dial_open(&dial);
+		dial_up(&dial, PSH | ACK, "a");
+		dial_down(&dial, PSH | ACK, "bc");
+		dial_up(&dial, ACK, "def");
+	}
+}
+
+/* TTL and checksum meet in one sum: every borrow out of it must be right. */
+static void ip_checksums(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct frame input, output;
+
+	dial_open(&dial);
+	for (__u32 id = 0; id < 65536; id += 13) {
+		dial.shape.ttl = id % 253 + 2;
+		dial_up_frame(&dial, ACK, dial.client_sequence, "x", 0, &input);
+		dial_up_frame(&dial, ACK, dial.client_sequence, "x", 1, &output);
+		put16(input.bytes + input.network + 4, id);
+		put16(output.bytes + output.network + 4, id);
+		frame_checksums(&input);
+		frame_checksums(&output);
+		run_gives(dial.world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output);
+	}
+}
+
+/* RFC 9293: a SYN that comes again is the same connection's. */
+static void syn_comes_again(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_up(&dial, SYN, "");
+	dial.client_sequence--;
+	dial_up(&dial, SYN, "");
+	dial_down(&dial, SYN | ACK, "");
+	dial.server_sequence--;
+	dial_down(&dial, SYN | ACK, "");
+	dial.client_sequence--;
+	dial_up(&dial, SYN, "");
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(5, 0));
+	assert_int_equal(dial_entries(&dial), 2);
+	dial_up(&dial, ACK, "");
+	dial_up(&dial, PSH | ACK, "data");
+	counted(dial.world, CARRIED(2, 4));
+}
+
+static void one_connection_each(void **state)
+{
+	struct dial dial = dial_expected(state), second;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	second = dial;
+	second.client_port++;
+	dial_up_passes(&second, SYN, "");
+	counted(dial.world, NOTHING);
+	assert_int_equal(dial_entries(&dial), 2);
+	dial_up(&dial, PSH | ACK, "data");
+}
+
+/* Whatever is not the one SYN that is expected passes, and leaves it expected. */
+static void only_who_is_expected(void **state)
+{
+	struct dial dial = dial_expected(state), other;
+	struct frame frame;
+
+	other = dial;
+	other.client++;
+	dial_up_passes(&other, SYN, "");
+	other = dial;
+	other.vip++;
+	dial_up_passes(&other, SYN, "");
+	other = dial;
+	other.public_port++;
+	dial_up_passes(&other, SYN, "");
+	dial_up_passes(&dial, SYN | ACK, "");
+	dial_up_passes(&dial, ACK, "data");
+	dial_up_passes(&dial, RST, "");
+	dial_up_passes(&dial, SYN | RST, "");
+	/* It is the uplink where the client comes in. */
+	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+	run_passes(dial.world, SERVER_INGRESS, &frame);
+	counted(dial.world, NOTHING);
+	assert_int_equal(dial_entries(&dial), 0);
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+}
+
+/* The address in the announcement is as good as the one of the control peer. */
+static void advertised_or_dialled(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
+
+	for (int advertised = 0; advertised < 2; advertised++) {
+		struct talk talk;
+		struct dial dial;
+
+		world_reset(world, FTPFIX_FORWARD_NAT);
+		talk = talk_of(world);
+		world->service.advertise = mapped(ip4(192, 0, 2, 99));
+		world_write_service(world);
+		talk_ask(&talk, "EPSV\r\n");
+		talk_answer(&talk, "229 Entering Extended Passive Mode (|||21485|)\r\n",
+			    "229 Entering Extended Passive Mode (|||21485|)\r\n");
+		dial = dial_of(&talk, 21485, 21485);
+		if (advertised)
+			dial.vip = ip4(192, 0, 2, 99);
+		dial_open(&dial);
+		dial_up(&dial, PSH | ACK, "data");
+	}
+}
+
+static void too_late(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_expectation_key key = {.client = mapped(dial.client),
+					     .be_port = htons(dial.public_port)};
+	int map = bpf_map__fd(dial.world->skeleton->maps.expectations);
+	struct ftpfix_expectation expectation;
+
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
+	expectation.deadline_ns = now_ns() - FTPFIX_SECOND_NS;
+	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
+	dial_up_passes(&dial, SYN, "");
+	counted(dial.world, NOTHING);
+	assert_int_equal(dial_entries(&dial), 0);
+}
+
+static void last_hop(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct frame frame;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	dial.shape.ttl = 1;
+	dial_up_frame(&dial, PSH | ACK, dial.client_sequence, "data", 0, &frame);
+	run_drops(dial.world, UPLINK_INGRESS, &frame);
+	dial_down_frame(&dial, PSH | ACK, dial.server_sequence, "data", 0, &frame);
+	run_drops(dial.world, SERVER_INGRESS, &frame);
+	counted(dial.world, {FTPFIX_PACKET_TTL, 2});
+	dial.shape.ttl = 2;
+	dial_up(&dial, PSH | ACK, "data");
+	dial_down(&dial, PSH | ACK, "data");
+	counted(dial.world, CARRIED(2, 8));
+}
+
+/* The interfaces ahead take 1500 bytes. */
+static void too_big(void **state)
+{
+	struct dial dial = dial_expected(state);
+	char bytes[1462] = "";
+	struct frame frame;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	memset(bytes, 'x', 1461);
+	dial_up_frame(&dial, ACK, dial.client_sequence, bytes, 0, &frame);
+	run_drops(dial.world, UPLINK_INGRESS, &frame);
+	dial_down_frame(&dial, ACK, dial.server_sequence, bytes, 0, &frame);
+	run_drops(dial.world, SERVER_INGRESS, &frame);
+	counted(dial.world, {FTPFIX_PACKET_TOO_BIG, 2});
+	bytes[1460] = 0;
+	dial_up(&dial, ACK, bytes);
+	dial_down(&dial, ACK, bytes);
+	counted(dial.world, CARRIED(2, 2920));
+}
+
+static void tagged_data(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	dial.shape.tags[0] = ETH_P_8021Q;
+	dial_up_passes(&dial, PSH | ACK, "data");
+	dial_down_passes(&dial, PSH | ACK, "data");
+	counted(dial.world, {FTPFIX_PACKET_VLAN, 2});
+}
+
+/* Where data is tagged, so is its SYN: an operator who looks for the reason must
+ * find it under this name. */
+static void tagged_syn(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial.shape.tags[0] = ETH_P_8021Q;
+	dial_up_passes(&dial, SYN, "");
+	counted(dial.world, {FTPFIX_PACKET_VLAN, 1});
+	assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 1);
+	assert_int_equal(dial_entries(&dial), 0);
+}
+
+/* A server's data port may have the number of a service's control port. */
+static void server_port_of_a_service(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
+	struct talk talk = talk_of(world);
+	struct dial dial;
+
+	world->service.port_low = OTHER_SERVICE_PORT - 1;
+	world->service.port_high = OTHER_SERVICE_PORT;
+	world_write_service(world);
+	talk_ask(&talk, "EPSV\r\n");
+	talk_answer(&talk, "229 Entering Extended Passive Mode (|||2100|)\r\n",
+		    "229 Entering Extended Passive Mode (|||2099|)\r\n");
+	dial = dial_of(&talk, OTHER_SERVICE_PORT - 1, OTHER_SERVICE_PORT);
+	dial_open(&dial);
+	dial_down(&dial, PSH | ACK, "data");
+}
+
+/* A node with one interface for both sides gets each packet at both programs. */
+static void sides_are_kept_apart(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct frame frame;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	dial_up_frame(&dial, ACK, dial.client_sequence, "data", 0, &frame);
+	run_passes(dial.world, SERVER_INGRESS, &frame);
+	dial_down_frame(&dial, ACK, dial.server_sequence, "data", 0, &frame);
+	run_passes(dial.world, UPLINK_INGRESS, &frame);
+	counted(dial.world, NOTHING);
+}
+
+/* Fills the flows map but for `room` entries, with what has no part in the test. */
+static void fill_flows(struct world *world, __u32 room)
+{
+	__u32 count = FTPFIX_FLOWS_MAX - room;
+	struct ftpfix_tuple *keys = calloc(count, sizeof(*keys));
+	struct ftpfix_flow *values = calloc(count, sizeof(*values));
+
+	assert_non_null(keys);
+	assert_non_null(values);
+	for (__u32 index = 0; index < count; index++)
+		keys[index] = tuple_of(ip4(192, 0, 2, 1), index, ip4(192, 0, 2, 2), index >> 16);
+	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.flows), keys,
+					      values, &count, NULL),
+			 0);
+	assert_int_equal(count, FTPFIX_FLOWS_MAX - room);
+	free(keys);
+	free(values);
+}
+
+/* With room for one direction or none the SYN is dropped, nothing of it stays,
+ * and it finds its way when it comes again and there is room. */
+static void flow_table_full(void **state)
+{
+	for (__u32 room = 0; room < 2; room++) {
+		struct dial dial = dial_expected(state);
+		struct frame frame;
+
+		fill_flows(dial.world, room);
+		dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+		run_drops(dial.world, UPLINK_INGRESS, &frame);
+		counted(dial.world, {FTPFIX_CONNECTION_TABLE_FULL, 1}, {FTPFIX_EVENT_SENT, 1});
+		assert_int_equal(dial_entries(&dial), FTPFIX_FLOWS_MAX - room);
+		assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 1);
+		map_clear(dial.world->skeleton->maps.flows);
+		dial_open(&dial);
+		counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(syn_claims_and_travels),
+		cmocka_unit_test(data_both_ways),
+		cmocka_unit_test(every_shape),
+		cmocka_unit_test(ip_checksums),
+		cmocka_unit_test(syn_comes_again),
+		cmocka_unit_test(one_connection_each),
+		cmocka_unit_test(only_who_is_expected),
+		cmocka_unit_test(advertised_or_dialled),
+		cmocka_unit_test(too_late),
+		cmocka_unit_test(last_hop),
+		cmocka_unit_test(too_big),
+		cmocka_unit_test(tagged_data),
+		cmocka_unit_test(tagged_syn),
+		cmocka_unit_test(server_port_of_a_service),
+		cmocka_unit_test(sides_are_kept_apart),
+		cmocka_unit_test(flow_table_full),
+	};
+
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}
