@@ -45,7 +45,7 @@ def attached(namespace, device):
     # Without a clsact qdisc tc fails: then there is no filter.
     filters = [namespace.run("tc", "filter", "show", "dev", device, side, check=False).stdout
                for side in ("ingress", "egress")]
-    return namespace.call(query) + sum(shown.count(" bpf ") for shown in filters)
+    return namespace.call(query) + sum(shown.count(" handle 0x") for shown in filters)
 
 
 class Ftpfix:
