@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * --forward fullnat: the server sees the data connection come from where the
+ * control connection came from; and control connections that a proxy terminates,
+ * whose announcements are known by their content alone.
+ */
+#include "prog_dial.h"
+
+#define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
+#define VSFTPD_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,237)\r\n"
+#define EXTENDED "229 Entering Extended Passive Mode (|||21485|)\r\n"
+#define PORT 21485
+
+#define EXPECTED_NEW                          \
+	{FTPFIX_ANNOUNCEMENT_REWRITTEN, 1},   \
+	{                                     \
+		FTPFIX_CONNECTION_EXPECTED, 1 \
+	}
+#define EXPECTED_KEPT                         \
+	{FTPFIX_ANNOUNCEMENT_KEPT, 1},        \
+	{                                     \
+		FTPFIX_CONNECTION_EXPECTED, 1 \
+	}
+
+static struct world *fullnat_world(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_FULLNAT);
+
+	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
+	return world;
+}
+
+/* A control connection through a proxy: each side has its own ports and sequence
+ * numbers. */
+static struct talk proxied(struct world *world)
+{
+	struct talk talk = talk_of(world);
+
+	talk.peer_port = 33333;
+	talk.inner_sequence = 0x55555555;
+	return talk;
+}
+
+static struct dial expected_dial(struct talk *talk)
+{
+	talk_ask(talk, "PASV\r\n");
+	talk_answer(talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk->world, EXPECTED_NEW);
+	return dial_of(talk, PORT, PORT);
+}
+
+static void carries(struct dial *dial)
+{
+	dial_open(dial);
+	dial_up(dial, PSH | ACK, "odd");
+	dial_down(dial, PSH | ACK, "even");
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(5, 7));
+	dial_down(dial, FIN | ACK, "");
+	dial_up(dial, FIN | ACK, "");
+	dial_down(dial, ACK, "");
+	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(3, 0));
+	assert_int_equal(dial_entries(dial), 0);
+}
+
+/* nftables DNAT and masquerade: the control connection keeps its sequence numbers. */
+static void source_is_the_control_peer(void **state)
+{
+	struct talk talk = talk_of(fullnat_world(state));
+	struct dial dial = expected_dial(&talk);
+	struct ftpfix_addr peer = mapped(talk.peer);
+	struct ftpfix_expectation expectation;
+
+	assert_true(talk_expects(&talk, PORT, &expectation));
+	assert_memory_equal(&expectation.source, &peer, sizeof(peer));
+	carries(&dial);
+}
+
+static void source_of_the_service(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk talk = talk_of(world);
+	struct dial dial;
+
+	world->service.source = mapped(ip4(10, 0, 0, 77));
+	world_write_service(world);
+	dial = expected_dial(&talk);
+	dial.source = ip4(10, 0, 0, 77);
+	carries(&dial);
+}
+
+static void every_shape(void **state)
+{
+	static const struct spec shapes[] = {
+		{.timestamps = 1},
+		{.ip_options = 8, .timestamps = 1},
+		{.padding = 3},
+	};
+
+	for (size_t index = 0; index < sizeof(shapes) / sizeof(shapes[0]); index++) {
+		struct talk talk = talk_of(fullnat_world(state));
+		struct dial dial = expected_dial(&talk);
+
+		dial.shape = shapes[index];
+		dial_open(&dial);
+		dial_up(&dial, PSH | ACK, "odd");
+		dial_down(&dial, PSH | ACK, "even");
+	}
+}
+
+/* The node's address and the client's port are another connection's already: the
+ * server sees another port, and its answers find back. */
+static void source_port_taken(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk talk = talk_of(world);
+	struct dial dial = expected_dial(&talk);
+	struct ftpfix_tuple taken = dial_down_key(&dial);
+	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .side = FTPFIX_SIDE_SERVER}, flow;
+	int map = bpf_map__fd(world->skeleton->maps.flows);
+	struct frame input, output;
+
+	assert_int_equal(bpf_map_update_elem(map, &taken, &other, BPF_NOEXIST), 0);
+	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &input);
+	assert_int_equal(run(world, UPLINK_INGRESS, &input), TC_ACT_REDIRECT);
+	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
+	dial.source_port = ntohs(flow.to.be_source_port);
+	assert_in_range(dial.source_port, FTPFIX_PORT_MIN, 65535);
+	assert_int_not_equal(dial.source_port, dial.client_port);
+	dial_up_frame(&dial, SYN, dial.client_sequence, "", 1, &output);
+	frame_compare(&world->output, &output, __FILE__, __LINE__);
+	dial.client_sequence++;
+	dial_down(&dial, SYN | ACK, "");
+	dial_up(&dial, PSH | ACK, "odd");
+	dial_down(&dial, PSH | ACK, "even");
+	counted(world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(4, 7));
+	assert_int_equal(bpf_map_lookup_elem(map, &taken, &flow), 0);
+	assert_memory_equal(&flow, &other, sizeof(flow));
+	assert_int_equal(dial_entries(&dial), 3);
+}
+
+/* Two clients dial from one port to one server port: the server can tell them
+ * apart, and each gets what is its own. */
+static void clients_with_one_port(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk one = talk_of(world), other = talk_of(world);
+	struct ftpfix_flow flow;
+	struct dial first, second;
+	struct frame input;
+
+	other.client++;
+	other.peer_port++;
+	first = expected_dial(&one);
+	dial_open(&first);
+	counted(world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	second = expected_dial(&other);
+	dial_up_frame(&second, SYN, second.client_sequence, "", 0, &input);
+	assert_int_equal(run(world, UPLINK_INGRESS, &input), TC_ACT_REDIRECT);
+	second.client_sequence++;
+	assert_true(dial_flow(&second, dial_up_key(&second), &flow));
+	second.source_port = ntohs(flow.to.be_source_port);
+	assert_int_not_equal(second.source_port, first.source_port);
+	dial_down(&second, SYN | ACK, "");
+	dial_down(&first, PSH | ACK, "first");
+	dial_down(&second, PSH | ACK, "second");
+	dial_up(&first, ACK, "");
+	dial_up(&second, ACK, "");
+	assert_int_equal(dial_entries(&first), 4);
+}
+
+/* Every port of the node's address is taken toward this server port. */
+static void no_source_port(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk talk = talk_of(world);
+	struct dial dial = expected_dial(&talk);
+	struct ftpfix_tuple *keys = calloc(65536, sizeof(*keys));
+	struct ftpfix_flow *values = calloc(65536, sizeof(*values));
+	__u32 count = 65536;
+	struct frame frame;
+
+	assert_non_null(keys);
+	assert_non_null(values);
+	for (__u32 port = 0; port < count; port++) {
+		dial.source_port = port;
+		keys[port] = dial_down_key(&dial);
+	}
+	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.flows), keys,
+					      values, &count, NULL),
+			 0);
+	free(keys);
+	free(values);
+	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+	run_drops(world, UPLINK_INGRESS, &frame);
+	counted(world, {FTPFIX_CONNECTION_NO_SOURCE_PORT, 1}, {FTPFIX_EVENT_SENT, 1});
+	assert_int_equal(dial_entries(&dial), 65536);
+	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
+}
+
+static void proxied_passive(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk talk = proxied(world);
+	struct dial dial = expected_dial(&talk);
+
+	carries(&dial);
+	assert_int_equal(map_entries(world->skeleton->maps.expectations), 0);
+}
+
+static void proxied_extended(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk talk = proxied(world);
+	struct dial dial;
+
+	talk_ask(&talk, "EPSV\r\n");
+	talk_answer(&talk, EXTENDED, EXTENDED);
+	counted(world, EXPECTED_KEPT);
+	dial = dial_of(&talk, PORT, PORT);
+	carries(&dial);
+}
+
+/* The proxy puts together, or takes apart, what the server sent. */
+static void proxy_cuts_otherwise(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk talk = proxied(world);
+	struct dial dial;
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_observe(&talk, "200 Type set to I.\r\n");
+	talk_observe(&talk, VSFTPD);
+	talk_leave(&talk, "200 Type set to I.\r\n" VSFTPD, "200 Type set to I.\r\n" VSFTPD_PUBLIC);
+	counted(world, EXPECTED_NEW);
+	dial = dial_of(&talk, PORT, PORT);
+	carries(&dial);
+}
+
+/* Two clients of one proxy whose servers announce the same thing at once. */
+struct contenders {
+	struct talk one;
+	struct talk other;
+};
+
+static struct contenders contend(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct contenders both = {proxied(world), proxied(world)};
+	struct frame frame;
+
+	both.other.client++;
+	both.other.server++;
+	both.other.inner_sequence += 12345;
+	talk_ask(&both.one, "EPSV\r\n");
+	talk_ask(&both.other, "EPSV\r\n");
+	talk_observe(&both.one, EXTENDED);
+	counted(world, NOTHING);
+	talk_inner(&both.other, both.other.inner_sequence, PSH | ACK, EXTENDED, strlen(EXTENDED),
+		   &frame);
+	run_drops(world, SERVER_INGRESS, &frame);
+	counted(world, {FTPFIX_PACKET_CONTENDED, 1});
+	return both;
+}
+
+static __u32 expected_server(const struct talk *talk)
+{
+	struct ftpfix_expectation expectation;
+
+	assert_true(talk_expects(talk, PORT, &expectation));
+	return ntohl(expectation.server.addr.be_word[3]);
+}
+
+/* The second one comes again, as TCP does, when the first one was told. */
+static void second_waits_for_the_first(void **state)
+{
+	struct contenders both = contend(state);
+	struct world *world = both.one.world;
+
+	talk_leave(&both.one, EXTENDED, EXTENDED);
+	talk_answer(&both.other, EXTENDED, EXTENDED);
+	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 2}, {FTPFIX_CONNECTION_EXPECTED, 2});
+	assert_int_equal(expected_server(&both.one), both.one.server);
+	assert_int_equal(expected_server(&both.other), both.other.server);
+}
+
+/* What the first server said never arrived: the second does not wait for ever. */
+static void second_waits_for_a_second(void **state)
+{
+	struct contenders both = contend(state);
+	struct world *world = both.one.world;
+
+	usleep(1100000);
+	talk_answer(&both.other, EXTENDED, EXTENDED);
+	counted(world, EXPECTED_KEPT);
+	assert_int_equal(expected_server(&both.other), both.other.server);
+}
+
+/* A server does not contend with itself. */
+static void same_server_comes_again(void **state)
+{
+	struct contenders both = contend(state);
+	struct world *world = both.one.world;
+
+	both.one.inner_sequence -= strlen(EXTENDED);
+	talk_observe(&both.one, EXTENDED);
+	counted(world, NOTHING);
+}
+
+/* 227 names the server: there is nothing to confuse. */
+static void passive_does_not_contend(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk one = proxied(world), other = proxied(world);
+
+	other.client++;
+	other.server++;
+	other.inner_sequence += 12345;
+	talk_ask(&one, "PASV\r\n");
+	talk_ask(&other, "PASV\r\n");
+	talk_observe(&one, VSFTPD);
+	talk_observe(&other, "227 Entering Passive Mode (10,0,0,176,83,237).\r\n");
+	talk_leave(&other, "227 Entering Passive Mode (10,0,0,176,83,237).\r\n", VSFTPD_PUBLIC);
+	talk_leave(&one, VSFTPD, VSFTPD_PUBLIC);
+	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 2}, {FTPFIX_CONNECTION_EXPECTED, 2});
+	assert_int_equal(expected_server(&one), one.server);
+	assert_int_equal(expected_server(&other), other.server);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(source_is_the_control_peer),
+		cmocka_unit_test(source_of_the_service),
+		cmocka_unit_test(every_shape),
+		cmocka_unit_test(source_port_taken),
+		cmocka_unit_test(clients_with_one_port),
+		cmocka_unit_test(no_source_port),
+		cmocka_unit_test(proxied_passive),
+		cmocka_unit_test(proxied_extended),
+		cmocka_unit_test(proxy_cuts_otherwise),
+		cmocka_unit_test(second_waits_for_the_first),
+		cmocka_unit_test(second_waits_for_a_second),
+		cmocka_unit_test(same_server_comes_again),
+		cmocka_unit_test(passive_does_not_contend),
+	};
+
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}
