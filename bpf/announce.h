@@ -57,11 +57,11 @@ static __noinline int announce_server(struct announce *announce)
 	struct ftpfix_seen *note = &scratch->note;
 	int allowed, found;
 
+	*server = packet->tuple.source;
 	expectation->server.be_port = bpf_htons(line->host_port);
 	if (line->host_port < FTPFIX_PORT_MIN)
 		return -FTPFIX_ANNOUNCEMENT_PORT_LOW;
 	found = !seen_take(line, packet->host_sequence + announce->segment->line_start, note);
-	*server = packet->tuple.source;
 	if (line->code == FTP_CODE_227 && !address_equal(&said, &packet->tuple.source)) {
 		*server = said;
 		allowed = server_allowed(&said);
@@ -238,10 +238,11 @@ static __always_inline int announce_publish(struct announce *announce)
 static __noinline void announce_refuse(struct announce *announce, int reason)
 {
 	struct scratch *scratch = announce->scratch;
-	struct ftpfix_endpoint said = {
-		.addr = address_v4(bpf_htonl(scratch->line.host_address)),
-		.be_port = bpf_htons(scratch->line.host_port),
-	};
+	struct ftpfix_endpoint said = scratch->expectation.server;
+
+	/* A 229 names no address: there it is the server's own. */
+	if (scratch->line.code == FTP_CODE_227)
+		said.addr = address_v4(bpf_htonl(scratch->line.host_address));
 
 	report(reason, &announce->session_key->tuple, &said, NULL);
 }

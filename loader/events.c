@@ -31,7 +31,9 @@ struct events {
 static const char *const mends[FTPFIX_REASON_COUNT] = {
 	[FTPFIX_ANNOUNCEMENT_SPLIT] = "if it recurs, look for a small MSS or a server that writes "
 				      "replies in pieces",
-	[FTPFIX_ANNOUNCEMENT_LENGTH] = "advertise a shorter address, or let clients use EPSV",
+	[FTPFIX_ANNOUNCEMENT_LENGTH] =
+		"shorter numbers in --data-ports or --advertise give room, and "
+		"so do passive ports from 10000 on at the server",
 	[FTPFIX_ANNOUNCEMENT_PORT_LOW] = "give the server a passive port range above 1023",
 	[FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED] = "if it is a server of yours, name it with --server",
 	[FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN] = "name the interface toward the server with "
