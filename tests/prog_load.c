@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The verifier takes what either compiler makes of the dataplane, and at a cost
+ * that is watched. Nothing is run here.
+ */
+#include <libgen.h>
+#include <limits.h>
+
+#include "prog_world.h"
+
+/* A quarter of what the verifier ever walks (BPF_COMPLEXITY_LIMIT_INSNS). */
+#define INSTRUCTIONS_MAX 250000
+
+/* Prints what each program of a loaded object cost; fails above the budget. */
+static void programs_cost(const struct bpf_object *object, const char *compiler)
+{
+	struct bpf_program *program;
+	int programs = 0;
+
+	bpf_object__for_each_program (program, object) {
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info);
+
+		assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size), 0);
+		print_message("# %s by %s: %u instructions verified\n", bpf_program__name(program),
+			      compiler, info.verified_insns);
+		assert_in_range(info.verified_insns, 1, INSTRUCTIONS_MAX);
+		programs++;
+	}
+	assert_int_equal(programs, 4);
+}
+
+static void needs_root(void)
+{
+	if (!geteuid())
+		return;
+	print_message("# needs root\n");
+	skip();
+}
+
+static void of_clang_14(void **state)
+{
+	struct world *world;
+
+	(void)state;
+	needs_root();
+	world = world_open(0);
+	assert_non_null(world);
+	programs_cost(world->skeleton->obj, "clang-14");
+	world_close(world);
+}
+
+/* It stands beside this program; see tests/tests.mk. */
+static void of_clang_19(void **state)
+{
+	char path[PATH_MAX] = "", object_path[PATH_MAX + 32];
+	struct bpf_object *object;
+
+	(void)state;
+	needs_root();
+	assert_in_range(readlink("/proc/self/exe", path, sizeof(path) - 1), 1, PATH_MAX);
+	snprintf(object_path, sizeof(object_path), "%s/ftpfix-clang-19.bpf.o", dirname(path));
+	if (access(object_path, R_OK)) {
+		print_message("# %s: %s\n", object_path, strerror(errno));
+		skip();
+	}
+	object = bpf_object__open_file(object_path, NULL);
+	assert_non_null(object);
+	assert_int_equal(bpf_object__load(object), 0);
+	programs_cost(object, "clang-19");
+	bpf_object__close(object);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(of_clang_14),
+		cmocka_unit_test(of_clang_19),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

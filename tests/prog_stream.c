@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The control connection as TCP delivers it: again, in other pieces, out of order,
+ * from the middle on; and what begins and ends it.
+ */
+#include "prog_talk.h"
+
+#define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
+#define VSFTPD_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,237)\r\n"
+#define SECOND "227 Entering Passive Mode (10,0,0,175,83,238).\r\n"
+#define SECOND_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,238)\r\n"
+#define FILLER "200 Type set to I.\r\n"
+
+#define REFUSED(reason)              \
+	{reason, 1},                 \
+	{                            \
+		FTPFIX_EVENT_SENT, 1 \
+	}
+
+static struct talk stream_talk(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_NONE);
+
+	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
+	return talk_of(world);
+}
+
+/* A talk whose server announced once. */
+static struct talk announced(void **state)
+{
+	struct talk talk = stream_talk(state);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+	return talk;
+}
+
+static void whole_again(void **state)
+{
+	struct talk talk = announced(state);
+
+	for (int round = 0; round < 3; round++)
+		talk_segment(&talk, talk.server_sequence - strlen(VSFTPD), VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 3});
+}
+
+/* Every two pieces of it; those that bring no replaced byte are no repetition. */
+static void in_pieces_again(void **state)
+{
+	struct talk talk = announced(state);
+	__u32 start = talk.server_sequence - strlen(VSFTPD);
+
+	for (size_t cut = 1; cut < strlen(VSFTPD); cut++) {
+		char text[64] = VSFTPD, expected[64] = VSFTPD_PUBLIC;
+
+		text[cut] = 0;
+		expected[cut] = 0;
+		talk_segment(&talk, start, text, expected);
+		counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, !!strcmp(text, expected)});
+		talk_segment(&talk, start + cut, &VSFTPD[cut], &VSFTPD_PUBLIC[cut]);
+		counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED,
+				     !!strcmp(&VSFTPD[cut], &VSFTPD_PUBLIC[cut])});
+	}
+}
+
+/* Short pieces from the middle of the replaced bytes, of every parity. */
+static void in_crumbs_again(void **state)
+{
+	struct talk talk = announced(state);
+	__u32 start = talk.server_sequence - strlen(VSFTPD);
+
+	for (size_t size = 1; size < 5; size++) {
+		for (size_t at = 0; at + size <= strlen(VSFTPD); at++) {
+			char text[8] = "", expected[8] = "";
+
+			memcpy(text, &VSFTPD[at], size);
+			memcpy(expected, &VSFTPD_PUBLIC[at], size);
+			talk_segment(&talk, start + at, text, expected);
+		}
+	}
+}
+
+/* Together with lines before it and behind it that were not sent before. */
+static void coalesced_with_new_lines(void **state)
+{
+	struct talk talk = stream_talk(state);
+	__u32 start = talk.server_sequence;
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, FILLER, FILLER);
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+	talk_segment(&talk, start, FILLER VSFTPD FILLER, FILLER VSFTPD_PUBLIC FILLER);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
+	talk_segment(&talk, start + strlen(FILLER), VSFTPD FILLER FILLER,
+		     VSFTPD_PUBLIC FILLER FILLER);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
+}
+
+/* Old bytes in front, a new announcement behind them. */
+static void new_announcement_behind_an_old_one(void **state)
+{
+	struct talk talk = announced(state);
+	__u32 start = talk.server_sequence - strlen(VSFTPD);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_segment(&talk, start, VSFTPD SECOND, VSFTPD_PUBLIC SECOND_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1}, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+	talk_segment(&talk, start + 30, &(VSFTPD SECOND)[30], &(VSFTPD_PUBLIC SECOND_PUBLIC)[30]);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 2});
+}
+
+/* A retransmission is no answer to what was asked since. */
+static void old_one_answers_nothing(void **state)
+{
+	struct talk talk = announced(state);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_segment(&talk, talk.server_sequence - strlen(VSFTPD), VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
+	talk_leave(&talk, SECOND, SECOND_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* The configuration changed in between: TCP must see the same bytes. */
+static void same_bytes_after_a_change(void **state)
+{
+	struct talk talk = announced(state);
+
+	talk.world->service.advertise = mapped(ip4(192, 0, 2, 1));
+	world_write_service(talk.world);
+	talk_segment(&talk, talk.server_sequence - strlen(VSFTPD), VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
+}
+
+/* A port that was chosen at random is the same again, and expected once. */
+static void chosen_port_again(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
+	struct talk talk = talk_of(world);
+	struct frame input, first;
+
+	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
+	world->service.port_low = 30000;
+	world_write_service(world);
+	talk_ask(&talk, "PASV\r\n");
+	talk_observe(&talk, VSFTPD);
+	talk_response(&talk, talk.server_sequence, ACK, VSFTPD, strlen(VSFTPD), &input);
+	run(world, UPLINK_EGRESS, &input);
+	first = world->output;
+	assert_memory_not_equal(first.bytes, input.bytes, input.length);
+	run_gives(world, UPLINK_EGRESS, &input, TC_ACT_UNSPEC, &first);
+	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
+	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1}, {FTPFIX_CONNECTION_EXPECTED, 1},
+		{FTPFIX_ANNOUNCEMENT_REPEATED, 1});
+}
+
+/* What stood unchanged the first time stays so: asking afterwards changes nothing. */
+static void unchanged_stays_unchanged(void **state)
+{
+	struct talk talk = stream_talk(state);
+
+	talk_leave(&talk, VSFTPD, VSFTPD);
+	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_UNASKED));
+	talk_ask(&talk, "PASV\r\n");
+	talk_segment(&talk, talk.server_sequence - strlen(VSFTPD), VSFTPD, VSFTPD);
+	counted(talk.world, NOTHING);
+}
+
+/* As many announcements as are remembered. */
+static void four_are_remembered(void **state)
+{
+	struct talk talk = stream_talk(state);
+	__u32 start = talk.server_sequence;
+
+	talk_ask(&talk, "PASV\r\nPASV\r\nPASV\r\nPASV\r\n");
+	for (int number = 0; number < FTPFIX_ANNOUNCEMENTS_MAX; number++)
+		talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 4});
+	talk_segment(&talk, start, VSFTPD VSFTPD VSFTPD VSFTPD,
+		     VSFTPD_PUBLIC VSFTPD_PUBLIC VSFTPD_PUBLIC VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 4});
+}
+
+static void held(struct talk *talk, __u32 sequence, const char *text)
+{
+	struct frame frame;
+
+	talk_response(talk, sequence, PSH | ACK, text, strlen(text), &frame);
+	run_drops(talk->world, UPLINK_EGRESS, &frame);
+	counted(talk->world, {FTPFIX_PACKET_HELD, 1});
+}
+
+/* The second segment overtook the first: it is held until that has come. */
+static void overtaken(void **state)
+{
+	struct talk talk = stream_talk(state);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, FILLER, FILLER);
+	held(&talk, talk.server_sequence + strlen(FILLER), VSFTPD);
+	talk_leave(&talk, FILLER, FILLER);
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* What is missing went another way: the segment is held once and then taken. */
+static void missing_for_good(void **state)
+{
+	struct talk talk = stream_talk(state);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, FILLER, FILLER);
+	talk.server_sequence += 1000;
+	held(&talk, talk.server_sequence, VSFTPD);
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+	/* Another gap is another hold. */
+	talk_ask(&talk, "PASV\r\n");
+	talk.server_sequence += 1000;
+	held(&talk, talk.server_sequence, SECOND);
+	talk_leave(&talk, SECOND, SECOND_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* The client has acknowledged what is missing here: nothing is held for it. */
+static void gap_that_was_acknowledged(void **state)
+{
+	struct talk talk = stream_talk(state);
+
+	talk_leave(&talk, FILLER, FILLER);
+	talk.server_sequence += 1000;
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* A tail loss probe (RFC 8985 section 7) brings the later segment twice before the
+ * announcement itself comes, which no scan has seen: it is rewritten, or else the
+ * reason for which it is not is counted. */
+static void comes_after_a_later_one(void **state)
+{
+	struct talk talk = stream_talk(state);
+	__u32 announcement;
+	__s64 changes = 0;
+	struct frame frame;
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, FILLER, FILLER);
+	announcement = talk.server_sequence;
+	talk.server_sequence += strlen(VSFTPD);
+	held(&talk, talk.server_sequence, FILLER);
+	talk_leave(&talk, FILLER, FILLER);
+	counted(talk.world, NOTHING);
+	talk_response(&talk, announcement, PSH | ACK, VSFTPD, strlen(VSFTPD), &frame);
+	assert_int_equal(run(talk.world, UPLINK_EGRESS, &frame), TC_ACT_UNSPEC);
+	for (__u32 reason = 0; reason < FTPFIX_REASON_COUNT; reason++)
+		changes += counter_value(talk.world, reason) - talk.world->counted[reason];
+	assert_int_not_equal(changes, 0);
+}
+
+/* Commands too are read in their order. */
+static void commands_overtaken(void **state)
+{
+	struct talk talk = stream_talk(state);
+	struct frame frame;
+
+	talk_ask(&talk, "NOOP\r\n");
+	talk_command(&talk, talk.client_sequence + 2, PSH | ACK, "SV\r\n", 4, &frame);
+	run_drops(talk.world, UPLINK_INGRESS, &frame);
+	counted(talk.world, {FTPFIX_PACKET_HELD, 1});
+	talk_ask(&talk, "PA");
+	talk_ask(&talk, "SV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* A command that comes again asks no second time. */
+static void command_again(void **state)
+{
+	struct talk talk = stream_talk(state);
+	struct ftpfix_session session;
+
+	talk_ask(&talk, "PASV\r\n");
+	talk.client_sequence -= 6;
+	talk_ask(&talk, "PASV\r\nNOOP\r\n");
+	talk.client_sequence -= 4;
+	talk_ask(&talk, "OP\r\nPASV\r\n");
+	counted(talk.world, NOTHING);
+	assert_true(talk_session(&talk, &session));
+	assert_int_equal(session.asked_pasv, 2);
+}
+
+/* A keepalive repeats one byte of garbage, or none (RFC 1122 section 4.2.3.6). */
+static void keepalives(void **state)
+{
+	struct talk talk = announced(state);
+	struct frame frame;
+
+	talk_ask(&talk, "PA");
+	for (__u32 length = 0; length < 2; length++) {
+		talk_command(&talk, talk.client_sequence - 1, ACK, "?", length, &frame);
+		run_passes(talk.world, UPLINK_INGRESS, &frame);
+		talk_response(&talk, talk.server_sequence - 1, ACK, "?", length, &frame);
+		run_passes(talk.world, UPLINK_EGRESS, &frame);
+	}
+	talk_ask(&talk, "SV\r\n");
+	talk_leave(&talk, SECOND, SECOND_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* ftpfix was started after the connection: both directions are taken up where they
+ * are, the server's in the middle of a line. */
+static void taken_up_in_mid_stream(void **state)
+{
+	struct talk talk = stream_talk(state);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, "f a line\r\n" VSFTPD, "f a line\r\n" VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* Packets without payload leave no record of a connection that was not seen. */
+static void bare_acknowledgements(void **state)
+{
+	struct talk talk = stream_talk(state);
+	struct frame frame;
+
+	talk_command(&talk, talk.client_sequence, ACK, "", 0, &frame);
+	run_passes(talk.world, UPLINK_INGRESS, &frame);
+	talk_response(&talk, talk.server_sequence, ACK, "", 0, &frame);
+	run_passes(talk.world, UPLINK_EGRESS, &frame);
+	assert_int_equal(map_entries(talk.world->skeleton->maps.sessions), 0);
+	counted(talk.world, NOTHING);
+}
+
+static void bare_command(struct talk *talk, __u32 sequence, __u8 flags)
+{
+	struct frame frame;
+
+	talk_command(talk, sequence, flags, "", 0, &frame);
+	run_passes(talk->world, UPLINK_INGRESS, &frame);
+}
+
+static void bare_response(struct talk *talk, __u32 sequence, __u8 flags)
+{
+	struct frame frame;
+
+	talk_response(talk, sequence, flags, "", 0, &frame);
+	run_passes(talk->world, UPLINK_EGRESS, &frame);
+}
+
+/* The client's port is used anew: nothing of the old connection is left. */
+static void syn_begins_anew(void **state)
+{
+	struct talk talk = announced(state);
+
+	talk_ask(&talk, "PASV\r\nPA");
+	talk.client_sequence = 0x33333333;
+	talk.server_sequence -= strlen(VSFTPD);
+	bare_command(&talk, talk.client_sequence++, SYN);
+	bare_response(&talk, talk.server_sequence - 1, SYN | ACK);
+	talk_leave(&talk, SECOND, SECOND);
+	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_UNASKED));
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
+/* RFC 5961: a reset that is not exactly where its sender stands ends nothing. */
+static void resets(void **state)
+{
+	static const __u32 shifts[] = {1, -1, 100000, -100000};
+	struct talk talk = announced(state);
+	struct ftpfix_session session;
+
+	for (size_t index = 0; index < sizeof(shifts) / sizeof(shifts[0]); index++) {
+		bare_command(&talk, talk.client_sequence + shifts[index], RST);
+		bare_response(&talk, talk.server_sequence + shifts[index], RST | ACK);
+		assert_true(talk_session(&talk, &session));
+	}
+	bare_command(&talk, talk.client_sequence, RST);
+	assert_false(talk_session(&talk, &session));
+	talk = announced(state);
+	bare_response(&talk, talk.server_sequence, RST | ACK);
+	assert_false(talk_session(&talk, &session));
+	counted(talk.world, NOTHING);
+}
+
+/* The session is over with the second FIN, whoever is first. */
+static void finished(void **state)
+{
+	for (int client_first = 0; client_first < 2; client_first++) {
+		struct talk talk = announced(state);
+		struct ftpfix_session session;
+
+		for (int step = 0; step < 2; step++) {
+			assert_true(talk_session(&talk, &session));
+			if (step == !client_first)
+				bare_command(&talk, talk.client_sequence, FIN | ACK);
+			else
+				bare_response(&talk, talk.server_sequence, FIN | ACK);
+		}
+		assert_false(talk_session(&talk, &session));
+		counted(talk.world, NOTHING);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_again),
+		cmocka_unit_test(in_pieces_again),
+		cmocka_unit_test(in_crumbs_again),
+		cmocka_unit_test(coalesced_with_new_lines),
+		cmocka_unit_test(new_announcement_behind_an_old_one),
+		cmocka_unit_test(old_one_answers_nothing),
+		cmocka_unit_test(same_bytes_after_a_change),
+		cmocka_unit_test(chosen_port_again),
+		cmocka_unit_test(unchanged_stays_unchanged),
+		cmocka_unit_test(four_are_remembered),
+		cmocka_unit_test(overtaken),
+		cmocka_unit_test(missing_for_good),
+		cmocka_unit_test(gap_that_was_acknowledged),
+		cmocka_unit_test(comes_after_a_later_one),
+		cmocka_unit_test(commands_overtaken),
+		cmocka_unit_test(command_again),
+		cmocka_unit_test(keepalives),
+		cmocka_unit_test(taken_up_in_mid_stream),
+		cmocka_unit_test(bare_acknowledgements),
+		cmocka_unit_test(syn_begins_anew),
+		cmocka_unit_test(resets),
+		cmocka_unit_test(finished),
+	};
+
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The sweep: what is silent for too long ends, is counted and told; what is not
+ * stays. Time is moved by rewriting the entries' times.
+ */
+#include "prog_dial.h"
+
+struct heard {
+	__u32 events;
+	struct ftpfix_event last;
+};
+
+static int hear(void *context, void *data, size_t size)
+{
+	struct heard *heard = context;
+
+	assert_int_equal(size, sizeof(heard->last));
+	heard->events++;
+	memcpy(&heard->last, data, sizeof(heard->last));
+	return 0;
+}
+
+/* Takes what stands in the ring buffer. */
+static struct heard events(struct world *world)
+{
+	struct heard heard = {};
+	struct ring_buffer *buffer =
+		ring_buffer__new(bpf_map__fd(world->skeleton->maps.events), hear, &heard, NULL);
+
+	assert_non_null(buffer);
+	assert_in_range(ring_buffer__consume(buffer), 0, 1 << 20);
+	ring_buffer__free(buffer);
+	return heard;
+}
+
+static void sweep(struct world *world)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	assert_int_equal(bpf_prog_test_run_opts(
+				 bpf_program__fd(world->skeleton->progs.ftpfix_sweep), &options),
+			 0);
+	assert_int_equal(options.retval, 0);
+}
+
+/* Skips where the machine has not been up for so long. */
+static void needs_uptime(__u64 ns)
+{
+	if (now_ns() > ns + 10 * FTPFIX_SECOND_NS)
+		return;
+	print_message("# needs %llu seconds of uptime\n",
+		      (unsigned long long)(ns / FTPFIX_SECOND_NS));
+	skip();
+}
+
+static void write_flow(struct world *world, struct ftpfix_tuple key, const struct ftpfix_flow *flow)
+{
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.flows), &key, flow, BPF_ANY),
+		0);
+}
+
+/* Makes both directions silent for that long. */
+static void silent(struct dial *dial, __u64 up_ns, __u64 down_ns)
+{
+	struct ftpfix_flow flow;
+
+	assert_true(dial_flow(dial, dial_up_key(dial), &flow));
+	flow.last_seen_ns = now_ns() - up_ns;
+	write_flow(dial->world, dial_up_key(dial), &flow);
+	assert_true(dial_flow(dial, dial_down_key(dial), &flow));
+	flow.last_seen_ns = now_ns() - down_ns;
+	write_flow(dial->world, dial_down_key(dial), &flow);
+}
+
+static void stays(struct dial *dial)
+{
+	sweep(dial->world);
+	counted(dial->world, NOTHING);
+	assert_int_equal(dial_entries(dial), 2);
+}
+
+static void goes(struct dial *dial)
+{
+	sweep(dial->world);
+	counted(dial->world, {FTPFIX_CONNECTION_TIMED_OUT, 1});
+	assert_int_equal(dial_entries(dial), 0);
+}
+
+#define SHORT (FTPFIX_SECOND_NS)
+
+static void nobody_came(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct talk talk = talk_of(dial.world);
+	struct ftpfix_expectation_key key = expectation_key(&talk, dial.public_port);
+	int map = bpf_map__fd(dial.world->skeleton->maps.expectations);
+	struct ftpfix_session_key session = talk_key(&talk);
+	struct ftpfix_addr vip = mapped(dial.vip), server = mapped(dial.server);
+	struct ftpfix_expectation expectation;
+	struct heard heard;
+
+	sweep(dial.world);
+	counted(dial.world, NOTHING);
+	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
+	expectation.deadline_ns = now_ns() - 1;
+	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
+	events(dial.world);
+	sweep(dial.world);
+	counted(dial.world, {FTPFIX_CONNECTION_NOBODY_CAME, 1}, {FTPFIX_EVENT_SENT, 1});
+	assert_int_not_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
+	heard = events(dial.world);
+	assert_int_equal(heard.events, 1);
+	assert_int_equal(heard.last.reason, FTPFIX_CONNECTION_NOBODY_CAME);
+	assert_in_range(heard.last.at_ns, now_ns() - FTPFIX_SECOND_NS, now_ns());
+	assert_memory_equal(&heard.last.session, &session, sizeof(session));
+	assert_memory_equal(&heard.last.announced.addr, &server, sizeof(server));
+	assert_int_equal(heard.last.announced.be_port, htons(dial.server_port));
+	assert_memory_equal(&heard.last.published.addr, &vip, sizeof(vip));
+	assert_int_equal(heard.last.published.be_port, htons(dial.public_port));
+	sweep(dial.world);
+	counted(dial.world, NOTHING);
+}
+
+static void half_open(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_up(&dial, SYN, "");
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
+	stays(&dial);
+	silent(&dial, FTPFIX_FLOW_HALF_OPEN_NS - SHORT, FTPFIX_FLOW_HALF_OPEN_NS - SHORT);
+	stays(&dial);
+	silent(&dial, SHORT, FTPFIX_FLOW_HALF_OPEN_NS + SHORT);
+	stays(&dial);
+	silent(&dial, FTPFIX_FLOW_HALF_OPEN_NS + SHORT, FTPFIX_FLOW_HALF_OPEN_NS + SHORT);
+	goes(&dial);
+}
+
+static void established(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	silent(&dial, FTPFIX_FLOW_HALF_OPEN_NS + SHORT, FTPFIX_FLOW_HALF_OPEN_NS + SHORT);
+	stays(&dial);
+	silent(&dial, 10 * FTPFIX_FLOW_HALF_OPEN_NS, 10 * FTPFIX_FLOW_HALF_OPEN_NS);
+	stays(&dial);
+}
+
+/* A download says nothing in one direction for long; both must be silent. */
+static void idle(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	needs_uptime(FTPFIX_FLOW_IDLE_NS);
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	silent(&dial, FTPFIX_FLOW_IDLE_NS - SHORT, FTPFIX_FLOW_IDLE_NS - SHORT);
+	stays(&dial);
+	silent(&dial, SHORT, FTPFIX_FLOW_IDLE_NS + SHORT);
+	stays(&dial);
+	silent(&dial, FTPFIX_FLOW_IDLE_NS + SHORT, SHORT);
+	stays(&dial);
+	silent(&dial, FTPFIX_FLOW_IDLE_NS + SHORT, FTPFIX_FLOW_IDLE_NS + SHORT);
+	goes(&dial);
+}
+
+/* One side's FIN closes one direction only (RFC 9293 section 3.6). */
+static void half_closed(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_open(&dial);
+	dial_up(&dial, FIN | ACK, "");
+	dial_down(&dial, ACK, "");
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(5, 0));
+	silent(&dial, 2 * FTPFIX_FLOW_CLOSING_NS, 2 * FTPFIX_FLOW_CLOSING_NS);
+	stays(&dial);
+}
+
+/* The last acknowledgement went another way. */
+static void closing(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_open(&dial);
+	dial_up(&dial, FIN | ACK, "");
+	dial_down(&dial, FIN | ACK, "");
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(5, 0));
+	silent(&dial, FTPFIX_FLOW_CLOSING_NS - SHORT, FTPFIX_FLOW_CLOSING_NS - SHORT);
+	stays(&dial);
+	silent(&dial, FTPFIX_FLOW_CLOSING_NS + SHORT, FTPFIX_FLOW_CLOSING_NS + SHORT);
+	goes(&dial);
+}
+
+/* A direction without its other one, as two CPUs may leave it behind. */
+static void without_its_peer(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_tuple down = dial_down_key(&dial);
+	struct ftpfix_flow flow;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(dial.world->skeleton->maps.flows), &down),
+			 0);
+	sweep(dial.world);
+	assert_int_equal(dial_entries(&dial), 1);
+	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
+	flow.last_seen_ns = now_ns() - FTPFIX_FLOW_CLOSING_NS - SHORT;
+	write_flow(dial.world, dial_up_key(&dial), &flow);
+	goes(&dial);
+}
+
+/* The sweep deletes while it walks: none of many is forgotten or counted twice. */
+static void many(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_flow up = {}, down = {};
+
+	for (int number = 0; number < 3000; number++) {
+		struct dial other = dial;
+
+		other.client_port = other.source_port = 1024 + number;
+		up.to = tuple_of(other.source, other.source_port, other.server, other.server_port);
+		down.to = tuple_of(other.vip, other.public_port, other.client, other.client_port);
+		up.last_seen_ns = now_ns() - FTPFIX_FLOW_HALF_OPEN_NS - SHORT;
+		down.last_seen_ns = up.last_seen_ns;
+		write_flow(dial.world, dial_up_key(&other), &up);
+		write_flow(dial.world, dial_down_key(&other), &down);
+	}
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	assert_int_equal(dial_entries(&dial), 6002);
+	sweep(dial.world);
+	counted(dial.world, {FTPFIX_CONNECTION_TIMED_OUT, 3000});
+	assert_int_equal(dial_entries(&dial), 2);
+}
+
+static void session_silent(const struct talk *talk, __u64 client_ns, __u64 server_ns)
+{
+	struct ftpfix_session_key key = talk_key(talk);
+	struct ftpfix_session session;
+
+	assert_true(talk_session(talk, &session));
+	session.client.last_seen_ns = now_ns() - client_ns;
+	session.server.last_seen_ns = now_ns() - server_ns;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(talk->world->skeleton->maps.sessions),
+					     &key, &session, BPF_EXIST),
+			 0);
+	sweep(talk->world);
+}
+
+static void session_stays(void **state)
+{
+	struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NONE));
+	struct ftpfix_session session;
+
+	talk_ask(&talk, "NOOP\r\n");
+	/* Its server has not spoken yet. */
+	sweep(talk.world);
+	assert_true(talk_session(&talk, &session));
+	session_silent(&talk, 600 * FTPFIX_SECOND_NS, 600 * FTPFIX_SECOND_NS);
+	assert_true(talk_session(&talk, &session));
+	counted(talk.world, NOTHING);
+}
+
+static void session_goes(void **state)
+{
+	struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NONE));
+	struct ftpfix_session session;
+
+	needs_uptime(FTPFIX_SESSION_IDLE_NS);
+	talk_ask(&talk, "NOOP\r\n");
+	session_silent(&talk, SHORT, FTPFIX_SESSION_IDLE_NS + SHORT);
+	assert_true(talk_session(&talk, &session));
+	session_silent(&talk, FTPFIX_SESSION_IDLE_NS + SHORT, SHORT);
+	assert_true(talk_session(&talk, &session));
+	session_silent(&talk, FTPFIX_SESSION_IDLE_NS + SHORT, FTPFIX_SESSION_IDLE_NS + SHORT);
+	assert_false(talk_session(&talk, &session));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_came),	    cmocka_unit_test(half_open),
+		cmocka_unit_test(established),	    cmocka_unit_test(idle),
+		cmocka_unit_test(half_closed),	    cmocka_unit_test(closing),
+		cmocka_unit_test(without_its_peer), cmocka_unit_test(many),
+		cmocka_unit_test(session_stays),    cmocka_unit_test(session_goes),
+	};
+
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}
