@@ -58,16 +58,19 @@ static inline void counted_check(struct world *world, const struct change *chang
 	counted_check(world, (const struct change[]){__VA_ARGS__, NOTHING}, __FILE__, __LINE__)
 
 /* Runs one packet through a program; the frame that comes out stands in
- * world->output. The kernel checks that skb->csum stays right, too. */
+ * world->output. Unless a test says otherwise the kernel
+ * knows the sum over the packet, and checks that it is right behind the program too. */
 static inline int run(struct world *world, enum program program, const struct frame *frame)
 {
 	struct __sk_buff context = {
 		.ifindex = program == SERVER_INGRESS ? world->server : world->uplink,
+		.gso_size = world->gso_size,
+		.gso_segs = world->gso_size ? 2 : 0,
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes,
 		    .data_size_in = frame->length, .data_out = world->output.bytes,
 		    .data_size_out = sizeof(world->output.bytes), .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
+		    .ctx_size_in = sizeof(context), .flags = world->run_flags);
 	int err = bpf_prog_test_run_opts(world->program[program], &options);
 
 	/* Kernels before 6.15 do not know the flag. */

@@ -79,6 +79,17 @@ static void every_shape(void **state)
 	}
 }
 
+/* The kernel knows no sum over the packet, as where nothing was received. */
+static void sum_unknown(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial.world->run_flags = 0;
+	dial_open(&dial);
+	dial_up(&dial, PSH | ACK, "odd");
+	dial_down(&dial, PSH | ACK, "even");
+}
+
 /* TTL and checksum meet in one sum: every borrow out of it must be right. */
 static void ip_checksums(void **state)
 {
@@ -240,6 +251,21 @@ static void too_big(void **state)
 	counted(dial.world, CARRIED(2, 2920));
 }
 
+/* Segments that GRO joined leave as segments again: the MTU is for each of them. */
+static void joined_segments(void **state)
+{
+	struct dial dial = dial_expected(state);
+	char bytes[2901] = "";
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	memset(bytes, 'x', sizeof(bytes) - 1);
+	dial.world->gso_size = 1450;
+	dial_up(&dial, ACK, bytes);
+	dial_down(&dial, ACK, bytes);
+	counted(dial.world, CARRIED(2, 5800));
+}
+
 static void tagged_data(void **state)
 {
 	struct dial dial = dial_expected(state);
@@ -343,6 +369,7 @@ int main(void)
 		cmocka_unit_test(syn_claims_and_travels),
 		cmocka_unit_test(data_both_ways),
 		cmocka_unit_test(every_shape),
+		cmocka_unit_test(sum_unknown),
 		cmocka_unit_test(ip_checksums),
 		cmocka_unit_test(syn_comes_again),
 		cmocka_unit_test(one_connection_each),
@@ -351,6 +378,7 @@ int main(void)
 		cmocka_unit_test(too_late),
 		cmocka_unit_test(last_hop),
 		cmocka_unit_test(too_big),
+		cmocka_unit_test(joined_segments),
 		cmocka_unit_test(tagged_data),
 		cmocka_unit_test(tagged_syn),
 		cmocka_unit_test(server_port_of_a_service),

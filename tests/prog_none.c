@@ -277,6 +277,18 @@ static void ethernet_padding(void **state)
 	every_shape(state, (struct spec){.padding = 18});
 }
 
+/* The kernel knows no sum over the packet, as where nothing was received. */
+static void sum_unknown(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_NONE);
+	struct talk talk = talk_of(world);
+
+	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
+	world->run_flags = 0;
+	for (int before = 6; before < 10; before++)
+		rewritten_behind(&talk, before, "");
+}
+
 /* Ethernet pads short segments: what stands there is no command. */
 static void padding_is_no_command(void **state)
 {
@@ -316,6 +328,7 @@ int main(void)
 		cmocka_unit_test(vlan_tag),
 		cmocka_unit_test(two_vlan_tags),
 		cmocka_unit_test(ethernet_padding),
+		cmocka_unit_test(sum_unknown),
 		cmocka_unit_test(padding_is_no_command),
 	};
 

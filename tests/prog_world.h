@@ -40,6 +40,8 @@ struct world {
 	struct ftpfix_service service;
 	__u64 counted[FTPFIX_REASON_COUNT]; /* when counters were looked at last */
 	struct frame output;		    /* of the last run; its length and bytes */
+	__u32 run_flags;		    /* of BPF_PROG_TEST_RUN */
+	__u32 gso_size;			    /* of the packets; 0: none were joined */
 };
 
 static inline struct ftpfix_addr mapped(__u32 address)
@@ -136,6 +138,8 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.expectations);
 	map_clear(world->skeleton->maps.flows);
 	memset(&world->service, 0, sizeof(world->service));
+	world->run_flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
+	world->gso_size = 0;
 	world->service.forward = forward;
 	world->service.port_low = FTPFIX_PORT_MIN;
 	world->service.port_high = 65535;
