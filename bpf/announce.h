@@ -106,7 +106,7 @@ static __always_inline int announce_port_usable(const struct announce *announce,
 static long announce_candidate(__u32 index, void *context)
 {
 	struct announce *announce = context;
-	__u32 count = port_candidates(&announce->choice);
+	__u32 count = announce->choice.count;
 	__u32 host_port;
 
 	if (index >= count)

@@ -61,7 +61,7 @@ static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 uplink_i
 
 /*
  * Takes the expectation that this SYN is for: from the one client, to the
- * endpoint that it was told, before the deadline, and once. Returns 0 with
+ * endpoint that it was told, before the deadline, untagged, and once. Returns 0 with
  * scratch->expectation filled, or -ENOENT.
  */
 static __always_inline int flow_claim(const struct packet *packet, struct scratch *scratch)
@@ -80,6 +80,10 @@ static __always_inline int flow_claim(const struct packet *packet, struct scratc
 		return -ENOENT;
 	if (expectation->deadline_ns < bpf_ktime_get_coarse_ns())
 		return -ENOENT;
+	if (packet->tagged) {
+		count(FTPFIX_PACKET_VLAN);
+		return -ENOENT;
+	}
 	scratch->expectation = *expectation;
 	/* Of several that want it, the one whose deletion succeeds has it. */
 	return bpf_map_delete_elem(&expectations, key) ? -ENOENT : 0;
@@ -100,7 +104,8 @@ static __noinline int flow_open(struct __sk_buff *skb, const struct packet *pack
 	expectation = &scratch->expectation;
 	/* A client that dials again from the same port has given the old
 	 * connection up. */
-	flow_remove(key);
+	if (flow_remove(key))
+		count(FTPFIX_CONNECTION_CLOSED);
 	to = &scratch->to;
 	to->source = address_given(&expectation->source) ? expectation->source : key->source;
 	to->be_source_port = key->be_source_port;
@@ -150,7 +155,7 @@ static __noinline int flow_packet(struct __sk_buff *skb, const struct packet *pa
 	__u32 out_ifindex;
 	int err;
 
-	if (side == FTPFIX_SIDE_UPLINK && opening == TCP_SYN && !packet->tagged &&
+	if (side == FTPFIX_SIDE_UPLINK && opening == TCP_SYN &&
 	    (!flow || flow->first_sequence != packet->host_sequence)) {
 		err = flow_open(skb, packet);
 		if (err && err != -ENOENT)

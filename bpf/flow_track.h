@@ -47,7 +47,7 @@ static __always_inline int flow_reset(const struct ftpfix_flow *flow,
 		return packet->flags & TCP_ACK &&
 		       packet->host_acknowledgement == peer->end_sequence;
 	return packet->host_sequence == flow->end_sequence ||
-	       (peer->seen_syn && packet->host_sequence == peer->acknowledged);
+	       (peer->acknowledging && packet->host_sequence == peer->acknowledged);
 }
 
 /* Notes that the packet acknowledges the peer's FIN. Returns 1 when with that
@@ -77,8 +77,16 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 	}
 	if (sequence_after(end, flow->end_sequence))
 		flow->end_sequence = end;
-	if (packet->flags & TCP_ACK)
+	if (packet->flags & TCP_ACK &&
+	    (!flow->acknowledging ||
+	     sequence_after(packet->host_acknowledgement, flow->acknowledged))) {
 		flow->acknowledged = packet->host_acknowledgement;
+		flow->acknowledging = 1;
+	}
+}
+
+static __always_inline void flow_count(struct ftpfix_flow *flow, const struct packet *packet)
+{
 	flow->packets++;
 	flow->bytes += packet->network_length;
 	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
@@ -109,8 +117,10 @@ static __always_inline void flow_track(struct ftpfix_flow *flow, const struct ft
 		struct ftpfix_flow *peer = flow_peer(flow);
 
 		over = !peer || flow_reset(flow, peer, packet);
+	} else {
+		flow_advance(flow, packet);
 	}
-	flow_advance(flow, packet);
+	flow_count(flow, packet);
 	flow_note_fin(flow, packet);
 	if (flow_acknowledge_fin(flow, packet))
 		over = 1;

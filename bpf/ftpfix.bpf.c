@@ -65,9 +65,11 @@ int ftpfix_server_ingress(struct __sk_buff *skb)
 
 	if (err)
 		return unparsed(err);
-	if (!is_service_port(bpf_ntohs(packet.tuple.be_source_port)))
-		return flow_verdict(flow_packet(skb, &packet, FTPFIX_SIDE_SERVER));
-	if (!seen_observe(skb, &packet))
+	/* Flows first: a server's data port may have the number of a control port. */
+	err = flow_packet(skb, &packet, FTPFIX_SIDE_SERVER);
+	if (err != -ENOENT)
+		return flow_verdict(err);
+	if (!is_service_port(bpf_ntohs(packet.tuple.be_source_port)) || !seen_observe(skb, &packet))
 		return PASS;
 	count(FTPFIX_PACKET_CONTENDED);
 	return TC_ACT_SHOT;

@@ -117,7 +117,7 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor, __u8 *tagged
 
 /* Returns 0; -ENOENT for what is not TCP; -EFAULT when the header is not in the
  * linear part; -EBADMSG for one that cannot be; -EMSGSIZE for a fragment. */
-static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length,
+static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length, int offloaded,
 				      struct packet *packet)
 {
 	struct iphdr *header = cursor->at;
@@ -131,7 +131,7 @@ static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length,
 	available = frame_length - packet->network_offset;
 	length = bpf_ntohs(header->tot_len);
 	/* Above 64 KiB (BIG TCP) the field is zero and the frame tells. */
-	if (!length)
+	if (!length && offloaded)
 		length = available;
 	if (header->version != 4 || header->ihl < 5 || length < header->ihl * 4u ||
 	    length > available)
@@ -182,7 +182,7 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 	be_protocol = parse_ethernet(&cursor, &packet->tagged);
 	if (be_protocol != bpf_htons(ETH_P_IP))
 		return -ENOENT;
-	err = parse_ipv4(&cursor, skb->len, packet);
+	err = parse_ipv4(&cursor, skb->len, skb->gso_size != 0, packet);
 	if (err)
 		return err;
 	return parse_tcp(&cursor, packet);

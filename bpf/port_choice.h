@@ -9,14 +9,14 @@
 
 #include "ftp_edit.h"
 
-/* Candidate c is (high_first + c / low_count) * 256 + low_first + c % low_count:
- * a rectangle over the two octets of a port, for 227 writes each by itself; for
- * 229, which writes the port as one number, a single row. */
+/* Rows of ports, one for each upper octet; of each row the first `columns`. Those
+ * in front of the range are skipped. For 227, which writes the two octets apart,
+ * few columns mean few digits; 229 has one row with all ports in it. */
 struct port_choice {
-	__u32 high_first;
-	__u32 high_count;
-	__u32 low_first;
-	__u32 low_count;
+	__u32 row_first;
+	__u32 columns;
+	__u32 skip;
+	__u32 count; /* candidates: ports in the range */
 };
 
 static inline __u32 port_largest(__u32 digits)
@@ -29,28 +29,27 @@ static inline __u32 port_smaller(__u32 one, __u32 other)
 	return one < other ? one : other;
 }
 
-/* The rectangle of the ports in low..high whose upper octet has at most
- * high_digits and whose lower octet at most low_digits. 0, or -ENOSPC for none. */
+/* Chooses of low..high the ports whose upper octet has at most high_digits, and
+ * whose lower octet at most low_digits. Returns 0, or -ENOSPC for none. */
 static inline int port_choose_octets(struct port_choice *choice, __u32 low, __u32 high,
 				     __u32 high_digits, __u32 low_digits)
 {
-	__u32 last = port_smaller(high >> 8, port_largest(high_digits));
+	__u32 columns = port_smaller(255, port_largest(low_digits)) + 1;
+	__u32 row_first = low >> 8, row_end, end;
 
-	choice->high_first = low >> 8;
-	choice->high_count = last - choice->high_first + 1;
-	choice->low_first = 0;
-	choice->low_count = port_smaller(255, port_largest(low_digits)) + 1;
-	if (choice->high_first > last)
+	row_end = port_smaller(high >> 8, port_smaller(255, port_largest(high_digits))) + 1;
+	if (row_first >= row_end)
 		return -ENOSPC;
-	if (choice->high_count == 1) {
-		/* One row: the range may begin and end inside of it. */
-		choice->low_first = low & 255;
-		if (choice->high_first == high >> 8)
-			choice->low_count = port_smaller(choice->low_count, (high & 255) + 1);
-		if (choice->low_first >= choice->low_count)
-			return -ENOSPC;
-		choice->low_count -= choice->low_first;
-	}
+	/* Only the range's own last row may end before its columns do. */
+	end = (row_end - row_first) * columns;
+	if (row_end > high >> 8 && (high & 255) < columns)
+		end -= columns - 1 - (high & 255);
+	choice->row_first = row_first;
+	choice->columns = columns;
+	choice->skip = port_smaller(low & 255, columns);
+	if (choice->skip >= end)
+		return -ENOSPC;
+	choice->count = end - choice->skip;
 	return 0;
 }
 
@@ -62,10 +61,10 @@ __global int port_choose(struct port_choice *choice, __u32 code, __u32 low, __u3
 		return -ENOSPC;
 	if (code == FTP_CODE_229) {
 		high = port_smaller(high, port_largest(digits));
-		choice->high_first = 0;
-		choice->high_count = 1;
-		choice->low_first = low;
-		choice->low_count = high - low + 1;
+		choice->row_first = 0;
+		choice->columns = 65536;
+		choice->skip = low;
+		choice->count = high - low + 1;
 		return low <= high ? 0 : -ENOSPC;
 	}
 	if (digits > 6)
@@ -82,20 +81,14 @@ __global int port_choose(struct port_choice *choice, __u32 code, __u32 low, __u3
 	return -ENOSPC;
 }
 
-static inline __u32 port_candidates(const struct port_choice *choice)
-{
-	return choice->high_count * choice->low_count;
-}
-
-/* Candidate number `index`, below port_candidates(). Of a rectangle's first and
- * last row some lie outside of the range: the caller compares. */
+/* Candidate number `index`, below choice->count. */
 static inline __u32 port_candidate(const struct port_choice *choice, __u32 index)
 {
-	__u32 row = choice->low_count;
+	__u32 at = choice->skip + index;
 
-	if (!row)
+	if (!choice->columns)
 		return 0;
-	return (choice->high_first + index / row) * 256 + choice->low_first + index % row;
+	return (choice->row_first + at / choice->columns) * 256 + at % choice->columns;
 }
 
 #endif /* FTPFIX_PORT_CHOICE_H */

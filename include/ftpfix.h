@@ -205,7 +205,8 @@ struct ftpfix_flow {
 	__u8 seen_fin;	       /* 1: its FIN has passed */
 	__u8 acknowledged_fin; /* 1: it acknowledged the peer's FIN */
 	__u8 peer_fin;	       /* 1: the peer's FIN has passed, peer_fin_end is valid */
-	__u8 padding[3];
+	__u8 acknowledging;    /* 1: acknowledged is valid */
+	__u8 padding[2];
 };
 
 /*
