@@ -13,6 +13,10 @@
  * a control connection is that large. */
 #define STREAM_BEHIND_MAX (1 << 20)
 
+/* A tail loss probe (RFC 8985 section 7) may bring a segment twice before what is
+ * missing in front of it; four times means that this comes another way. */
+#define STREAM_HOLDS_MAX 3
+
 /* Whether sequence number `one` stands behind `other` (RFC 9293 section 3.4). */
 static __always_inline int sequence_after(__u32 one, __u32 other)
 {
@@ -62,8 +66,8 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 /*
  * How many bytes at the front of the packet's payload were scanned before; or
  * -EAGAIN when bytes are missing in front of it, and the packet must be dropped
- * for them to come first. It is held once: if it comes again before them, or if
- * the peer has acknowledged what is missing here, they went another way.
+ * for them to come first. It is not held where they came another way: because the
+ * peer has acknowledged them, or because it came too often without them.
  */
 static __always_inline int stream_place(struct ftpfix_stream *stream,
 					const struct ftpfix_stream *peer,
@@ -79,13 +83,15 @@ static __always_inline int stream_place(struct ftpfix_stream *stream,
 	if (behind >= 0)
 		return behind < (__s32)packet->payload_length ? behind
 							      : (__s32)packet->payload_length;
+	if (stream->held_sequence != sequence)
+		stream->held = 0;
 	if ((peer->acknowledging && !sequence_after(sequence, peer->acknowledged)) ||
-	    (stream->held && stream->held_sequence == sequence)) {
+	    stream->held == STREAM_HOLDS_MAX) {
 		stream_restart(stream, sequence);
 		return 0;
 	}
 	stream->held_sequence = sequence;
-	stream->held = 1;
+	stream->held++;
 	return -EAGAIN;
 }
 

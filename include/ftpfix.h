@@ -127,11 +127,11 @@ struct ftpfix_stream {
 	__u64 last_seen_ns;
 	__u32 next_sequence; /* first byte not scanned yet */
 	__u32 acknowledged;  /* highest acknowledgement number that it sent */
-	__u32 held_sequence; /* of the segment held last, so that none is held twice */
+	__u32 held_sequence; /* of the segment that was held last */
 	__u8 started;	     /* 1: next_sequence is valid */
 	__u8 acknowledging;  /* 1: acknowledged is valid */
 	__u8 finished;	     /* 1: it sent a FIN */
-	__u8 held;	     /* 1: held_sequence is valid */
+	__u8 held;	     /* how often that was */
 	struct ftpfix_scan scan;
 };
 
@@ -253,10 +253,11 @@ struct ftpfix_flow {
 	X(CONNECTION_TABLE_FULL, connections, "table_full",                                       \
 	  "the flow table was full: the SYN was dropped")                                         \
 	X(PACKET_FORWARDED, packets, "forwarded", "of a data connection, translated")             \
-	X(PACKET_HELD, packets, "held", "of a control connection, out of order: dropped once")    \
+	X(PACKET_HELD, packets, "held",                                                           \
+	  "of a control connection, out of order: dropped, to come again")                        \
 	X(PACKET_CONTENDED, packets, "contended",                                                 \
 	  "of a control connection, while another server's announcement "                         \
-	  "of the same port is on its way: dropped once")                                         \
+	  "of the same port is on its way: dropped, to come again")                               \
 	X(PACKET_TTL, packets, "ttl_exceeded", "of a data connection, at its last hop: dropped")  \
 	X(PACKET_TOO_BIG, packets, "too_big",                                                     \
 	  "of a data connection, above the MTU ahead: dropped")                                   \
