@@ -293,6 +293,24 @@ static void digits_of_the_port(void **state)
 	counted(world, EXPECTED_NEW);
 }
 
+/* Four digits are left, and one for the upper octet leaves 9,252 to 9,255 alone;
+ * two for each octet leave thousands. "Every fitting port is taken" is not so. */
+static void digits_are_for_either_octet(void **state)
+{
+	struct world *world = nat_world(state);
+
+	set_range(world, 9 * 256 + 252, 65535);
+	for (int session = 0; session < 8; session++) {
+		struct talk talk = talk_of(world);
+
+		talk.client_port += session;
+		talk_ask(&talk, "PASV\r\n");
+		assert_in_range(leaves_with_any_port(&talk, BARE, "227 (203,0,113,5,%u,%u)%s\r\n"),
+				9 * 256 + 252, 65535);
+		counted(world, EXPECTED_NEW);
+	}
+}
+
 static void shorter_port_is_padded(void **state)
 {
 	struct world *world = nat_world(state);
@@ -450,6 +468,7 @@ int main(void)
 		cmocka_unit_test(range_across_octets),
 		cmocka_unit_test(collision_of_servers),
 		cmocka_unit_test(digits_of_the_port),
+		cmocka_unit_test(digits_are_for_either_octet),
 		cmocka_unit_test(shorter_port_is_padded),
 		cmocka_unit_test(longer_port_does_not_fit),
 		cmocka_unit_test(control_port_is_no_public_port),

@@ -165,7 +165,21 @@ static void unseen_server(void **state)
 	assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 0);
 }
 
-/* Nor has what came in too long ago. */
+/* Into a VLAN no data connection could be sent back: the server is not noted. */
+static void tagged_server(void **state)
+{
+	struct talk talk = nat_talk(state);
+
+	talk_ask(&talk, "PASV\r\n");
+	talk.shape.tags[0] = ETH_P_8021Q;
+	talk_observe(&talk, VSFTPD);
+	counted(talk.world, {FTPFIX_PACKET_VLAN, 1});
+	talk.shape.tags[0] = 0;
+	talk_leave(&talk, VSFTPD, VSFTPD);
+	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN));
+}
+
+/* Nor is what came in too long ago. */
 static void note_too_old(void **state)
 {
 	struct talk talk = nat_talk(state);
@@ -384,6 +398,7 @@ int main(void)
 		cmocka_unit_test(low_port),
 		cmocka_unit_test(foreign_address),
 		cmocka_unit_test(unseen_server),
+		cmocka_unit_test(tagged_server),
 		cmocka_unit_test(note_too_old),
 		cmocka_unit_test(malformed),
 		cmocka_unit_test(split),
