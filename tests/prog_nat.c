@@ -52,8 +52,8 @@ static void line_with_port(char *line, const char *format, __u16 port, size_t le
 	}
 }
 
-/* The server's line leaves with whichever public port was chosen, which is
- * returned; all other bytes are those of the format. */
+/* The server's line leaves with whichever other port was chosen for the public,
+ * which is returned; all other bytes are those of the format. */
 static __u16 leaves_with_any_port(struct talk *talk, const char *text, const char *format)
 {
 	struct frame input, output;
@@ -63,6 +63,8 @@ static __u16 leaves_with_any_port(struct talk *talk, const char *text, const cha
 	talk_observe(talk, text);
 	talk_response(talk, talk->server_sequence, PSH | ACK, text, strlen(text), &input);
 	assert_int_equal(run(talk->world, UPLINK_EGRESS, &input), TC_ACT_UNSPEC);
+	if (!memcmp(talk->world->output.bytes, input.bytes, input.length))
+		fail_msg("# passed unchanged: %s", text);
 	port = talk_published(talk);
 	line_with_port(expected, format, port, strlen(text));
 	talk_response(talk, talk->server_sequence, PSH | ACK, expected, strlen(text), &output);
@@ -99,6 +101,19 @@ static void passive(void **state)
 			after + FTPFIX_EXPECTATION_NS);
 	/* The note is used up. */
 	assert_int_equal(map_entries(world->skeleton->maps.seen), 0);
+}
+
+/* The control port is translated too: each of both is a service's. */
+static void translated_control_port(void **state)
+{
+	struct world *world = nat_world(state);
+	struct talk talk = talk_of(world), inner = talk;
+
+	talk.port = OTHER_SERVICE_PORT;
+	talk_ask(&talk, "PASV\r\n");
+	talk_observe(&inner, VSFTPD);
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(world, EXPECTED_NEW);
 }
 
 static void extended(void **state)
@@ -459,6 +474,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passive),
+		cmocka_unit_test(translated_control_port),
 		cmocka_unit_test(extended),
 		cmocka_unit_test(advertised_address),
 		cmocka_unit_test(already_public),
