@@ -21,39 +21,47 @@ C_FLAGS := -std=gnu17 -O2 -g $(WARNINGS) -Iinclude -I$(BUILD) -D_GNU_SOURCE \
 	-DFTPFIX_VERSION='"$(VERSION)"' -MMD -MP
 LIBRARIES := -lbpf -lelf -lz -lmicrohttpd -ljansson -lmnl -lsystemd
 
+# One short line for each step; make V=1 shows the commands.
+quiet := $(if $(V),,@)
+say := @printf '  %-8s %s\n'
+
 LOADER_OBJECTS := $(patsubst loader/%.c,$(BUILD)/loader/%.o,$(wildcard loader/*.c))
 
 all: $(BUILD)/ftpfix
 
 $(BUILD)/ftpfix: $(LOADER_OBJECTS)
-	$(CC) $(C_FLAGS) -o $@ $^ $(LIBRARIES)
+	$(say) LINK $@
+	$(quiet)$(CC) $(C_FLAGS) -o $@ $^ $(LIBRARIES)
 
 $(BUILD)/loader/%.o: loader/%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/loader
-	$(CC) $(C_FLAGS) -c -o $@ $<
+	$(say) CC $@
+	$(quiet)$(CC) $(C_FLAGS) -c -o $@ $<
 
 $(BUILD)/ftpfix.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)
-	$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
+	$(say) BPF $@
+	$(quiet)$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
 
 $(BUILD)/ftpfix.skel.h: $(BUILD)/ftpfix.bpf.o
-	$(BPFTOOL) gen skeleton $< name ftpfix > $@.new
-	mv $@.new $@
+	$(say) SKELETON $@
+	$(quiet)$(BPFTOOL) gen skeleton $< name ftpfix > $@.new
+	$(quiet)mv $@.new $@
 
 $(BUILD) $(BUILD)/loader $(BUILD)/tests:
-	mkdir -p $@
+	$(quiet)mkdir -p $@
 
 # Tests and tools: see tests/tests.mk.
 include tests/tests.mk
 
 demo: needed
-	$(MAKE) --no-print-directory all
-	tools/demo
+	$(quiet)$(MAKE) --no-print-directory all
+	$(quiet)tools/demo
 
 check: needed
-	$(MAKE) --no-print-directory all tests
-	tests/run
+	$(quiet)$(MAKE) --no-print-directory all tests
+	$(quiet)tests/run
 
 needed:
-	tools/install-needed
+	$(quiet)tools/install-needed
 
 install: all
 	install -D -m 755 $(BUILD)/ftpfix $(DESTDIR)$(PREFIX)/sbin/ftpfix

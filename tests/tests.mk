@@ -16,18 +16,22 @@ SECOND_OBJECT := $(if $(shell command -v clang-19),$(BUILD)/tests/ftpfix-clang-1
 tests: $(UNIT_TESTS) $(PROG_TESTS) $(SECOND_OBJECT)
 
 $(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
-	$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka
+	$(say) CC $@
+	$(quiet)$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka
 
 $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
-	$(CC) $(PROG_FLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
+	$(say) CC $@
+	$(quiet)$(CC) $(PROG_FLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
 # The newest supported compiler builds the same object; a test loads it.
 $(BUILD)/tests/ftpfix-clang-19.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)/tests
-	clang-19 $(BPF_FLAGS) -c -o $@ $<
+	$(say) BPF $@
+	$(quiet)clang-19 $(BPF_FLAGS) -c -o $@ $<
 
 # What the closing figures are taken with: see tools/cost.c, tools/throughput.
 $(BUILD)/tests/cost: tools/cost.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
-	$(CC) $(PROG_FLAGS) -o $@ $< -lbpf -lelf -lz
+	$(say) CC $@
+	$(quiet)$(CC) $(PROG_FLAGS) -o $@ $< -lbpf -lelf -lz
 
 measure: needed
 	$(MAKE) --no-print-directory all $(BUILD)/tests/cost
