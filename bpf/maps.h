@@ -19,6 +19,10 @@ const volatile __u64 service_ports[65536 / 64];
  * the one that an announcement came from. */
 const volatile __u32 servers_configured;
 
+/* Silence after which the sweep ends an open flow, and forgets a session. */
+const volatile __u64 flow_idle_ns = FTPFIX_FLOW_IDLE_NS;
+const volatile __u64 session_idle_ns = FTPFIX_SESSION_IDLE_NS;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

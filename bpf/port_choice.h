@@ -69,16 +69,18 @@ __global int port_choose(struct port_choice *choice, __u32 code, __u32 low, __u3
 	}
 	if (digits > 6)
 		digits = 6;
-	/* Digits are split between the octets in that way which leaves most
-	 * ports: few for the upper octet, which the range bounds anyway. */
+	choice->count = 0;
+	/* The digits are split between the octets so that most ports are left. */
 	for (int high_digits = 1; high_digits <= 3; high_digits++) {
 		int low_digits = digits - high_digits;
+		struct port_choice split;
 
 		if (low_digits >= 1 && low_digits <= 3 &&
-		    !port_choose_octets(choice, low, high, high_digits, low_digits))
-			return 0;
+		    !port_choose_octets(&split, low, high, high_digits, low_digits) &&
+		    split.count > choice->count)
+			*choice = split;
 	}
-	return -ENOSPC;
+	return choice->count ? 0 : -ENOSPC;
 }
 
 /* Candidate number `index`, below choice->count. */

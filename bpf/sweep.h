@@ -41,7 +41,7 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 	const struct sweep *sweep = context;
 	struct ftpfix_flow *peer;
 	struct ftpfix_tuple own = *key;
-	__u64 age = sweep_age(sweep, flow->last_seen_ns), limit = FTPFIX_FLOW_IDLE_NS;
+	__u64 age = sweep_age(sweep, flow->last_seen_ns), limit = flow_idle_ns;
 
 	(void)map;
 	if (age < FTPFIX_FLOW_HALF_OPEN_NS && age < FTPFIX_FLOW_CLOSING_NS)
@@ -70,8 +70,8 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 	struct ftpfix_session_key own = *key;
 	const struct sweep *sweep = context;
 
-	if (sweep_age(sweep, session->client.last_seen_ns) > FTPFIX_SESSION_IDLE_NS &&
-	    sweep_age(sweep, session->server.last_seen_ns) > FTPFIX_SESSION_IDLE_NS)
+	if (sweep_age(sweep, session->client.last_seen_ns) > session_idle_ns &&
+	    sweep_age(sweep, session->server.last_seen_ns) > session_idle_ns)
 		bpf_map_delete_elem(map, &own);
 	return 0;
 }

@@ -35,7 +35,7 @@
 #define FTPFIX_EXPECTATION_NS (60 * FTPFIX_SECOND_NS)
 #define FTPFIX_SEEN_NS (10 * FTPFIX_SECOND_NS)
 
-/* Silence after which the sweep ends a flow or forgets a session. TCP's own
+/* Silence after which the sweep ends a flow or forgets a session, by default. TCP's own
  * keepalive (RFC 1122 section 4.2.3.6) starts after two hours. */
 #define FTPFIX_FLOW_IDLE_NS (7500 * FTPFIX_SECOND_NS)
 #define FTPFIX_FLOW_HALF_OPEN_NS (60 * FTPFIX_SECOND_NS)
