@@ -145,7 +145,7 @@ static void established(void **state)
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
 	silent(&dial, FTPFIX_FLOW_HALF_OPEN_NS + SHORT, FTPFIX_FLOW_HALF_OPEN_NS + SHORT);
 	stays(&dial);
-	silent(&dial, 10 * FTPFIX_FLOW_HALF_OPEN_NS, 10 * FTPFIX_FLOW_HALF_OPEN_NS);
+	silent(&dial, FLOW_IDLE_NS - SHORT, FLOW_IDLE_NS - SHORT);
 	stays(&dial);
 }
 
@@ -154,16 +154,16 @@ static void idle(void **state)
 {
 	struct dial dial = dial_expected(state);
 
-	needs_uptime(FTPFIX_FLOW_IDLE_NS);
+	needs_uptime(FLOW_IDLE_NS);
 	dial_open(&dial);
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
-	silent(&dial, FTPFIX_FLOW_IDLE_NS - SHORT, FTPFIX_FLOW_IDLE_NS - SHORT);
+	silent(&dial, FLOW_IDLE_NS - SHORT, FLOW_IDLE_NS - SHORT);
 	stays(&dial);
-	silent(&dial, SHORT, FTPFIX_FLOW_IDLE_NS + SHORT);
+	silent(&dial, SHORT, FLOW_IDLE_NS + SHORT);
 	stays(&dial);
-	silent(&dial, FTPFIX_FLOW_IDLE_NS + SHORT, SHORT);
+	silent(&dial, FLOW_IDLE_NS + SHORT, SHORT);
 	stays(&dial);
-	silent(&dial, FTPFIX_FLOW_IDLE_NS + SHORT, FTPFIX_FLOW_IDLE_NS + SHORT);
+	silent(&dial, FLOW_IDLE_NS + SHORT, FLOW_IDLE_NS + SHORT);
 	goes(&dial);
 }
 
@@ -262,7 +262,7 @@ static void session_stays(void **state)
 	/* Its server has not spoken yet. */
 	sweep(talk.world);
 	assert_true(talk_session(&talk, &session));
-	session_silent(&talk, 600 * FTPFIX_SECOND_NS, 600 * FTPFIX_SECOND_NS);
+	session_silent(&talk, SESSION_IDLE_NS - SHORT, SESSION_IDLE_NS - SHORT);
 	assert_true(talk_session(&talk, &session));
 	counted(talk.world, NOTHING);
 }
@@ -272,13 +272,13 @@ static void session_goes(void **state)
 	struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NONE));
 	struct ftpfix_session session;
 
-	needs_uptime(FTPFIX_SESSION_IDLE_NS);
+	needs_uptime(SESSION_IDLE_NS);
 	talk_ask(&talk, "NOOP\r\n");
-	session_silent(&talk, SHORT, FTPFIX_SESSION_IDLE_NS + SHORT);
+	session_silent(&talk, SHORT, SESSION_IDLE_NS + SHORT);
 	assert_true(talk_session(&talk, &session));
-	session_silent(&talk, FTPFIX_SESSION_IDLE_NS + SHORT, SHORT);
+	session_silent(&talk, SESSION_IDLE_NS + SHORT, SHORT);
 	assert_true(talk_session(&talk, &session));
-	session_silent(&talk, FTPFIX_SESSION_IDLE_NS + SHORT, FTPFIX_SESSION_IDLE_NS + SHORT);
+	session_silent(&talk, SESSION_IDLE_NS + SHORT, SESSION_IDLE_NS + SHORT);
 	assert_false(talk_session(&talk, &session));
 }
 

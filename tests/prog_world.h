@@ -30,6 +30,10 @@
 #define SERVICE_PORT 21
 #define OTHER_SERVICE_PORT 2100
 
+/* Shorter than by default, for the machine may have been up for minutes only. */
+#define FLOW_IDLE_NS (150 * FTPFIX_SECOND_NS)
+#define SESSION_IDLE_NS (120 * FTPFIX_SECOND_NS)
+
 enum program { UPLINK_INGRESS, UPLINK_EGRESS, SERVER_INGRESS, PROGRAM_COUNT };
 
 struct world {
@@ -165,6 +169,8 @@ static inline struct world *world_open(__u32 servers_configured)
 		goto fail;
 	world->skeleton = skeleton;
 	skeleton->rodata->servers_configured = servers_configured;
+	skeleton->rodata->flow_idle_ns = FLOW_IDLE_NS;
+	skeleton->rodata->session_idle_ns = SESSION_IDLE_NS;
 	skeleton->rodata->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
 	skeleton->rodata->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
 	if (ftpfix__load(skeleton))
