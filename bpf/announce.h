@@ -12,7 +12,7 @@
 #include "seen.h"
 
 /* Candidates that are tried for a free port before the range counts as full. */
-#define PORT_TRIES_MAX 256
+#define PORT_TRIES_MAX 1024
 
 struct announce {
 	struct segment *segment;
@@ -228,7 +228,6 @@ static __always_inline int announce_publish(struct announce *announce)
 	if (announce->service->forward != FTPFIX_FORWARD_NONE) {
 		written->expected.addr = expectation->advertised;
 		written->expected.be_port = scratch->expectation_key.be_port;
-		count(FTPFIX_CONNECTION_EXPECTED);
 	}
 	announce_remember(announce);
 	return 0;

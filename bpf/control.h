@@ -22,7 +22,7 @@ struct control {
 
 static __always_inline int asks_expired(const struct ftpfix_session *session)
 {
-	return bpf_ktime_get_coarse_ns() - session->asked_at_ns > FTPFIX_ASKED_NS;
+	return elapsed_ns(bpf_ktime_get_coarse_ns(), session->asked_at_ns) > FTPFIX_ASKED_NS;
 }
 
 /* Notes that an announcement is owed. Those owed for too long are owed no more. */
@@ -121,7 +121,7 @@ static long reply_step(__u32 index, void *context)
 	if (step == SEGMENT_MORE)
 		return 0;
 	reply_line(control, step == SEGMENT_LINE);
-	if (segment->dropped || step == SEGMENT_END)
+	if (step == SEGMENT_END)
 		return 1;
 	ftp_scan_reply_done(&segment->scratch->scan);
 	segment_next_line(segment);
@@ -174,13 +174,13 @@ static __always_inline int control_scan(struct control *control, struct ftpfix_s
 		bpf_loop(SEGMENT_ROUNDS_MAX, command_step, control, 0);
 	else
 		bpf_loop(SEGMENT_ROUNDS_MAX, reply_step, control, 0);
-	if (segment->dropped) {
-		count(FTPFIX_PACKET_FAILED);
-		return -EIO;
-	}
 	stream->scan = segment->scratch->scan;
 	stream_advance(stream, packet);
-	return 0;
+	if (!segment->dropped)
+		return 0;
+	/* What should have been written is remembered for the retransmission. */
+	count(FTPFIX_PACKET_FAILED);
+	return -EIO;
 }
 
 /* A packet of a control connection whose key stands in control. Returns 0 when

@@ -36,6 +36,16 @@ static __always_inline int expect_same(const struct ftpfix_expectation *one,
 	       session_key_equal(&one->session, &other->session);
 }
 
+static __always_inline int expect_insert(const struct ftpfix_expectation_key *key,
+					 const struct ftpfix_expectation *expectation)
+{
+	int err = bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
+
+	if (!err)
+		count(FTPFIX_CONNECTION_EXPECTED);
+	return err;
+}
+
 /*
  * Reserves key for expectation. The insertion decides between two CPUs that want
  * the same port. Returns 0; -EEXIST when the port is taken for this client; or
@@ -44,24 +54,18 @@ static __always_inline int expect_same(const struct ftpfix_expectation *one,
 static __always_inline int expect_reserve(const struct ftpfix_expectation_key *key,
 					  const struct ftpfix_expectation *expectation)
 {
-	struct ftpfix_expectation *taken;
-	int err;
+	struct ftpfix_expectation *taken = bpf_map_lookup_elem(&expectations, key);
 
-	err = bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
-	if (err != -EEXIST)
-		return err;
-	taken = bpf_map_lookup_elem(&expectations, key);
 	if (!taken)
-		return bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
+		return expect_insert(key, expectation);
 	/* A server that announces its open port once more means the same. */
 	if (expect_same(taken, expectation))
 		return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
-	if (taken->deadline_ns > bpf_ktime_get_coarse_ns())
-		return -EEXIST;
-	if (bpf_map_delete_elem(&expectations, key))
+	if (taken->deadline_ns > bpf_ktime_get_coarse_ns() ||
+	    bpf_map_delete_elem(&expectations, key))
 		return -EEXIST;
 	count(FTPFIX_CONNECTION_NOBODY_CAME);
-	return bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
+	return expect_insert(key, expectation);
 }
 
 /* Drops what this session's announcement of that number still expects. */

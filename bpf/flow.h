@@ -44,7 +44,9 @@ static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 uplink_i
 			scratch->to.be_source_port =
 				bpf_htons(FTPFIX_PORT_MIN +
 					  bpf_get_prandom_u32() % (65536 - FTPFIX_PORT_MIN));
-		err = flow_insert_back(key, uplink_ifindex, scratch);
+		/* What comes back to a control port would be taken for commands. */
+		if (!is_service_port(bpf_ntohs(scratch->to.be_source_port)))
+			err = flow_insert_back(key, uplink_ifindex, scratch);
 	}
 	if (err)
 		return err;
@@ -128,14 +130,20 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct pac
 					 __u32 out_ifindex)
 {
 	__u32 mtu = 0;
+	int err;
 
 	if (packet->ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	if (bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) > 0) {
+	err = bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS);
+	if (err > 0) {
 		count(FTPFIX_PACKET_TOO_BIG);
 		return -EMSGSIZE;
+	}
+	if (err == -ENODEV) {
+		count(FTPFIX_PACKET_FAILED);
+		return err;
 	}
 	return 0;
 }

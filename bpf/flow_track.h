@@ -50,6 +50,9 @@ static __always_inline int flow_reset(const struct ftpfix_flow *flow,
 	       (peer->acknowledging && packet->host_sequence == peer->acknowledged);
 }
 
+/* No window is larger: a segment further ahead is not of this connection. */
+#define FLOW_AHEAD_MAX (1 << 23)
+
 /* Notes that the packet acknowledges the peer's FIN. Returns 1 when with that
  * both FINs are acknowledged. */
 static __always_inline int flow_acknowledge_fin(struct ftpfix_flow *flow,
@@ -75,7 +78,7 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 		flow->end_sequence = end;
 		flow->seen_syn = 1;
 	}
-	if (sequence_after(end, flow->end_sequence))
+	if (sequence_after(end, flow->end_sequence) && end - flow->end_sequence <= FLOW_AHEAD_MAX)
 		flow->end_sequence = end;
 	if (packet->flags & TCP_ACK &&
 	    (!flow->acknowledging ||
@@ -96,13 +99,15 @@ static __always_inline void flow_note_fin(struct ftpfix_flow *flow, const struct
 {
 	struct ftpfix_flow *peer;
 
-	if (!(packet->flags & TCP_FIN))
+	/* Nothing comes behind a FIN: another place is not its own. */
+	if (!(packet->flags & TCP_FIN) ||
+	    flow->end_sequence != packet->host_sequence + packet->payload_length + 1)
 		return;
 	flow->seen_fin = 1;
 	peer = flow_peer(flow);
 	if (!peer)
 		return;
-	peer->peer_fin_end = packet->host_sequence + packet->payload_length + 1;
+	peer->peer_fin_end = flow->end_sequence;
 	peer->peer_fin = 1;
 }
 
@@ -119,11 +124,10 @@ static __always_inline void flow_track(struct ftpfix_flow *flow, const struct ft
 		over = !peer || flow_reset(flow, peer, packet);
 	} else {
 		flow_advance(flow, packet);
+		flow_note_fin(flow, packet);
+		over = flow_acknowledge_fin(flow, packet);
 	}
 	flow_count(flow, packet);
-	flow_note_fin(flow, packet);
-	if (flow_acknowledge_fin(flow, packet))
-		over = 1;
 	if (over && flow_remove(key))
 		count(FTPFIX_CONNECTION_CLOSED);
 }

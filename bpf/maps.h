@@ -15,8 +15,8 @@
  * known without a map lookup. Port p is bit (p & 63) of word (p >> 6). */
 const volatile __u64 service_ports[65536 / 64];
 
-/* Whether --server names prefixes: then no other address is a server, not even
- * the one that an announcement came from. */
+/* Whether --server names prefixes: then data connections are carried to no other
+ * address, not even to the one that an announcement came from. */
 const volatile __u32 servers_configured;
 
 /* Silence after which the sweep ends an open flow, and forgets a session. */

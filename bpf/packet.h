@@ -47,6 +47,12 @@ struct cursor {
 	void *end;
 };
 
+/* How long ago something was; zero when another CPU's stamp is a little ahead. */
+static __always_inline __u64 elapsed_ns(__u64 now_ns, __u64 at_ns)
+{
+	return now_ns > at_ns ? now_ns - at_ns : 0;
+}
+
 /* The size if it lies in 1..max, or 0. The detour by the last index is for the
  * verifiers before 6.4, which learn a lower bound from no comparison with zero. */
 static __always_inline __u32 size_within(__u32 size, __u32 max)

@@ -51,7 +51,7 @@ static __noinline int seen_note(struct segment *segment)
 	seen_content_key(&key, line);
 	other = bpf_map_lookup_elem(&seen, &key);
 	if (other && !address_equal(&other->server, &note.server) &&
-	    note.at_ns - other->at_ns < SEEN_CONTENDED_NS)
+	    elapsed_ns(note.at_ns, other->at_ns) < SEEN_CONTENDED_NS)
 		return -EBUSY;
 	bpf_map_update_elem(&seen, &key, &note, BPF_ANY);
 	seen_sequence_key(&key, line, packet->host_sequence + segment->line_start);
@@ -121,7 +121,7 @@ __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 	other = bpf_map_lookup_elem(&seen, &by_content);
 	if (!found)
 		found = other;
-	if (!found || now - found->at_ns > FTPFIX_SEEN_NS)
+	if (!found || elapsed_ns(now, found->at_ns) > FTPFIX_SEEN_NS)
 		return -ENOENT;
 	*note = *found;
 	bpf_map_delete_elem(&seen, &by_sequence);

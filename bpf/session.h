@@ -9,9 +9,9 @@
 #include "scratch.h"
 #include "counter.h"
 
-/* A segment that repeats more than this is of another connection: no window of
- * a control connection is that large. */
-#define STREAM_BEHIND_MAX (1 << 20)
+/* A segment further away than this is none of the connection: no window of a
+ * control connection is that large. */
+#define STREAM_AWAY_MAX (1 << 20)
 
 /* A tail loss probe (RFC 8985 section 7) may bring a segment twice before what is
  * missing in front of it; four times means that this comes another way. */
@@ -76,10 +76,13 @@ static __always_inline int stream_place(struct ftpfix_stream *stream,
 	__u32 sequence = packet->host_sequence;
 	__s32 behind = stream->next_sequence - sequence;
 
-	if (!stream->started || behind > STREAM_BEHIND_MAX) {
+	if (!stream->started) {
 		stream_restart(stream, sequence);
 		return 0;
 	}
+	/* Its receiver will not take it, so it is nothing to follow. */
+	if (behind > STREAM_AWAY_MAX || behind < -STREAM_AWAY_MAX)
+		return packet->payload_length;
 	if (behind >= 0)
 		return behind < (__s32)packet->payload_length ? behind
 							      : (__s32)packet->payload_length;

@@ -12,12 +12,6 @@ struct sweep {
 	__u64 now_ns;
 };
 
-static __always_inline __u64 sweep_age(const struct sweep *sweep, __u64 at_ns)
-{
-	/* Another CPU may be a little ahead. */
-	return sweep->now_ns > at_ns ? sweep->now_ns - at_ns : 0;
-}
-
 static long sweep_expectation(void *map, const struct ftpfix_expectation_key *key,
 			      struct ftpfix_expectation *expectation, void *context)
 {
@@ -41,14 +35,14 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 	const struct sweep *sweep = context;
 	struct ftpfix_flow *peer;
 	struct ftpfix_tuple own = *key;
-	__u64 age = sweep_age(sweep, flow->last_seen_ns), limit = flow_idle_ns;
+	__u64 age = elapsed_ns(sweep->now_ns, flow->last_seen_ns), limit = flow_idle_ns;
 
 	(void)map;
 	if (age < FTPFIX_FLOW_HALF_OPEN_NS && age < FTPFIX_FLOW_CLOSING_NS)
 		return 0;
 	peer = flow_peer(flow);
 	if (peer) {
-		__u64 other = sweep_age(sweep, peer->last_seen_ns);
+		__u64 other = elapsed_ns(sweep->now_ns, peer->last_seen_ns);
 
 		if (other < age)
 			age = other;
@@ -70,8 +64,8 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 	struct ftpfix_session_key own = *key;
 	const struct sweep *sweep = context;
 
-	if (sweep_age(sweep, session->client.last_seen_ns) > session_idle_ns &&
-	    sweep_age(sweep, session->server.last_seen_ns) > session_idle_ns)
+	if (elapsed_ns(sweep->now_ns, session->client.last_seen_ns) > session_idle_ns &&
+	    elapsed_ns(sweep->now_ns, session->server.last_seen_ns) > session_idle_ns)
 		bpf_map_delete_elem(map, &own);
 	return 0;
 }

@@ -237,7 +237,7 @@ struct ftpfix_flow {
 	X(ANNOUNCEMENT_SERVER_UNSEEN, announcements, "server_unseen",                             \
 	  "did not come in on a server-side interface: passed unchanged")                         \
 	X(ANNOUNCEMENT_NO_FREE_PORT, announcements, "no_free_port",                               \
-	  "every fitting port of the range is taken: passed unchanged")                           \
+	  "no fitting port of the range was found free: passed unchanged")                        \
 	X(ANNOUNCEMENT_TABLE_FULL, announcements, "table_full",                                   \
 	  "a table took no more entries: passed unchanged")                                       \
 	X(CONNECTION_EXPECTED, connections, "expected", "an expectation was recorded")            \

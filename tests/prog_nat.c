@@ -419,7 +419,7 @@ static void announced_again(void **state)
 	talk_answer(&talk, EXTENDED, EXTENDED);
 	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 1}, {FTPFIX_CONNECTION_EXPECTED, 1});
 	talk_answer(&talk, VSFTPD, VSFTPD_PUBLIC);
-	counted(world, EXPECTED_NEW);
+	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
 	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
 }
 
