@@ -234,6 +234,40 @@ static void blind_reset_twice(void **state)
 	goes_on(&dial, 2, 8);
 }
 
+/* A segment from where no window reaches moves nothing, so that a reset from its
+ * end is as blind as the segment was. */
+static void blind_segment_then_reset(void **state)
+{
+	struct dial dial = dial_opened(state);
+	__u32 own = dial.client_sequence;
+
+	dial.client_sequence = own + (1 << 30);
+	dial_up(&dial, PSH | ACK, "data");
+	dial_up(&dial, RST, "");
+	goes_on(&dial, 2, 4);
+	dial.client_sequence = own;
+	dial_up(&dial, PSH | ACK, "data");
+	dial_up(&dial, RST, "");
+	is_over(&dial, 2, 4);
+}
+
+/* FINs from elsewhere in both streams, each acknowledged long ago, end nothing. */
+static void blind_fins(void **state)
+{
+	struct dial dial = dial_opened(state);
+	__u32 client = dial.client_sequence, server = dial.server_sequence;
+
+	dial.client_sequence = client - 1000;
+	dial_up(&dial, FIN | ACK, "");
+	dial.client_sequence = client;
+	dial.server_sequence = server - 1000;
+	dial_down(&dial, FIN | ACK, "");
+	dial.server_sequence = server;
+	dial_up(&dial, ACK, "");
+	dial_down(&dial, ACK, "");
+	goes_on(&dial, 4, 0);
+}
+
 /* Acknowledgements that overtook each other: the highest one tells where the peer
  * stands (include/ftpfix.h), and a reset from there counts. */
 static void acknowledgements_out_of_order(void **state)
@@ -291,6 +325,8 @@ int main(void)
 		cmocka_unit_test(refusal_of_another),
 		cmocka_unit_test(blind_reset),
 		cmocka_unit_test(blind_reset_twice),
+		cmocka_unit_test(blind_segment_then_reset),
+		cmocka_unit_test(blind_fins),
 		cmocka_unit_test(acknowledgements_out_of_order),
 		cmocka_unit_test(dialled_from_the_same_port),
 	};

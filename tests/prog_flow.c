@@ -309,6 +309,23 @@ static void server_port_of_a_service(void **state)
 	dial_down(&dial, PSH | ACK, "data");
 }
 
+/* A client's port may have that number too: on a node with one interface for both
+ * sides, what comes back to it would be taken for commands. */
+static void client_port_of_a_service(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_flow flow;
+	struct frame frame;
+
+	dial.client_port = OTHER_SERVICE_PORT;
+	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+	assert_int_equal(run(dial.world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
+	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
+	assert_int_not_equal(ntohs(flow.to.be_source_port), SERVICE_PORT);
+	assert_int_not_equal(ntohs(flow.to.be_source_port), OTHER_SERVICE_PORT);
+	assert_int_equal(dial_entries(&dial), 2);
+}
+
 /* A node with one interface for both sides gets each packet at both programs. */
 static void sides_are_kept_apart(void **state)
 {
@@ -382,6 +399,7 @@ int main(void)
 		cmocka_unit_test(tagged_data),
 		cmocka_unit_test(tagged_syn),
 		cmocka_unit_test(server_port_of_a_service),
+		cmocka_unit_test(client_port_of_a_service),
 		cmocka_unit_test(sides_are_kept_apart),
 		cmocka_unit_test(flow_table_full),
 	};

@@ -267,6 +267,27 @@ static void commands_overtaken(void **state)
 	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
 }
 
+/* Segments from where no window reaches are not held, and move nothing. */
+static void segments_from_nowhere(void **state)
+{
+	struct talk talk = stream_talk(state);
+	struct frame frame;
+
+	talk_ask(&talk, "NOOP\r\n");
+	for (int round = 0; round < 5; round++) {
+		talk_command(&talk, talk.client_sequence + (1 << 30), PSH | ACK, "NOOP\r\n", 6,
+			     &frame);
+		run_passes(talk.world, UPLINK_INGRESS, &frame);
+		talk_command(&talk, talk.client_sequence - (1 << 30), PSH | ACK, "NOOP\r\n", 6,
+			     &frame);
+		run_passes(talk.world, UPLINK_INGRESS, &frame);
+	}
+	counted(talk.world, NOTHING);
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
 /* A command that comes again asks no second time. */
 static void command_again(void **state)
 {
@@ -429,6 +450,7 @@ int main(void)
 		cmocka_unit_test(missing_for_good),
 		cmocka_unit_test(gap_that_was_acknowledged),
 		cmocka_unit_test(commands_overtaken),
+		cmocka_unit_test(segments_from_nowhere),
 		cmocka_unit_test(command_again),
 		cmocka_unit_test(keepalives),
 		cmocka_unit_test(taken_up_in_mid_stream),
