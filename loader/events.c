@@ -37,7 +37,8 @@ static const char *const mends[FTPFIX_REASON_COUNT] = {
 	[FTPFIX_ANNOUNCEMENT_PORT_LOW] = "give the server a passive port range above 1023",
 	[FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED] = "if it is a server of yours, name it with --server",
 	[FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN] = "name the interface toward the server with "
-					      "--server-dev",
+					      "--server-dev, and the server's own control "
+					      "port with --port",
 	[FTPFIX_ANNOUNCEMENT_NO_FREE_PORT] = "widen --data-ports",
 	[FTPFIX_ANNOUNCEMENT_TABLE_FULL] = "compare ftpfix_expectations and ftpfix_sessions with "
 					   "their _max",

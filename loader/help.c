@@ -22,7 +22,7 @@ static const char help[] =
 	"  --dev IFACE...          uplinks, where control connections are as the client sees them\n"
 	"  --server-dev IFACE...   interfaces toward the servers (those that the routes to them "
 	"use)\n"
-	"  --port N...             control ports (21)\n"
+	"  --port N...             control ports, the public and the servers' (21)\n"
 	"  --advertise ADDR        address to announce (dialled: the one that the client dialled)\n"
 	"  --data-ports LO-HI      public data ports (1024-65535); a port that fits is kept\n"
 	"  --server ADDR[/LEN]...  the only servers that may be announced (private ranges, and "
