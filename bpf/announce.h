@@ -87,15 +87,6 @@ static __noinline int announce_server(struct announce *announce)
 	return 0;
 }
 
-/* Tries one public port. Returns 0, -EEXIST, or an error of the map. */
-static __always_inline int announce_try(struct announce *announce, __u32 host_port)
-{
-	struct scratch *scratch = announce->scratch;
-
-	scratch->expectation_key.be_port = bpf_htons(host_port);
-	return expect_reserve(&scratch->expectation_key, &scratch->expectation);
-}
-
 static __always_inline int announce_port_usable(const struct announce *announce, __u32 host_port)
 {
 	return host_port >= announce->service->port_low &&
@@ -115,7 +106,7 @@ static long announce_candidate(__u32 index, void *context)
 		port_candidate(&announce->choice, (announce->first_try + index) % count) & 65535;
 	if (!announce_port_usable(announce, host_port))
 		return 0;
-	announce->result = announce_try(announce, host_port);
+	announce->result = expect_reserve(host_port);
 	announce->host_port = host_port;
 	return announce->result != -EEXIST;
 }
@@ -132,7 +123,7 @@ static __noinline int announce_reserve(struct announce *announce)
 	announce->result = -EEXIST;
 	if (announce_port_usable(announce, line->host_port)) {
 		announce->host_port = line->host_port;
-		announce->result = announce_try(announce, line->host_port);
+		announce->result = expect_reserve(line->host_port);
 		if (announce->result != -EEXIST)
 			return announce->result;
 	}

@@ -9,6 +9,7 @@
 
 #include "counter.h"
 #include "packet.h"
+#include "scratch.h"
 
 static __always_inline int is_service_port(__u32 host_port)
 {
@@ -47,15 +48,23 @@ static __always_inline int expect_insert(const struct ftpfix_expectation_key *ke
 }
 
 /*
- * Reserves key for expectation. The insertion decides between two CPUs that want
- * the same port. Returns 0; -EEXIST when the port is taken for this client; or
+ * Reserves a public port of the client in scratch->expectation_key for
+ * scratch->expectation. The insertion decides between two CPUs that want the
+ * same port. Returns 0; -EEXIST when the port is taken for this client; or
  * another error of the map, which took no entry.
  */
-static __always_inline int expect_reserve(const struct ftpfix_expectation_key *key,
-					  const struct ftpfix_expectation *expectation)
+__global int expect_reserve(__u32 host_port)
 {
-	struct ftpfix_expectation *taken = bpf_map_lookup_elem(&expectations, key);
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_expectation_key *key;
+	struct ftpfix_expectation *expectation, *taken;
 
+	if (!scratch)
+		return -EINVAL;
+	key = &scratch->expectation_key;
+	expectation = &scratch->expectation;
+	key->be_port = bpf_htons(host_port);
+	taken = bpf_map_lookup_elem(&expectations, key);
 	if (!taken)
 		return expect_insert(key, expectation);
 	/* A server that announces its open port once more means the same. */

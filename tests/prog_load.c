@@ -9,7 +9,7 @@
 #include "prog_world.h"
 
 /* A quarter of what the verifier ever walks (BPF_COMPLEXITY_LIMIT_INSNS). */
-#define INSTRUCTIONS_MAX 250000
+#define INSTRUCTIONS_MAX 150000
 
 /* Prints what each program of a loaded object cost; fails above the budget. */
 static void programs_cost(const struct bpf_object *object, const char *compiler)
