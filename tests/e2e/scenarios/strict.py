@@ -14,7 +14,7 @@ from ..topology import (CLIENT_DEVICE, SERVER_DEVICE, UPLINK, VIP, balanced, cli
 
 SERVER = server_address(0)
 PORT = 40000
-FOREIGN = "8.8.4.4"
+FOREIGN = "192.0.2.77"
 
 
 class Scripted:
