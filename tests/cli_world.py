@@ -301,7 +301,7 @@ def run_test(number, function):
 
 
 def main():
-    program = Path(sys.argv[1]) if len(sys.argv) > 1 else TOP / "build/ftpfix"
+    program = Path(sys.argv[1]) if len(sys.argv) > 1 else TOP / "build/tests/ftpfix-sanitized"
     atexit.register(shutil.rmtree, WORK, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"1..{len(TESTS)}", flush=True)

@@ -3,8 +3,9 @@
 # Test programs: tests/unit_*.c run natively under ASan and UBSan, tests/prog_*.c
 # run the BPF programs through BPF_PROG_TEST_RUN. All speak TAP (see tests/run).
 
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_FLAGS := -std=gnu17 -O1 -g $(WARNINGS) -Iinclude -Ibpf -Itests -D_GNU_SOURCE \
-	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -MMD -MP
+	$(SANITIZERS) -MMD -MP
 PROG_FLAGS := $(C_FLAGS) -Ibpf -Itests
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
@@ -13,7 +14,7 @@ PROG_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/prog_*.c))
 # A second compiler, where it is installed: its test is skipped by name otherwise.
 SECOND_OBJECT := $(if $(shell command -v clang-19),$(BUILD)/tests/ftpfix-clang-19.bpf.o)
 
-tests: $(UNIT_TESTS) $(PROG_TESTS) $(SECOND_OBJECT)
+tests: $(UNIT_TESTS) $(PROG_TESTS) $(SECOND_OBJECT) $(BUILD)/tests/ftpfix-sanitized
 
 $(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
 	$(say) CC $@
@@ -22,6 +23,13 @@ $(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
 $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 	$(say) CC $@
 	$(quiet)$(CC) $(PROG_FLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
+
+# The loader under the sanitizers, for the tests of the command line.
+$(BUILD)/tests/ftpfix-sanitized: $(wildcard loader/*.c loader/*.h) include/ftpfix.h \
+		$(BUILD)/ftpfix.skel.h | $(BUILD)/tests
+	$(say) CC $@
+	$(quiet)$(CC) $(filter-out -MMD -MP,$(C_FLAGS)) -O1 $(SANITIZERS) -o $@ \
+		$(filter %.c,$^) $(LIBRARIES)
 
 # The newest supported compiler builds the same object; a test loads it.
 $(BUILD)/tests/ftpfix-clang-19.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)/tests
