@@ -9,12 +9,13 @@
 #include "maps.h"
 #include "loop.h"
 
+/* Atomic although each CPU has its own: a packet may interrupt the sweep. */
 static __always_inline void count_add(__u32 reason, __u64 amount)
 {
 	__u64 *value = bpf_map_lookup_elem(&counters, &reason);
 
 	if (value)
-		*value += amount;
+		__sync_fetch_and_add(value, amount);
 }
 
 static __always_inline void count(enum ftpfix_reason reason)
