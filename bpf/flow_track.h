@@ -50,7 +50,7 @@ static __always_inline int flow_reset(const struct ftpfix_flow *flow,
 	       (peer->acknowledging && packet->host_sequence == peer->acknowledged);
 }
 
-/* No window is larger: a segment further ahead is not of this connection. */
+/* Further ahead than any usual window a segment is taken to be a stranger's. */
 #define FLOW_AHEAD_MAX (1 << 23)
 
 /* Notes that the packet acknowledges the peer's FIN. Returns 1 when with that
@@ -68,6 +68,20 @@ static __always_inline int flow_acknowledge_fin(struct ftpfix_flow *flow,
 	return peer && peer->acknowledged_fin;
 }
 
+/* Whether a segment with this end, which is new, belongs to the stream: because
+ * it is near, or because the peer has acknowledged all in front of it. */
+static __always_inline int flow_continues(const struct ftpfix_flow *flow,
+					  const struct packet *packet, __u32 end)
+{
+	struct ftpfix_flow *peer;
+
+	if (end - flow->end_sequence <= FLOW_AHEAD_MAX)
+		return 1;
+	peer = flow_peer(flow);
+	return peer && peer->acknowledging &&
+	       !sequence_after(packet->host_sequence, peer->acknowledged);
+}
+
 static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct packet *packet)
 {
 	__u32 end = packet->host_sequence + packet->payload_length + !!(packet->flags & TCP_SYN) +
@@ -78,7 +92,7 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 		flow->end_sequence = end;
 		flow->seen_syn = 1;
 	}
-	if (sequence_after(end, flow->end_sequence) && end - flow->end_sequence <= FLOW_AHEAD_MAX)
+	if (sequence_after(end, flow->end_sequence) && flow_continues(flow, packet, end))
 		flow->end_sequence = end;
 	if (packet->flags & TCP_ACK &&
 	    (!flow->acknowledging ||

@@ -251,6 +251,20 @@ static void blind_segment_then_reset(void **state)
 	is_over(&dial, 2, 4);
 }
 
+/* After a loss of more than that in front of the node, what the peer acknowledged
+ * tells where the stream is. */
+static void far_ahead_and_acknowledged(void **state)
+{
+	struct dial dial = dial_opened(state);
+
+	dial.client_sequence += 1 << 25;
+	dial_up(&dial, PSH | ACK, "data");
+	dial_down(&dial, ACK, "");
+	dial_up(&dial, PSH | ACK, "data");
+	dial_up(&dial, RST, "");
+	is_over(&dial, 4, 8);
+}
+
 /* FINs from elsewhere in both streams, each acknowledged long ago, end nothing. */
 static void blind_fins(void **state)
 {
@@ -326,6 +340,7 @@ int main(void)
 		cmocka_unit_test(blind_reset),
 		cmocka_unit_test(blind_reset_twice),
 		cmocka_unit_test(blind_segment_then_reset),
+		cmocka_unit_test(far_ahead_and_acknowledged),
 		cmocka_unit_test(blind_fins),
 		cmocka_unit_test(acknowledgements_out_of_order),
 		cmocka_unit_test(dialled_from_the_same_port),
