@@ -87,7 +87,11 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 	__u32 end = packet->host_sequence + packet->payload_length + !!(packet->flags & TCP_SYN) +
 		    !!(packet->flags & TCP_FIN);
 
-	if (packet->flags & TCP_SYN && !flow->seen_syn) {
+	/* Before its own SYN a side speaks of an earlier connection: a server
+	 * in TIME_WAIT answers so, and the client's reset is to clear it. */
+	if (!(packet->flags & TCP_SYN) && !flow->seen_syn)
+		return;
+	if (!flow->seen_syn) {
 		flow->first_sequence = packet->host_sequence;
 		flow->end_sequence = end;
 		flow->seen_syn = 1;

@@ -33,8 +33,34 @@ static __always_inline void seen_sequence_key(struct ftpfix_seen_key *key,
 	key->by_sequence = 1;
 }
 
-/* Returns 0, or -EBUSY when another server's same announcement is on its way:
- * its uplink could not tell them apart. */
+/*
+ * Makes the note of an announcement's content. The insertion decides between two
+ * CPUs that note two servers at once. Returns 0, or -EBUSY when another server's
+ * same announcement is on its way.
+ */
+static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
+					     const struct ftpfix_seen *note)
+{
+	struct ftpfix_seen *other;
+
+	if (!bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
+		return 0;
+	other = bpf_map_lookup_elem(&seen, key);
+	if (!other)
+		return -EBUSY;
+	if (address_equal(&other->server, &note->server)) {
+		bpf_map_update_elem(&seen, key, note, BPF_EXIST);
+		return 0;
+	}
+	/* Of several that find it stale, one takes its place. */
+	if (elapsed_ns(note->at_ns, other->at_ns) < SEEN_CONTENDED_NS ||
+	    bpf_map_delete_elem(&seen, key) || bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
+		return -EBUSY;
+	return 0;
+}
+
+/* Notes the announcement in scratch->line. Returns 0, or -EBUSY when the packet
+ * must be held back, for its uplink could not tell two servers apart. */
 static __noinline int seen_note(struct segment *segment)
 {
 	const struct ftp_announcement *line = &segment->scratch->line;
@@ -46,14 +72,10 @@ static __noinline int seen_note(struct segment *segment)
 		.ifindex = segment->skb->ifindex,
 	};
 	struct ftpfix_seen_key key;
-	struct ftpfix_seen *other;
 
 	seen_content_key(&key, line);
-	other = bpf_map_lookup_elem(&seen, &key);
-	if (other && !address_equal(&other->server, &note.server) &&
-	    elapsed_ns(note.at_ns, other->at_ns) < SEEN_CONTENDED_NS)
+	if (seen_note_content(&key, &note))
 		return -EBUSY;
-	bpf_map_update_elem(&seen, &key, &note, BPF_ANY);
 	seen_sequence_key(&key, line, packet->host_sequence + segment->line_start);
 	bpf_map_update_elem(&seen, &key, &note, BPF_ANY);
 	return 0;

@@ -112,8 +112,8 @@ static __always_inline void stream_advance(struct ftpfix_stream *stream,
 
 /*
  * Forgets the session that the packet begins anew or ends: by the service's
- * SYN/ACK, or by a reset from where its sender stands in the stream, so that no
- * stranger ends a session. Returns 1 when nothing else is to be done with it.
+ * SYN/ACK, or by a reset from where its sender stands in the stream (which a FIN
+ * has moved by one), so that no stranger ends a session. Returns 1 when nothing else is to be done with it.
  */
 static __always_inline int session_bounds(const struct ftpfix_session_key *key,
 					  const struct packet *packet, int from_client)
@@ -129,7 +129,8 @@ static __always_inline int session_bounds(const struct ftpfix_session_key *key,
 		return 1;
 	stream = from_client ? &session->client : &session->server;
 	if (packet->flags & TCP_RST)
-		over = !stream->started || stream->next_sequence == packet->host_sequence;
+		over = !stream->started ||
+		       packet->host_sequence - stream->next_sequence <= stream->finished;
 	if (over)
 		bpf_map_delete_elem(&sessions, key);
 	return 1;

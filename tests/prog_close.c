@@ -299,6 +299,28 @@ static void acknowledgements_out_of_order(void **state)
 	assert_int_equal(flow.acknowledged, dial.server_sequence);
 }
 
+/* The server has the tuple in TIME_WAIT and answers the SYN with an acknowledgement
+ * of the earlier connection (RFC 9293 section 3.10.7.4). The client's reset clears
+ * that, and its SYN comes again: the flow must still be there. */
+static void server_in_time_wait(void **state)
+{
+	struct dial dial = dial_expected(state);
+	__u32 client = dial.client_sequence, server = dial.server_sequence;
+
+	dial_up(&dial, SYN, "");
+	dial.client_sequence = client - 123456789;
+	dial.server_sequence = server - 987654321;
+	dial_down(&dial, ACK, "");
+	dial_up(&dial, RST, "");
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	dial.client_sequence = client;
+	dial.server_sequence = server;
+	dial_up(&dial, SYN, "");
+	dial_down(&dial, SYN | ACK, "");
+	dial_up(&dial, ACK, "");
+	goes_on(&dial, 3, 0);
+}
+
 /* The client was told a port anew and dials it from the port of before: that is a
  * new connection. The given up one ended, and is counted so. */
 static void dialled_from_the_same_port(void **state)
@@ -341,6 +363,7 @@ int main(void)
 		cmocka_unit_test(blind_reset_twice),
 		cmocka_unit_test(blind_segment_then_reset),
 		cmocka_unit_test(far_ahead_and_acknowledged),
+		cmocka_unit_test(server_in_time_wait),
 		cmocka_unit_test(blind_fins),
 		cmocka_unit_test(acknowledgements_out_of_order),
 		cmocka_unit_test(dialled_from_the_same_port),

@@ -413,6 +413,20 @@ static void resets(void **state)
 	counted(talk.world, NOTHING);
 }
 
+/* A client that closed while a reply was coming resets from behind its FIN. */
+static void reset_after_fin(void **state)
+{
+	struct talk talk = announced(state);
+	struct ftpfix_session session;
+
+	bare_command(&talk, talk.client_sequence, FIN | ACK);
+	bare_command(&talk, talk.client_sequence + 2, RST);
+	assert_true(talk_session(&talk, &session));
+	bare_command(&talk, talk.client_sequence + 1, RST);
+	assert_false(talk_session(&talk, &session));
+	counted(talk.world, NOTHING);
+}
+
 /* The session is over with the second FIN, whoever is first. */
 static void finished(void **state)
 {
@@ -458,6 +472,7 @@ int main(void)
 		cmocka_unit_test(syn_begins_anew),
 		cmocka_unit_test(syn_of_a_stranger),
 		cmocka_unit_test(resets),
+		cmocka_unit_test(reset_after_fin),
 		cmocka_unit_test(finished),
 	};
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Several servers behind one address, several clients, several sessions."""
+import threading
+
 from .. import servers
 from ..check import check, equal, raises
 from ..control import Control
@@ -66,6 +68,34 @@ def _one_port(world, mode, start_forwarding):
                   "the file of the server that the session is at")
         equal(ftpfix.show("expected"), [], "expected after use")
         ftpfix.settle(2)
+    ftpfix.stop()
+
+
+@scenario("many: HAProxy, two servers at one port announce it at the same instant")
+def same_instant(world):
+    """Through a proxy a 229 tells nothing of its server but the port, so that one
+    must wait for the other; each session's file is that of its own server."""
+    rounds = 25
+    topology = balanced(world, servers=2)
+    by_role = _servers(world, topology, passive=ONE_PORT)
+    haproxy(world, topology)
+    sessions = [_log_in(world, topology.client, by_role) for _ in range(2)]
+    for control, _ in sessions:
+        raises(OSError, lambda c=control: c.dial(c.extended()), "dialling without ftpfix")
+
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--forward", "fullnat")
+    together = threading.Barrier(len(sessions), timeout=20)
+
+    def work(control, server):
+        for _ in range(rounds):
+            together.wait()
+            endpoint = control.extended()
+            check(control.transfer(endpoint, f"RETR {SMALL}") == server.content,
+                  "the file of the server that the session is at")
+    running = [topology.client.start(lambda s=session: work(*s)) for session in sessions]
+    for finish in running:
+        finish()
+    ftpfix.settle(len(sessions) * rounds)
     ftpfix.stop()
 
 
