@@ -6,22 +6,6 @@
  */
 #include "prog_dial.h"
 
-#define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
-#define VSFTPD_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,237)\r\n"
-#define EXTENDED "229 Entering Extended Passive Mode (|||21485|)\r\n"
-#define PORT 21485
-
-#define EXPECTED_NEW                          \
-	{FTPFIX_ANNOUNCEMENT_REWRITTEN, 1},   \
-	{                                     \
-		FTPFIX_CONNECTION_EXPECTED, 1 \
-	}
-#define EXPECTED_KEPT                         \
-	{FTPFIX_ANNOUNCEMENT_KEPT, 1},        \
-	{                                     \
-		FTPFIX_CONNECTION_EXPECTED, 1 \
-	}
-
 static struct world *fullnat_world(void **state)
 {
 	struct world *world = world_begin(state, FTPFIX_FORWARD_FULLNAT);

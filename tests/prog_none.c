@@ -5,9 +5,6 @@
  */
 #include "prog_talk.h"
 
-#define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
-#define VSFTPD_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,237)\r\n"
-
 static void asked_and_rewritten(struct talk *talk, const char *text, const char *expected)
 {
 	talk_ask(talk, "PASV\r\n");

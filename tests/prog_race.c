@@ -7,7 +7,6 @@
 
 #include "prog_dial.h"
 
-#define EXTENDED "229 Entering Extended Passive Mode (|||21485|)\r\n"
 #define ROUNDS 20000
 #define RACERS 2
 

@@ -5,20 +5,12 @@
  */
 #include "prog_talk.h"
 
-#define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
-#define VSFTPD_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,237)\r\n"
 #define SECOND "227 Entering Passive Mode (10,0,0,175,83,238).\r\n"
 #define SECOND_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,238)\r\n"
 #define FILLER "200 Type set to I.\r\n"
 
 /* How often a segment is dropped for what is missing in front of it. */
 #define HOLDS 3
-
-#define REFUSED(reason)              \
-	{reason, 1},                 \
-	{                            \
-		FTPFIX_EVENT_SENT, 1 \
-	}
 
 static struct talk stream_talk(void **state)
 {

@@ -10,6 +10,30 @@
 
 #define TEXT_MAX 3584
 
+/* The endpoint that the server of talk_of() announces, and the lines that say so on
+ * its side of the node and, where the address is replaced, on the client's. */
+#define PORT 21485
+#define VSFTPD "227 Entering Passive Mode (10,0,0,175,83,237).\r\n"
+#define VSFTPD_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,237)\r\n"
+#define EXTENDED "229 Entering Extended Passive Mode (|||21485|)\r\n"
+
+/* What counted() finds after an announcement that was followed, or was not. */
+#define EXPECTED_NEW                          \
+	{FTPFIX_ANNOUNCEMENT_REWRITTEN, 1},   \
+	{                                     \
+		FTPFIX_CONNECTION_EXPECTED, 1 \
+	}
+#define EXPECTED_KEPT                         \
+	{FTPFIX_ANNOUNCEMENT_KEPT, 1},        \
+	{                                     \
+		FTPFIX_CONNECTION_EXPECTED, 1 \
+	}
+#define REFUSED(reason)              \
+	{reason, 1},                 \
+	{                            \
+		FTPFIX_EVENT_SENT, 1 \
+	}
+
 struct talk {
 	struct world *world;
 	__u32 client;
