@@ -20,15 +20,22 @@
 /* Bounds of the tables. What each does when full stands beside its map. */
 #define FTPFIX_SERVICES_MAX 1024
 #define FTPFIX_SERVERS_MAX 4096
-#define FTPFIX_SESSIONS_MAX 16384
+#define FTPFIX_SESSIONS_MAX 32768
 #define FTPFIX_SEEN_MAX 16384
 #define FTPFIX_EXPECTATIONS_MAX 32768
 #define FTPFIX_FLOWS_MAX 131072
+#define FTPFIX_ADVERTISE_MAX 1024
 #define FTPFIX_EVENTS_BYTES (256 * 1024)
 
-/* How many announcements of one session are remembered (for retransmissions)
- * and how many expectations it may have open; a power of two. */
-#define FTPFIX_ANNOUNCEMENTS_MAX 4
+/* How many expectations one session may have open; a power of two. */
+#define FTPFIX_EXPECTED_MAX 4
+
+/* How many edits of one direction are remembered until their receiver has
+ * acknowledged them; a power of two. */
+#define FTPFIX_EDITS_MAX 4
+
+/* No announcement is longer, its line end included. */
+#define FTPFIX_LINE_MAX 128
 
 /* A client that asks gets its answer, and dials, within these times. */
 #define FTPFIX_ASKED_NS (60 * FTPFIX_SECOND_NS)
@@ -69,14 +76,48 @@ enum ftpfix_forward {
 	FTPFIX_FORWARD_FULLNAT, /* ftpfix, from an address of the node */
 };
 
+/* How an endpoint is written over another. */
+enum ftpfix_rewrite {
+	FTPFIX_REWRITE_AUTO,	     /* at equal length where that can be, or else adjusted */
+	FTPFIX_REWRITE_EQUAL_LENGTH, /* at equal length, or not at all */
+	FTPFIX_REWRITE_ADJUST,	     /* as the server would write it, sequence numbers adjusted */
+};
+
+/* The rules that an operator may lift, as bits of ftpfix_service.allowed. */
+enum ftpfix_allow {
+	FTPFIX_ALLOW_UNASKED = 1 << 0,	 /* a 227 or 229 that nobody asked for */
+	FTPFIX_ALLOW_MULTILINE = 1 << 1, /* one inside a multi-line reply */
+	FTPFIX_ALLOW_ADDRESS = 1 << 2,	 /* a 227 of any address */
+	FTPFIX_ALLOW_LOW_PORT = 1 << 3,	 /* ports below FTPFIX_PORT_MIN */
+	FTPFIX_ALLOW_EPSV_ALL = 1 << 4,	 /* PASV, PORT and EPRT after EPSV ALL */
+	FTPFIX_ALLOW_FOREIGN = 1 << 5,	 /* a session whose first line is no FTP command */
+	FTPFIX_ALLOW_FXP = 1 << 6,	 /* transfers between two servers: a PORT that names another
+					  * host, a data connection from another than the client */
+};
+
+/* Addresses that differ by family: arrays of two have this index. */
+enum ftpfix_family { FTPFIX_IPV4, FTPFIX_IPV6, FTPFIX_FAMILIES };
+
 /* Map services: control port (host order, 1..65535) → how its announcements
  * are treated. Written by the loader alone, whole entries at a time. */
 struct ftpfix_service {
-	struct ftpfix_addr advertise; /* none: the address that the client dialled */
-	struct ftpfix_addr source;    /* FULLNAT; none: the control peer's address */
-	__u16 port_low;		      /* the range of public data ports, both ends in it, */
-	__u16 port_high;	      /* FTPFIX_PORT_MIN <= low <= high */
-	__u32 forward;		      /* enum ftpfix_forward */
+	struct ftpfix_addr source[FTPFIX_FAMILIES]; /* FULLNAT; none: the control peer's */
+	__u16 port_low;	 /* the range of public data ports, both ends in it, */
+	__u16 port_high; /* FTPFIX_PORT_MIN <= low <= high */
+	__u32 forward;	 /* enum ftpfix_forward */
+	__u32 rewrite;	 /* enum ftpfix_rewrite */
+	__u32 allowed;	 /* bits of enum ftpfix_allow */
+};
+
+/* Map advertise (LPM trie): the prefix of those who are told → the address that they are
+ * told. Where there is none, or one of the other family: the one that they dialled. */
+struct ftpfix_advertise_key {
+	__u32 prefix_length; /* of the mapped address: 96 + the IPv4 length */
+	struct ftpfix_addr addr;
+};
+
+struct ftpfix_advertise {
+	struct ftpfix_addr addr;
 };
 
 /* Map servers (LPM trie): prefix → whether the operator named it. An announced
@@ -90,101 +131,129 @@ struct ftpfix_server {
 	__u32 configured; /* 1: by --server; 0: a private range, by default */
 };
 
-/* Map seen: what a server announced, noted where its packet entered the node.
- * The uplink learns from it which server an announcement came from, which a
- * proxied or translated control connection no longer tells. */
+/* On which interfaces a program was attached, and so what it may match. */
+enum ftpfix_side {
+	FTPFIX_SIDE_UPLINK,
+	FTPFIX_SIDE_INSIDE,
+};
+
+/* Map seen: what was announced, noted where its packet entered the node. Where
+ * the announcement leaves the node it is learnt from this who announced it, which
+ * a proxied or translated control connection no longer tells. */
 struct ftpfix_seen_key {
 	struct ftpfix_addr addr; /* as the line says; none for 229 and by sequence */
 	__u32 sequence;		 /* TCP sequence of the line; 0 when by_sequence is 0 */
-	__u16 port;		 /* announced, host order */
+	__u16 port;		 /* announced, host order; 0 for HOST */
 	__u8 by_sequence;	 /* 1: the line kept its sequence number on the way */
-	__u8 padding;
+	__u8 command;		 /* 1: PORT, EPRT or HOST; 0: 227 or 229 */
 };
 
 struct ftpfix_seen {
-	struct ftpfix_addr server; /* the source of the packet */
-	struct ftpfix_addr peer;   /* its destination: the client that the server sees */
+	struct ftpfix_addr announcer; /* the source of the packet */
+	struct ftpfix_addr peer;      /* its destination: whom the announcer talks to */
 	__u64 at_ns;
 	__u32 ifindex; /* where it entered the node */
 	__u32 padding;
 };
 
-/* Map sessions: a control connection as the client sends it on the uplink. */
+/* Map sessions: a control connection, client → service, as it is on the wires of
+ * one side of the node. */
 struct ftpfix_session_key {
 	struct ftpfix_tuple tuple;
+	__u8 side; /* enum ftpfix_side */
+	__u8 padding[3];
 };
 
 /* Where the scanner of one direction stands between two bytes. */
 struct ftpfix_scan {
-	char head[8];	 /* the first bytes of the current line */
-	__u32 column;	 /* bytes of the current line so far, saturating */
-	__u16 multiline; /* reply code that ends the multi-line reply, or 0 */
+	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
+	__u32 column;		    /* bytes of the current line so far, saturating */
+	__u16 multiline;	    /* reply code that ends the multi-line reply, or 0 */
 	__u16 padding;
+};
+
+/*
+ * What was written over a piece of a stream. The stream as it arrives here is
+ * its input, as it goes on its output; each has its own sequence numbers.
+ *
+ * An edit that is open (ftpfix_stream.holding) stands for the start of a line that
+ * is kept back: its output is empty, and grows when the line is complete.
+ */
+struct ftpfix_extent {
+	__u16 in_length;  /* bytes replaced */
+	__u16 out_length; /* bytes of text written for them */
+	__u16 held;	  /* of the replaced ones, those acknowledged before they went on */
+	__u16 in_place;	  /* 1: nothing was held and the lengths are equal: byte for byte */
+};
+
+struct ftpfix_edit {
+	__u32 in_sequence;	     /* of the first replaced byte */
+	__u32 out_sequence;	     /* of the first written one */
+	struct ftpfix_extent extent; /* read and written as one word */
+	char text[FTPFIX_LINE_MAX];
 };
 
 /* One direction of a control connection: written by that direction alone. */
 struct ftpfix_stream {
 	__u64 last_seen_ns;
-	__u32 next_sequence; /* first byte not scanned yet */
-	__u32 acknowledged;  /* highest acknowledgement number that it sent */
-	__u32 held_sequence; /* of the segment that was held last */
-	__u8 started;	     /* 1: next_sequence is valid */
+	__u32 next_sequence; /* input: first byte not scanned yet */
+	__u32 acknowledged;  /* highest acknowledgement number that it sent: of the other
+			      * direction's output */
+	__u32 held_sequence; /* of the segment that was dropped last for a gap before it */
+	__u32 floor;	     /* input: what is before it needs no edits any more */
+	__u32 edits;	     /* so far; the newest stands at edits - 1 modulo the bound */
+	__u8 started;	     /* 1: next_sequence and floor are valid */
 	__u8 acknowledging;  /* 1: acknowledged is valid */
 	__u8 finished;	     /* 1: it sent a FIN */
-	__u8 held;	     /* how often that was */
+	__u8 held;	     /* how often held_sequence was dropped */
+	__u8 holding;	     /* 1: the newest edit is open */
+	__u8 opaque;	     /* 1: encrypted, not read */
+	__u8 foreign;	     /* 1: its first line was no FTP: nothing in it is followed */
+	__u8 lines; /* 1: a line has ended, so that the byte before the current one is '\n' */
 	struct ftpfix_scan scan;
-};
-
-/* What was written over an announcement, kept so that a retransmission is
- * rewritten to the same bytes whatever its segmentation. */
-#define FTPFIX_EDIT_MAX 64
-
-struct ftpfix_announcement {
-	struct ftpfix_endpoint expected; /* the public endpoint; port 0: none */
-	__u32 sequence;			 /* of the first replaced byte */
-	__u32 length; /* replaced bytes; 0: the slot is empty or nothing changed */
-	char text[FTPFIX_EDIT_MAX];
+	struct ftpfix_edit edit[FTPFIX_EDITS_MAX];
 };
 
 struct ftpfix_session {
 	struct ftpfix_stream client; /* commands */
 	struct ftpfix_stream server; /* replies */
-	/* Written by the commands' direction: */
+	/* Written by the commands' direction: how often it asked. */
 	__u64 asked_at_ns;
 	__u32 asked_pasv;
 	__u32 asked_epsv;
-	/* Written by the replies' direction: */
+	__u32 asked_auth;
+	__u32 asked_epsv_all;
+	/* Written by the replies' direction: how much of it was answered; of EPSV ALL, how
+	 * often it was refused. */
 	__u32 answered_pasv;
 	__u32 answered_epsv;
-	__u32 announcements; /* so far; the next slot is this modulo the bound */
+	__u32 answered_auth;
+	__u32 refused_epsv_all;
+	/* Written by the direction that is followed on this side of the node: */
+	__u32 announcements; /* so far; the next goes to this modulo the bound */
 	__u32 padding;
-	struct ftpfix_announcement announcement[FTPFIX_ANNOUNCEMENTS_MAX];
+	struct ftpfix_endpoint expected[FTPFIX_EXPECTED_MAX]; /* port 0: none */
 };
 
-/* Map expectations: the one client that may dial, and the public port it will
- * dial → the connection that this will be. One port serves one client once,
+/* Map expectations: the one host that may connect, and the public port it will
+ * connect to → the connection that this will be. One port serves one host once,
  * so that inserting the key is at the same time the reservation of the port. */
 struct ftpfix_expectation_key {
-	struct ftpfix_addr client;
+	struct ftpfix_addr peer; /* none: any (FTPFIX_ALLOW_FXP) */
 	__be16 be_port;
 	__u16 padding;
 };
 
 struct ftpfix_expectation {
-	struct ftpfix_addr dialled;    /* where the client's control connection goes */
+	struct ftpfix_addr dialled;    /* the peer's own end of the control connection */
 	struct ftpfix_addr advertised; /* what the announcement says */
-	struct ftpfix_endpoint server; /* what the server announced */
-	struct ftpfix_addr source;     /* FULLNAT source address, or none */
+	struct ftpfix_endpoint target; /* what was announced */
+	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
 	struct ftpfix_session_key session;
-	__u32 server_ifindex; /* toward the server */
-	__u32 announcement;   /* its number in the session, from 0 on */
+	__u32 out_ifindex;  /* toward the target */
+	__u32 announcement; /* its number in the session, from 0 on */
+	__u32 side;	    /* enum ftpfix_side: where it comes in */
 	__u64 deadline_ns;
-};
-
-/* On which interfaces a program was attached, and so what it may match. */
-enum ftpfix_side {
-	FTPFIX_SIDE_UPLINK,
-	FTPFIX_SIDE_SERVER,
 };
 
 /* Map flows: one direction of a data connection as it enters the node → as it
@@ -214,59 +283,82 @@ struct ftpfix_flow {
  * index, the event's code, and the Prometheus series
  * ftpfix_<family>_total{reason="<label>"} come from this one list.
  */
-#define FTPFIX_REASONS(X)                                                                         \
-	X(ANNOUNCEMENT_REWRITTEN, announcements, "rewritten", "the address or port was replaced") \
-	X(ANNOUNCEMENT_KEPT, announcements, "kept", "expected, and already right for the client") \
-	X(ANNOUNCEMENT_REPEATED, announcements, "repeated",                                       \
-	  "a retransmission, given the same bytes again")                                         \
-	X(ANNOUNCEMENT_UNASKED, announcements, "unasked",                                         \
-	  "no PASV or EPSV was outstanding: passed unchanged")                                    \
-	X(ANNOUNCEMENT_MULTILINE, announcements, "multiline",                                     \
-	  "inside a multi-line reply: passed unchanged")                                          \
-	X(ANNOUNCEMENT_MALFORMED, announcements, "malformed",                                     \
-	  "no endpoint could be read: passed unchanged")                                          \
-	X(ANNOUNCEMENT_SPLIT, announcements, "split",                                             \
-	  "cut by a segment boundary: passed unchanged")                                          \
-	X(ANNOUNCEMENT_LENGTH, announcements, "length",                                           \
-	  "has no room for the public address: passed unchanged")                                 \
-	X(ANNOUNCEMENT_PORT_LOW, announcements, "port_low",                                       \
-	  "the server announced a port below 1024: passed unchanged")                             \
-	X(ANNOUNCEMENT_ADDRESS_REFUSED, announcements, "address_refused",                         \
-	  "the address is neither the peer's nor an allowed server: "                             \
-	  "passed unchanged")                                                                     \
-	X(ANNOUNCEMENT_SERVER_UNSEEN, announcements, "server_unseen",                             \
-	  "did not come in on a server-side interface: passed unchanged")                         \
-	X(ANNOUNCEMENT_NO_FREE_PORT, announcements, "no_free_port",                               \
-	  "no fitting port of the range was found free: passed unchanged")                        \
-	X(ANNOUNCEMENT_TABLE_FULL, announcements, "table_full",                                   \
-	  "a table took no more entries: passed unchanged")                                       \
-	X(CONNECTION_EXPECTED, connections, "expected", "an expectation was recorded")            \
-	X(CONNECTION_OPENED, connections, "opened", "the expected client came and became a flow") \
-	X(CONNECTION_CLOSED, connections, "closed", "both sides finished, or one reset")          \
-	X(CONNECTION_NOBODY_CAME, connections, "nobody_came",                                     \
-	  "the expectation ran out: is the port range open?")                                     \
-	X(CONNECTION_REPLACED, connections, "replaced",                                           \
-	  "the session asked for newer ones before this one was used")                            \
-	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")       \
-	X(CONNECTION_NO_SOURCE_PORT, connections, "no_source_port",                               \
-	  "no FULLNAT source port was free: the SYN was dropped")                                 \
-	X(CONNECTION_TABLE_FULL, connections, "table_full",                                       \
-	  "the flow table was full: the SYN was dropped")                                         \
-	X(PACKET_FORWARDED, packets, "forwarded", "of a data connection, translated")             \
-	X(PACKET_HELD, packets, "held",                                                           \
-	  "of a control connection, out of order: dropped, to come again")                        \
-	X(PACKET_CONTENDED, packets, "contended",                                                 \
-	  "of a control connection, while another server's announcement "                         \
-	  "of the same port is on its way: dropped, to come again")                               \
-	X(PACKET_TTL, packets, "ttl_exceeded", "of a data connection, at its last hop: dropped")  \
-	X(PACKET_TOO_BIG, packets, "too_big",                                                     \
-	  "of a data connection, above the MTU ahead: dropped")                                   \
-	X(PACKET_FRAGMENT, packets, "fragment", "an IPv4 fragment: passed")                       \
-	X(PACKET_MALFORMED, packets, "malformed", "a header that cannot be: passed")              \
-	X(PACKET_VLAN, packets, "vlan", "VLAN-tagged, on the interface below: passed")            \
-	X(PACKET_FAILED, packets, "failed", "the kernel refused a change: dropped")               \
-	X(BYTES_FORWARDED, bytes, "forwarded", "of data connections' IP packets, translated")     \
-	X(EVENT_SENT, events, "sent", "handed to the daemon for its log")                         \
+#define FTPFIX_REASONS(X)                                                                        \
+	X(ANNOUNCEMENT_REWRITTEN, announcements, "rewritten",                                    \
+	  "the address or port was replaced, at equal length")                                   \
+	X(ANNOUNCEMENT_ADJUSTED, announcements, "adjusted",                                      \
+	  "the address or port was replaced, sequence numbers adjusted")                         \
+	X(ANNOUNCEMENT_KEPT, announcements, "kept",                                              \
+	  "expected, and already right for the receiver")                                        \
+	X(ANNOUNCEMENT_HOST, announcements, "host",                                              \
+	  "the virtual address in a HOST command was replaced by the server's")                  \
+	X(ANNOUNCEMENT_REPEATED, announcements, "repeated",                                      \
+	  "a retransmission, given the same bytes again")                                        \
+	X(ANNOUNCEMENT_UNASKED, announcements, "unasked",                                        \
+	  "no PASV or EPSV was outstanding: passed unchanged")                                   \
+	X(ANNOUNCEMENT_MULTILINE, announcements, "multiline",                                    \
+	  "inside a multi-line reply: passed unchanged")                                         \
+	X(ANNOUNCEMENT_MALFORMED, announcements, "malformed",                                    \
+	  "no endpoint could be read: passed unchanged")                                         \
+	X(ANNOUNCEMENT_LENGTH, announcements, "length",                                          \
+	  "has no room for the public address (--rewrite equal-length): passed unchanged")       \
+	X(ANNOUNCEMENT_PORT_LOW, announcements, "port_low",                                      \
+	  "the announced port is below 1024: a reply passed unchanged, a command was refused")   \
+	X(ANNOUNCEMENT_ADDRESS_REFUSED, announcements, "address_refused",                        \
+	  "the address is neither the peer's nor an allowed server: passed unchanged")           \
+	X(ANNOUNCEMENT_BOUNCE, announcements, "bounce",                                          \
+	  "a PORT or EPRT that names another host: made a command that no server knows")         \
+	X(ANNOUNCEMENT_EPSV_ALL, announcements, "after_epsv_all",                                \
+	  "a PORT or EPRT after EPSV ALL: made a command that no server knows")                  \
+	X(ANNOUNCEMENT_FOREIGN, announcements, "foreign",                                        \
+	  "in a session that did not begin as FTP: passed unchanged")                            \
+	X(ANNOUNCEMENT_SERVER_UNSEEN, announcements, "server_unseen",                            \
+	  "did not come in on an interface of the other side: passed unchanged")                 \
+	X(ANNOUNCEMENT_NO_FREE_PORT, announcements, "no_free_port",                              \
+	  "no fitting port of the range was found free: passed unchanged")                       \
+	X(ANNOUNCEMENT_TABLE_FULL, announcements, "table_full",                                  \
+	  "a table took no more entries: passed unchanged")                                      \
+	X(COMMAND_UNKNOWN, commands, "unknown", "a verb of no FTP document: passed")             \
+	X(COMMAND_LONG_ADDRESS, commands, "long_address",                                        \
+	  "LPSV or LPRT (RFC 1639): passed, its address unread")                                 \
+	X(SESSION_OPAQUE, sessions, "opaque",                                                    \
+	  "the server accepted AUTH: nothing is read any more")                                  \
+	X(SESSION_RESUMED, sessions, "resumed",                                                  \
+	  "plain text again after CCC: one direction is read again")                             \
+	X(CONNECTION_EXPECTED, connections, "expected", "an expectation was recorded")           \
+	X(CONNECTION_OPENED, connections, "opened", "the expected peer came and became a flow")  \
+	X(CONNECTION_CLOSED, connections, "closed", "both sides finished, or one reset")         \
+	X(CONNECTION_NOBODY_CAME, connections, "nobody_came",                                    \
+	  "the expectation ran out: is the port range open?")                                    \
+	X(CONNECTION_REPLACED, connections, "replaced",                                          \
+	  "the session asked for newer ones before this one was used")                           \
+	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")      \
+	X(CONNECTION_NO_SOURCE_PORT, connections, "no_source_port",                              \
+	  "no FULLNAT source port was free: the SYN was dropped")                                \
+	X(CONNECTION_TABLE_FULL, connections, "table_full",                                      \
+	  "the flow table was full: the SYN was dropped")                                        \
+	X(PACKET_FORWARDED, packets, "forwarded", "of a data connection, translated")            \
+	X(PACKET_HELD, packets, "held",                                                          \
+	  "of a control connection, out of order: dropped, to come again")                       \
+	X(PACKET_KEPT_BACK, packets, "kept_back",                                                \
+	  "the start of an announcement: joined to its end when that came")                      \
+	X(PACKET_CUT, packets, "cut",                                                            \
+	  "of a control connection, too long once it was rewritten: its end is left to come "    \
+	  "again")                                                                               \
+	X(PACKET_CONTENDED, packets, "contended",                                                \
+	  "of a control connection, while another server's announcement of the same port is on " \
+	  "its way: dropped, to come again")                                                     \
+	X(PACKET_TTL, packets, "ttl_exceeded", "of a data connection, at its last hop: dropped") \
+	X(PACKET_TOO_BIG, packets, "too_big",                                                    \
+	  "of a data connection, above the MTU ahead: dropped")                                  \
+	X(PACKET_FRAGMENT, packets, "fragment", "an IP fragment: passed")                        \
+	X(PACKET_MALFORMED, packets, "malformed", "a header that cannot be: passed")             \
+	X(PACKET_EXTENSION, packets, "extension",                                                \
+	  "IPv6 extension headers that are too long to look behind: passed")                     \
+	X(PACKET_VLAN, packets, "vlan", "VLAN-tagged, on the interface below: passed")           \
+	X(PACKET_FAILED, packets, "failed", "the kernel refused a change: dropped")              \
+	X(BYTES_FORWARDED, bytes, "forwarded", "of data connections' IP packets, translated")    \
+	X(EVENT_SENT, events, "sent", "handed to the daemon for its log")                        \
 	X(EVENT_LOST, events, "lost", "the daemon's buffer was full")
 
 enum ftpfix_reason {
@@ -280,8 +372,8 @@ enum ftpfix_reason {
 struct ftpfix_event {
 	__u64 at_ns;
 	struct ftpfix_tuple session;	  /* client → service, as on the uplink */
-	struct ftpfix_endpoint announced; /* by the server; none where unknown */
-	struct ftpfix_endpoint published; /* to the client; none where unknown */
+	struct ftpfix_endpoint announced; /* by its sender; none where unknown */
+	struct ftpfix_endpoint published; /* to its receiver; none where unknown */
 	__u32 reason;			  /* enum ftpfix_reason */
 };
 
@@ -291,18 +383,21 @@ struct ftpfix_event {
 FTPFIX_ASSERT_SIZE(struct ftpfix_addr, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_endpoint, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_tuple, 36);
-FTPFIX_ASSERT_SIZE(struct ftpfix_service, 40);
+FTPFIX_ASSERT_SIZE(struct ftpfix_service, 48);
+FTPFIX_ASSERT_SIZE(struct ftpfix_advertise_key, 20);
+FTPFIX_ASSERT_SIZE(struct ftpfix_advertise, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_server_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_server, 4);
 FTPFIX_ASSERT_SIZE(struct ftpfix_seen_key, 24);
 FTPFIX_ASSERT_SIZE(struct ftpfix_seen, 48);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session_key, 36);
-FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 16);
-FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 40);
-FTPFIX_ASSERT_SIZE(struct ftpfix_announcement, 92);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 480);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session_key, 40);
+FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 136);
+FTPFIX_ASSERT_SIZE(struct ftpfix_extent, 8);
+FTPFIX_ASSERT_SIZE(struct ftpfix_edit, 144);
+FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 752);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1632);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
-FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 120);
+FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 88);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 88);
 
