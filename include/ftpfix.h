@@ -184,7 +184,7 @@ struct ftpfix_extent {
 	__u16 out_length; /* bytes of text written for them */
 	__u16 held;	  /* of the replaced ones, those acknowledged before they went on */
 	__u16 in_place;	  /* 1: nothing was held and the lengths are equal: byte for byte */
-};
+} __attribute__((aligned(8)));
 
 struct ftpfix_edit {
 	__u32 in_sequence;	     /* of the first replaced byte */
@@ -217,17 +217,19 @@ struct ftpfix_stream {
 struct ftpfix_session {
 	struct ftpfix_stream client; /* commands */
 	struct ftpfix_stream server; /* replies */
-	/* Written by the commands' direction: how often it asked. */
+	/* Written by the commands' direction: how often it asked; and how many answers to
+	 * AUTH it took note of. */
 	__u64 asked_at_ns;
 	__u32 asked_pasv;
 	__u32 asked_epsv;
 	__u32 asked_auth;
 	__u32 asked_epsv_all;
-	/* Written by the replies' direction: how much of it was answered; of EPSV ALL, how
-	 * often it was refused. */
+	__u32 followed_auth;
+	/* Written by the replies' direction: how much of it was answered. */
 	__u32 answered_pasv;
 	__u32 answered_epsv;
 	__u32 answered_auth;
+	__u32 answered_epsv_all;
 	__u32 refused_epsv_all;
 	/* Written by the direction that is followed on this side of the node: */
 	__u32 announcements; /* so far; the next goes to this modulo the bound */
@@ -395,7 +397,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 136);
 FTPFIX_ASSERT_SIZE(struct ftpfix_extent, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_edit, 144);
 FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 752);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1632);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1640);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 88);
