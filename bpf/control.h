@@ -1,242 +1,245 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The control connection on the uplink: what the client asks for, on its way
- * in, and which replies answer it, on their way out. What becomes of an answer
- * is announce.h's.
+ * A packet of a control connection on its way through a program: which session and
+ * stream it is of, what of it is new, its lines one by one, and what goes on in its
+ * place. What lines mean is commands.h's and replies.h's.
  */
 #ifndef FTPFIX_CONTROL_H
 #define FTPFIX_CONTROL_H
 
-#include "announce.h"
-#include "session.h"
+#include "replies.h"
+#include "rewrite.h"
 
-/* No more announcements than this are owed to a client at once, and none that
- * it asked for too long ago. */
-#define ASKED_MAX FTPFIX_ANNOUNCEMENTS_MAX
-
-struct control {
-	struct segment segment; /* first: the loops below are given this */
-	struct ftpfix_session_key key;
-	const struct ftpfix_service *service;
-};
-
-static __always_inline int asks_expired(const struct ftpfix_session *session)
+static long control_step(__u32 index, void *context)
 {
-	return elapsed_ns(bpf_ktime_get_coarse_ns(), session->asked_at_ns) > FTPFIX_ASKED_NS;
-}
-
-/* Notes that an announcement is owed. Those owed for too long are owed no more. */
-static __always_inline void note_asked(struct ftpfix_session *session, enum ftp_verb verb)
-{
-	if (verb == FTP_VERB_OTHER)
-		return;
-	if (asks_expired(session)) {
-		session->asked_pasv = session->answered_pasv;
-		session->asked_epsv = session->answered_epsv;
-	}
-	if (verb == FTP_VERB_PASV)
-		session->asked_pasv++;
-	else
-		session->asked_epsv++;
-	session->asked_at_ns = bpf_ktime_get_coarse_ns();
-}
-
-static long command_step(__u32 index, void *context)
-{
-	struct control *control = context;
-	struct segment *segment = &control->segment;
-	struct ftpfix_scan *scan = &segment->scratch->scan;
+	struct segment *segment = context;
 	int step = segment_step(segment);
 
 	(void)index;
 	if (step != SEGMENT_LINE)
 		return step == SEGMENT_END;
-	note_asked(segment->session, ftp_scan_verb(scan));
-	ftp_scan_command_done(scan);
-	segment_next_line(segment);
-	return 0;
-}
-
-/* Takes one of the announcements that are owed. Returns whether there was one. */
-static __always_inline int take_asked(struct ftpfix_session *session, __u32 code)
-{
-	int extended = code == FTP_CODE_229;
-	__u32 asked = extended ? session->asked_epsv : session->asked_pasv;
-	__u32 answered = extended ? session->answered_epsv : session->answered_pasv;
-	__u32 owed = asked - answered;
-
-	if (asks_expired(session))
-		owed = 0;
-	if (owed > ASKED_MAX)
-		owed = ASKED_MAX;
-	answered = owed ? asked - owed + 1 : asked;
-	if (extended)
-		session->answered_epsv = answered;
+	segment_cross(segment);
+	if (segment->scratch->crossing.from_client)
+		command_line(segment);
 	else
-		session->answered_pasv = answered;
-	return owed != 0;
-}
-
-/* Counts a line that is not followed up, with what little is known of it. */
-static __always_inline void control_refuse(struct control *control, enum ftpfix_reason reason)
-{
-	report(reason, &control->key.tuple, NULL, NULL);
-}
-
-/* One line of a reply, at its end or at the end of the segment. */
-static __noinline void reply_line(struct control *control, __u32 complete)
-{
-	struct segment *segment = &control->segment;
-	struct ftpfix_scan *scan = &segment->scratch->scan;
-	__u32 code = ftp_scan_announcement(scan);
-	int err;
-
-	/* A line whose code came with an earlier segment was dealt with there. */
-	if (!code || segment->line_begun >= FTP_TEXT_START)
-		return;
-	if (ftp_scan_inside(scan, code)) {
-		control_refuse(control, FTPFIX_ANNOUNCEMENT_MULTILINE);
-		return;
-	}
-	if (!take_asked(segment->session, code)) {
-		control_refuse(control, FTPFIX_ANNOUNCEMENT_UNASKED);
-		return;
-	}
-	err = segment->line_begun ? -EAGAIN : segment_read(segment, code, complete);
-	if (err == -EAGAIN)
-		control_refuse(control, FTPFIX_ANNOUNCEMENT_SPLIT);
-	else if (err)
-		control_refuse(control, FTPFIX_ANNOUNCEMENT_MALFORMED);
-	else if (announce_line(segment, &control->key, control->service))
-		segment->dropped = 1;
-}
-
-static long reply_step(__u32 index, void *context)
-{
-	struct control *control = context;
-	struct segment *segment = &control->segment;
-	int step = segment_step(segment);
-
-	(void)index;
-	if (step == SEGMENT_MORE)
-		return 0;
-	reply_line(control, step == SEGMENT_LINE);
-	if (step == SEGMENT_END)
+		reply_line(segment);
+	/* Where the line is left to come again, it was not scanned. */
+	if (segment->scratch->position.end == segment->scratch->position.line_start && !segment->scratch->position.line_begun)
 		return 1;
-	ftp_scan_reply_done(&segment->scratch->scan);
+	line_pass(segment);
+	if (segment->scratch->crossing.from_client)
+		ftp_scan_command_done(&segment->scratch->scan);
+	else
+		ftp_scan_reply_done(&segment->scratch->scan);
 	segment_next_line(segment);
-	return 0;
+	return segment->scratch->position.failed || segment->stream->opaque ||
+	       segment->scratch->position.end != segment->packet->payload_length;
 }
 
-/* Gives the bytes that were rewritten before the same rewrite. Returns 0 or an
- * error of the kernel. */
-static __noinline int control_repeat(struct control *control)
+/* Whether the unfinished line may become one that is judged or published here, so that
+ * its start must not go on before its end has come. */
+static __always_inline int control_undecided(const struct segment *segment)
 {
-	struct segment *segment = &control->segment;
+	const struct ftpfix_scan *scan = &segment->scratch->scan;
 
-	for (__u32 slot = 0; slot < FTPFIX_ANNOUNCEMENTS_MAX; slot++) {
-		int err = nat_patch(segment->skb, segment->packet, &segment->scratch->patch,
-				    &segment->session->announcement[slot]);
+	if (!scan->column || scan->column >= FTPFIX_LINE_MAX)
+		return 0;
+	if (!segment->scratch->crossing.from_client)
+		return !segment->scratch->crossing.entering && !clients_inside && ftp_scan_reply_open(scan);
+	if (segment->stream->foreign)
+		return 0;
+	return ftp_scan_command_open(scan,
+				     !segment->scratch->crossing.entering ||
+					     segment->service->forward == FTPFIX_FORWARD_NONE);
+}
 
-		if (err < 0)
-			return err;
-		if (err)
-			count(FTPFIX_ANNOUNCEMENT_REPEATED);
+/* Settles the start of a line that the segment ends with. */
+static __always_inline void control_rest(struct segment *segment)
+{
+	struct ftpfix_stream *stream = segment->stream;
+
+	if (segment->scratch->position.failed || stream->opaque ||
+	    segment->scratch->position.end != segment->packet->payload_length)
+		return;
+	/* What went on already cannot be kept back. */
+	if (control_undecided(segment) && (stream->holding || !segment->scratch->position.line_begun))
+		line_hold(segment);
+	else
+		line_pass(segment);
+}
+
+/* After CCC (RFC 4217 section 12.3) the peers speak plainly again; nothing but text that
+ * no TLS record can be counts for that. */
+static __noinline int control_resumes(struct segment *segment)
+{
+	struct ftp_chunk *chunk = &segment->scratch->chunk;
+
+	if (segment->packet->payload_length > FTP_CHUNK_MAX)
+		return 0;
+	segment->scratch->position.loaded = 0;
+	return !segment_load(segment) && ftp_plain(chunk, segment->scratch->crossing.from_client);
+}
+
+/* Whether what is new in the packet is to be read. Returns 1; 0 when it is encrypted; or
+ * -EAGAIN when the answer that tells has not come. */
+static __always_inline int control_readable(struct segment *segment, __u32 place)
+{
+	struct ftpfix_session *session = segment->session;
+	struct ftpfix_stream *stream = segment->stream;
+
+	if (segment->scratch->crossing.from_client && session->followed_auth != session->asked_auth) {
+		if (session->answered_auth != session->asked_auth)
+			return session->server.last_seen_ns ? -EAGAIN : 1;
+		session->followed_auth = session->answered_auth;
+		stream->opaque = session->server.opaque;
 	}
-	return 0;
+	if (!stream->opaque)
+		return 1;
+	if (place || !control_resumes(segment))
+		return 0;
+	stream->opaque = 0;
+	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
+	if (segment->scratch->crossing.key.side == FTPFIX_SIDE_UPLINK)
+		count(FTPFIX_SESSION_RESUMED);
+	return 1;
 }
 
 /*
- * Scans what the packet brings that is new. Returns 0; -EBUSY when the packet
- * must be held back until what is before it has come; another error when it must
- * not travel on.
+ * Scans what the packet brings that is new, and takes away what must come again. Returns
+ * 0; -EBUSY when the packet must be dropped to come again as a whole; another error
+ * when it must not travel on.
  */
-static __always_inline int control_scan(struct control *control, struct ftpfix_stream *stream,
-					const struct ftpfix_stream *peer, int from_client)
+static __always_inline int control_scan(struct segment *segment)
 {
-	struct segment *segment = &control->segment;
-	const struct packet *packet = segment->packet;
-	int place = stream_place(stream, peer, packet);
+	struct ftpfix_stream *stream = segment->stream;
+	struct packet *packet = segment->packet;
+	struct scratch *scratch = segment->scratch;
+	int place, readable;
 
+	place = stream->opaque ? stream_skip(stream, packet)
+			       : stream_place(stream, segment->peer, packet);
 	if (place < 0) {
 		count(FTPFIX_PACKET_HELD);
 		return -EBUSY;
 	}
-	if (place > 0 && !from_client && control_repeat(control)) {
-		count(FTPFIX_PACKET_FAILED);
-		return -EIO;
-	}
 	if (place >= (int)packet->payload_length)
 		return 0;
-	segment->scratch->scan = stream->scan;
-	segment_begin(segment, place);
-	if (from_client)
-		bpf_loop(SEGMENT_ROUNDS_MAX, command_step, control, 0);
-	else
-		bpf_loop(SEGMENT_ROUNDS_MAX, reply_step, control, 0);
-	stream->scan = segment->scratch->scan;
-	stream_advance(stream, packet);
-	if (!segment->dropped)
+	readable = control_readable(segment, place);
+	if (!readable) {
+		stream_advance(stream, packet, packet->payload_length);
 		return 0;
-	/* What should have been written is remembered for the retransmission. */
-	count(FTPFIX_PACKET_FAILED);
-	return -EIO;
+	}
+	scratch->scan = stream->scan;
+	segment_begin(segment, place);
+	if (readable < 0) {
+		segment->scratch->position.end = place;
+	} else {
+		bpf_loop(SEGMENT_ROUNDS_MAX, control_step, segment, 0);
+		control_rest(segment);
+	}
+	if (segment->scratch->position.failed)
+		return -EBUSY;
+	stream->scan = scratch->scan;
+	stream_advance(stream, packet, segment->scratch->position.end);
+	if (segment->scratch->position.end == packet->payload_length)
+		return 0;
+	if (!segment->scratch->position.end) {
+		count(FTPFIX_PACKET_HELD);
+		return -EBUSY;
+	}
+	count(FTPFIX_PACKET_CUT);
+	return payload_cut(segment->skb, packet, &scratch->change, segment->scratch->position.end);
 }
 
-/* A packet of a control connection whose key stands in control. Returns 0 when
- * it may pass, or an error as control_scan() does. */
-static __always_inline int control_packet(struct control *control, int from_client)
+/* A packet of a control connection. Returns 0 when it may pass, or an error as
+ * control_scan() does. */
+static __always_inline int control_packet(struct segment *segment)
 {
-	struct segment *segment = &control->segment;
-	const struct packet *packet = segment->packet;
+	struct packet *packet = segment->packet;
 	struct ftpfix_session *session;
-	struct ftpfix_stream *stream, *peer;
+	__u32 known;
 	int err = 0;
 
-	if (session_bounds(&control->key, packet, from_client))
+	/* The service's SYN/ACK begins a session anew. */
+	if (packet->flags & TCP_SYN) {
+		if (!segment->scratch->crossing.from_client)
+			bpf_map_delete_elem(&sessions, &segment->scratch->crossing.key);
 		return 0;
-	session = packet->payload_length ? session_need(&control->key, segment->scratch)
-					 : session_find(&control->key);
+	}
+	session = session_need(&segment->scratch->crossing.key, packet, segment->scratch->crossing.from_client, segment->scratch);
 	if (!session) {
 		if (packet->payload_length)
-			control_refuse(control, FTPFIX_ANNOUNCEMENT_TABLE_FULL);
+			reply_refuse(segment, FTPFIX_ANNOUNCEMENT_TABLE_FULL);
 		return 0;
 	}
 	segment->session = session;
-	stream = from_client ? &session->client : &session->server;
-	peer = from_client ? &session->server : &session->client;
-	stream_note(stream, packet);
-	if (packet->payload_length)
-		err = control_scan(control, stream, peer, from_client);
+	segment->stream = segment->scratch->crossing.from_client ? &session->client : &session->server;
+	segment->peer = segment->scratch->crossing.from_client ? &session->server : &session->client;
+	stream_note(segment->stream, packet);
+	known = segment->stream->edits - segment->stream->holding;
+	if (packet->payload_length && !(packet->flags & TCP_RST))
+		err = control_scan(segment);
+	if (err == -EBUSY)
+		return err;
 	if (!err)
-		session_finish(&control->key, stream, peer, packet);
-	return err;
+		err = rewrite_packet(segment->skb, packet, segment->stream, segment->peer, known);
+	if (err) {
+		count(FTPFIX_PACKET_FAILED);
+		return err;
+	}
+	if (session_reset(segment->stream, packet) ||
+	    session_finish(segment->stream, segment->peer, packet))
+		bpf_map_delete_elem(&sessions, &segment->scratch->crossing.key);
+	return 0;
 }
 
-/* A packet from a client to a control port. Returns as control_packet(). */
-static __noinline int control_command(struct __sk_buff *skb, const struct packet *packet)
+/*
+ * Looks at a TCP packet at this hook. Returns -ENOENT when it is of no control
+ * connection that this hook handles; 0 when it may pass; another error when it must be
+ * dropped.
+ *
+ * Into the node come the commands of clients outside, on the uplink, and the replies of
+ * servers inside; out of it the same on the other side. With the clients inside it is
+ * the other way round.
+ */
+__global int control_at(struct __sk_buff *skb, struct packet *packet, int side,
+				 int entering)
 {
-	struct control control = {
-		.segment = {.skb = skb, .packet = packet, .scratch = scratch_memory()},
-		.key = {.tuple = packet->tuple},
+	struct segment segment = {
+		.skb = skb,
+		.packet = packet,
+		.scratch = scratch_memory(),
 	};
+	struct crossing *crossing;
+	__u32 port;
 
-	return control.segment.scratch ? control_packet(&control, 1) : 0;
-}
-
-/* A packet from a control port to a client. Returns as control_packet(). */
-static __always_inline int control_reply(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct control control = {
-		.segment = {.skb = skb, .packet = packet, .scratch = scratch_memory()},
-	};
-	__u32 port = bpf_ntohs(packet->tuple.be_source_port);
-
-	tuple_turn(&control.key.tuple, &packet->tuple);
-	control.service = bpf_map_lookup_elem(&services, &port);
-	if (!control.segment.scratch || !control.service)
+	if (!segment.scratch || !packet)
+		return -ENOENT;
+	crossing = &segment.scratch->crossing;
+	crossing->from_client = ((side == FTPFIX_SIDE_UPLINK) == !clients_inside) == !!entering;
+	port = bpf_ntohs(crossing->from_client ? packet->tuple.be_destination_port
+					       : packet->tuple.be_source_port);
+	if (!is_service_port(port))
+		return -ENOENT;
+	segment.service = bpf_map_lookup_elem(&services, &port);
+	if (!segment.service)
+		return -ENOENT;
+	/* The connection that follows could not be sent back into the VLAN. */
+	if (packet->tagged && side == FTPFIX_SIDE_INSIDE) {
+		count(FTPFIX_PACKET_VLAN);
 		return 0;
-	return control_packet(&control, 0);
+	}
+	crossing->tuple = packet->tuple;
+	crossing->service_port = port;
+	crossing->ifindex = skb->ifindex;
+	crossing->entering = entering;
+	crossing->ipv6 = packet->ipv6;
+	crossing->key.side = side;
+	if (crossing->from_client)
+		crossing->key.tuple = packet->tuple;
+	else
+		tuple_turn(&crossing->key.tuple, &packet->tuple);
+	return control_packet(&segment);
 }
 
 #endif /* FTPFIX_CONTROL_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Expectations: reserving the public port that a client will dial, and keeping
+ * Expectations: reserving the public port that a peer will connect to, and keeping
  * the number of open ones of a session bounded. What the announcement looks
  * like, and what the connection becomes, is not known here.
  */
@@ -22,18 +22,19 @@ static __always_inline int is_service_port(__u32 host_port)
 static __always_inline int session_key_equal(const struct ftpfix_session_key *one,
 					     const struct ftpfix_session_key *other)
 {
-	return address_equal(&one->tuple.source, &other->tuple.source) &&
+	return one->side == other->side &&
+	       address_equal(&one->tuple.source, &other->tuple.source) &&
 	       address_equal(&one->tuple.destination, &other->tuple.destination) &&
 	       one->tuple.be_source_port == other->tuple.be_source_port &&
 	       one->tuple.be_destination_port == other->tuple.be_destination_port;
 }
 
-/* Whether both say the same session's same server endpoint. */
+/* Whether both say the same session's same target. */
 static __always_inline int expect_same(const struct ftpfix_expectation *one,
 				       const struct ftpfix_expectation *other)
 {
-	return one->server.be_port == other->server.be_port &&
-	       address_equal(&one->server.addr, &other->server.addr) &&
+	return one->target.be_port == other->target.be_port &&
+	       address_equal(&one->target.addr, &other->target.addr) &&
 	       session_key_equal(&one->session, &other->session);
 }
 
@@ -48,9 +49,9 @@ static __always_inline int expect_insert(const struct ftpfix_expectation_key *ke
 }
 
 /*
- * Reserves a public port of the client in scratch->expectation_key for
+ * Reserves a public port for the peer in scratch->expectation_key, to become
  * scratch->expectation. The insertion decides between two CPUs that want the
- * same port. Returns 0; -EEXIST when the port is taken for this client; or
+ * same port. Returns 0; -EEXIST when the port is taken for this peer; or
  * another error of the map, which took no entry.
  */
 __global int expect_reserve(__u32 host_port)
@@ -67,7 +68,7 @@ __global int expect_reserve(__u32 host_port)
 	taken = bpf_map_lookup_elem(&expectations, key);
 	if (!taken)
 		return expect_insert(key, expectation);
-	/* A server that announces its open port once more means the same. */
+	/* Who announces an open port once more means the same. */
 	if (expect_same(taken, expectation))
 		return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
 	if (taken->deadline_ns > bpf_ktime_get_coarse_ns() ||
@@ -77,13 +78,14 @@ __global int expect_reserve(__u32 host_port)
 	return expect_insert(key, expectation);
 }
 
-/* Drops what this session's announcement of that number still expects. */
+/* Drops what this session's announcement of that number still expects of the peer. */
 static __always_inline void expect_replace(const struct ftpfix_session_key *session,
+					   const struct ftpfix_addr *peer,
 					   const struct ftpfix_endpoint *expected,
 					   __u32 announcement)
 {
 	struct ftpfix_expectation_key key = {
-		.client = session->tuple.source,
+		.peer = *peer,
 		.be_port = expected->be_port,
 	};
 	struct ftpfix_expectation *old;

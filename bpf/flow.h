@@ -15,10 +15,10 @@
 /* Other source ports that are tried when the client's own is taken. */
 #define SOURCE_PORT_TRIES_MAX 32
 
-/* Inserts the direction server → client of scratch->to. Its key is what makes
- * the source port toward the server ours. Returns 0 or an error of the map. */
+/* Inserts the direction target → peer of scratch->to. Its key is what makes
+ * the source port toward the target ours. Returns 0 or an error of the map. */
 static __always_inline int flow_insert_back(const struct ftpfix_tuple *key, __u32 ifindex,
-					    struct scratch *scratch)
+					    enum ftpfix_side side, struct scratch *scratch)
 {
 	struct ftpfix_flow *flow = &scratch->flow;
 
@@ -26,15 +26,16 @@ static __always_inline int flow_insert_back(const struct ftpfix_tuple *key, __u3
 	tuple_turn(&flow->to, key);
 	flow->out_ifindex = ifindex;
 	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
-	flow->side = FTPFIX_SIDE_SERVER;
+	flow->side = side == FTPFIX_SIDE_UPLINK ? FTPFIX_SIDE_INSIDE : FTPFIX_SIDE_UPLINK;
 	tuple_turn(&scratch->back, &scratch->to);
 	return bpf_map_update_elem(&flows, &scratch->back, flow, BPF_NOEXIST);
 }
 
-/* Inserts both directions of scratch->to, keeping the client's port if it can.
- * Returns 0; -EEXIST when no source port was free; or another error of the map. */
-static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 uplink_ifindex,
-				  struct scratch *scratch)
+/* Inserts both directions of scratch->to, keeping the peer's port if it can; `ifindex` and
+ * `side` are where the peer's packets come in. Returns 0; -EEXIST when no source port was
+ * free; or another error of the map. */
+static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 ifindex,
+				  enum ftpfix_side side, struct scratch *scratch)
 {
 	struct ftpfix_flow *flow = &scratch->flow;
 	int err = -EEXIST;
@@ -46,36 +47,51 @@ static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 uplink_i
 					  bpf_get_prandom_u32() % (65536 - FTPFIX_PORT_MIN));
 		/* What comes back to a control port would be taken for commands. */
 		if (!is_service_port(bpf_ntohs(scratch->to.be_source_port)))
-			err = flow_insert_back(key, uplink_ifindex, scratch);
+			err = flow_insert_back(key, ifindex, side, scratch);
 	}
 	if (err)
 		return err;
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->to = scratch->to;
-	flow->out_ifindex = scratch->expectation.server_ifindex;
+	flow->out_ifindex = scratch->expectation.out_ifindex;
 	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
-	flow->side = FTPFIX_SIDE_UPLINK;
+	flow->side = side;
 	err = bpf_map_update_elem(&flows, key, flow, BPF_ANY);
 	if (err)
 		bpf_map_delete_elem(&flows, &scratch->back);
 	return err;
 }
 
-/*
- * Takes the expectation that this SYN is for: from the one client, to the
- * endpoint that it was told, before the deadline, untagged, and once. Returns 0 with
- * scratch->expectation filled, or -ENOENT.
- */
-static __always_inline int flow_claim(const struct packet *packet, struct scratch *scratch)
+/* Finds what the packet's sender is expected for, or what anybody is. The key is left
+ * in the scratch. */
+static __always_inline struct ftpfix_expectation *flow_expected(const struct packet *packet,
+								struct scratch *scratch)
 {
 	struct ftpfix_expectation_key *key = &scratch->expectation_key;
 	struct ftpfix_expectation *expectation;
 
 	__builtin_memset(key, 0, sizeof(*key));
-	key->client = packet->tuple.source;
+	key->peer = packet->tuple.source;
 	key->be_port = packet->tuple.be_destination_port;
 	expectation = bpf_map_lookup_elem(&expectations, key);
-	if (!expectation)
+	if (expectation)
+		return expectation;
+	__builtin_memset(&key->peer, 0, sizeof(key->peer));
+	return bpf_map_lookup_elem(&expectations, key);
+}
+
+/*
+ * Takes the expectation that this SYN is for: from the one peer, on its side of the node,
+ * to the endpoint that it was told, before the deadline, untagged, and once. Returns 0
+ * with scratch->expectation filled, or -ENOENT.
+ */
+static __always_inline int flow_claim(const struct packet *packet, enum ftpfix_side side,
+				      struct scratch *scratch)
+{
+	struct ftpfix_expectation_key *key = &scratch->expectation_key;
+	struct ftpfix_expectation *expectation = flow_expected(packet, scratch);
+
+	if (!expectation || expectation->side != side)
 		return -ENOENT;
 	if (!address_equal(&packet->tuple.destination, &expectation->dialled) &&
 	    !address_equal(&packet->tuple.destination, &expectation->advertised))
@@ -93,35 +109,35 @@ static __always_inline int flow_claim(const struct packet *packet, struct scratc
 
 /* Makes a flow of a SYN that was expected. Returns 0; -ENOENT when nothing was
  * expected; or another error when the packet must be dropped. */
-static __noinline int flow_open(struct __sk_buff *skb, const struct packet *packet)
+static __noinline int flow_open(struct __sk_buff *skb, const struct packet *packet,
+				enum ftpfix_side side, struct scratch *scratch)
 {
-	struct scratch *scratch = scratch_memory();
-	const struct ftpfix_tuple *key = &packet->tuple;
+	const struct ftpfix_tuple *key = &scratch->crossing.tuple;
 	struct ftpfix_expectation *expectation;
 	struct ftpfix_tuple *to;
 	int err;
 
-	if (!scratch || flow_claim(packet, scratch))
+	if (flow_claim(packet, side, scratch))
 		return -ENOENT;
 	expectation = &scratch->expectation;
-	/* A client that dials again from the same port has given the old
+	/* A peer that connects again from the same port has given the old
 	 * connection up. */
 	if (flow_remove(key))
 		count(FTPFIX_CONNECTION_CLOSED);
 	to = &scratch->to;
 	to->source = address_given(&expectation->source) ? expectation->source : key->source;
 	to->be_source_port = key->be_source_port;
-	to->destination = expectation->server.addr;
-	to->be_destination_port = expectation->server.be_port;
-	err = flow_insert(key, skb->ifindex, scratch);
+	to->destination = expectation->target.addr;
+	to->be_destination_port = expectation->target.be_port;
+	err = flow_insert(key, skb->ifindex, side, scratch);
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
 		return 0;
 	}
-	/* The client will send its SYN again: let it be expected still. */
+	/* The peer will send its SYN again: let it be expected still. */
 	bpf_map_update_elem(&expectations, &scratch->expectation_key, expectation, BPF_NOEXIST);
 	report(err == -EEXIST ? FTPFIX_CONNECTION_NO_SOURCE_PORT : FTPFIX_CONNECTION_TABLE_FULL,
-	       &expectation->session.tuple, &expectation->server, NULL);
+	       &expectation->session.tuple, &expectation->target, NULL);
 	return -EBUSY;
 }
 
@@ -153,19 +169,26 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct pac
  * ours; the interface to send it out of, now translated; or another error when
  * it must be dropped.
  */
-static __noinline int flow_packet(struct __sk_buff *skb, const struct packet *packet,
+__global int flow_packet(struct __sk_buff *skb, const struct packet *packet,
 				  enum ftpfix_side side)
 {
-	__u8 opening = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
-	const struct ftpfix_tuple *key = &packet->tuple;
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);
+	struct scratch *scratch = scratch_memory();
+	const struct ftpfix_tuple *key;
+	struct ftpfix_flow *flow;
 	struct ftpfix_tuple to;
 	__u32 out_ifindex;
+	__u8 opening;
 	int err;
 
-	if (side == FTPFIX_SIDE_UPLINK && opening == TCP_SYN &&
-	    (!flow || flow->first_sequence != packet->host_sequence)) {
-		err = flow_open(skb, packet);
+	if (!packet || !scratch)
+		return -ENOENT;
+	/* Linux 6.1 takes no argument of a global function for a map's key. */
+	scratch->crossing.tuple = packet->tuple;
+	key = &scratch->crossing.tuple;
+	flow = bpf_map_lookup_elem(&flows, key);
+	opening = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+	if (opening == TCP_SYN && (!flow || flow->first_sequence != packet->host_sequence)) {
+		err = flow_open(skb, packet, side, scratch);
 		if (err && err != -ENOENT)
 			return err;
 		flow = bpf_map_lookup_elem(&flows, key);

@@ -21,6 +21,8 @@ static __always_inline int unparsed(int err)
 		count(FTPFIX_PACKET_FRAGMENT);
 	else if (err == -EBADMSG)
 		count(FTPFIX_PACKET_MALFORMED);
+	else if (err == -E2BIG)
+		count(FTPFIX_PACKET_EXTENSION);
 	return PASS;
 }
 
@@ -31,48 +33,57 @@ static __always_inline int flow_verdict(int result)
 	return result < 0 ? TC_ACT_SHOT : bpf_redirect_neigh(result, NULL, 0, 0);
 }
 
-SEC("tc")
-int ftpfix_uplink_ingress(struct __sk_buff *skb)
+/* Into the node. */
+static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
 	struct packet packet = {};
 	int err = parse_packet(skb, &packet);
 
 	if (err)
 		return unparsed(err);
-	if (is_service_port(bpf_ntohs(packet.tuple.be_destination_port)))
-		return control_command(skb, &packet) ? TC_ACT_SHOT : PASS;
-	return flow_verdict(flow_packet(skb, &packet, FTPFIX_SIDE_UPLINK));
+	/* Flows first: the port of a data connection may have the number of a control
+	 * port. */
+	err = flow_packet(skb, &packet, side);
+	if (err != -ENOENT)
+		return flow_verdict(err);
+	err = control_at(skb, &packet, side, 1);
+	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
+}
+
+/* Out of the node. */
+static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
+{
+	struct packet packet = {};
+	int err = parse_packet(skb, &packet);
+
+	if (err)
+		return unparsed(err);
+	err = control_at(skb, &packet, side, 0);
+	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
+}
+
+SEC("tc")
+int ftpfix_uplink_ingress(struct __sk_buff *skb)
+{
+	return ingress(skb, FTPFIX_SIDE_UPLINK);
 }
 
 SEC("tc")
 int ftpfix_uplink_egress(struct __sk_buff *skb)
 {
-	struct packet packet = {};
-	int err = parse_packet(skb, &packet);
-
-	if (err)
-		return unparsed(err);
-	if (!is_service_port(bpf_ntohs(packet.tuple.be_source_port)))
-		return PASS;
-	return control_reply(skb, &packet) ? TC_ACT_SHOT : PASS;
+	return egress(skb, FTPFIX_SIDE_UPLINK);
 }
 
 SEC("tc")
-int ftpfix_server_ingress(struct __sk_buff *skb)
+int ftpfix_inside_ingress(struct __sk_buff *skb)
 {
-	struct packet packet = {};
-	int err = parse_packet(skb, &packet);
+	return ingress(skb, FTPFIX_SIDE_INSIDE);
+}
 
-	if (err)
-		return unparsed(err);
-	/* Flows first: a server's data port may have the number of a control port. */
-	err = flow_packet(skb, &packet, FTPFIX_SIDE_SERVER);
-	if (err != -ENOENT)
-		return flow_verdict(err);
-	if (!is_service_port(bpf_ntohs(packet.tuple.be_source_port)) || !seen_observe(skb, &packet))
-		return PASS;
-	count(FTPFIX_PACKET_CONTENDED);
-	return TC_ACT_SHOT;
+SEC("tc")
+int ftpfix_inside_egress(struct __sk_buff *skb)
+{
+	return egress(skb, FTPFIX_SIDE_INSIDE);
 }
 
 /* Run by the daemon, not by packets. */

@@ -19,6 +19,12 @@ const volatile __u64 service_ports[65536 / 64];
  * address, not even to the one that an announcement came from. */
 const volatile __u32 servers_configured;
 
+/* Whether the clients stand inside, behind the node's address translation. */
+const volatile __u32 clients_inside;
+
+/* How long a promised data connection is waited for. */
+const volatile __u64 expectation_ns = FTPFIX_EXPECTATION_NS;
+
 /* Silence after which the sweep ends an open flow, and forgets a session. */
 const volatile __u64 flow_idle_ns = FTPFIX_FLOW_IDLE_NS;
 const volatile __u64 session_idle_ns = FTPFIX_SESSION_IDLE_NS;
@@ -38,6 +44,14 @@ struct {
 	__type(key, struct ftpfix_server_key);
 	__type(value, struct ftpfix_server);
 } servers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FTPFIX_ADVERTISE_MAX);
+	__type(key, struct ftpfix_advertise_key);
+	__type(value, struct ftpfix_advertise);
+} advertise SEC(".maps");
 
 /* Full: the oldest notes go; their announcements are counted server_unseen. */
 struct {

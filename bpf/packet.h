@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * From the bytes of a frame to a typed TCP packet: Ethernet, VLAN tags, IPv4
- * with options, TCP. It knows no maps and changes nothing.
+ * with options, IPv6 with extension headers, TCP. It knows no maps and changes
+ * nothing.
  */
 #ifndef FTPFIX_PACKET_H
 #define FTPFIX_PACKET_H
@@ -11,6 +12,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -25,11 +27,17 @@
 
 #define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, or an offset */
 #define VLAN_TAGS_MAX 2
-#define HEADERS_MAX (sizeof(struct ethhdr) + VLAN_TAGS_MAX * 4 + 60 + 60)
+
+/* IPv6 extension headers that are looked behind, and their bytes together. */
+#define EXTENSIONS_MAX 4
+#define EXTENSIONS_BYTES_MAX 128
+#define HEADERS_MAX                                                             \
+	(sizeof(struct ethhdr) + VLAN_TAGS_MAX * 4 + sizeof(struct ipv6hdr) +   \
+	 EXTENSIONS_BYTES_MAX + 60)
 
 struct packet {
 	struct ftpfix_tuple tuple; /* as the packet carries it */
-	__u32 network_offset;	   /* of the IPv4 header in the frame */
+	__u32 network_offset;	   /* of the IP header in the frame */
 	__u32 transport_offset;	   /* of the TCP header */
 	__u32 payload_offset;
 	__u32 payload_length;
@@ -39,6 +47,8 @@ struct packet {
 	__u8 flags; /* TCP_… */
 	__u8 ttl;
 	__u8 tagged; /* 1: carries a VLAN tag */
+	__u8 ipv6;
+	__u8 cut; /* 1: the end of its payload was taken away */
 };
 
 struct cursor {
@@ -73,6 +83,12 @@ static __always_inline struct ftpfix_addr address_v4(__be32 be_address)
 static __always_inline __be32 address_to_v4(const struct ftpfix_addr *addr)
 {
 	return addr->be_word[3];
+}
+
+/* Whether it stands for an IPv4 address. */
+static __always_inline int address_mapped(const struct ftpfix_addr *addr)
+{
+	return !addr->be_word[0] && !addr->be_word[1] && addr->be_word[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline int address_given(const struct ftpfix_addr *addr)
@@ -153,6 +169,73 @@ static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length,
 	return 0;
 }
 
+/* What an extension header begins with (RFC 8200 section 4). */
+struct extension {
+	__u8 next;
+	__u8 length; /* beyond the first eight bytes, in units of eight */
+	__u8 rest[6];
+};
+
+/* Goes on to the TCP header behind the extension headers. Returns as parse_ipv6(). */
+static __always_inline int parse_extensions(struct cursor *cursor, __u8 next, __u32 *length)
+{
+	*length = 0;
+	for (int count = 0; count < EXTENSIONS_MAX; count++) {
+		struct extension *extension = cursor->at;
+		__u32 size;
+
+		if (next == IPPROTO_TCP)
+			return 0;
+		if (next == IPPROTO_FRAGMENT)
+			return -EMSGSIZE;
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+			return -ENOENT;
+		if ((void *)(extension + 1) > cursor->end)
+			return -EFAULT;
+		next = extension->next;
+		size = (extension->length + 1) * 8;
+		*length += size;
+		if (*length > EXTENSIONS_BYTES_MAX)
+			return -E2BIG;
+		cursor->at += size;
+	}
+	return next == IPPROTO_TCP ? 0 : -E2BIG;
+}
+
+/* Returns as parse_ipv4() does, and -E2BIG for more extension headers than are
+ * looked behind. */
+static __always_inline int parse_ipv6(struct cursor *cursor, __u32 frame_length, int offloaded,
+				      struct packet *packet)
+{
+	struct ipv6hdr *header = cursor->at;
+	__u32 available, length, extensions;
+	int err;
+
+	if ((void *)(header + 1) > cursor->end)
+		return -EFAULT;
+	packet->network_offset = cursor->at - cursor->start;
+	available = frame_length - packet->network_offset;
+	length = sizeof(*header) + bpf_ntohs(header->payload_len);
+	if (!header->payload_len && offloaded)
+		length = available;
+	__builtin_memcpy(&packet->tuple.source, &header->saddr, sizeof(packet->tuple.source));
+	__builtin_memcpy(&packet->tuple.destination, &header->daddr,
+			 sizeof(packet->tuple.destination));
+	packet->ttl = header->hop_limit;
+	packet->ipv6 = 1;
+	packet->network_length = length;
+	if (header->version != 6)
+		return -EBADMSG;
+	cursor->at = header + 1;
+	err = parse_extensions(cursor, header->nexthdr, &extensions);
+	if (err)
+		return err;
+	if (length > available || sizeof(*header) + extensions > length)
+		return -EBADMSG;
+	packet->transport_offset = packet->network_offset + sizeof(*header) + extensions;
+	return 0;
+}
+
 /* Returns 0, -EFAULT or -EBADMSG as parse_ipv4() does. */
 static __always_inline int parse_tcp(struct cursor *cursor, struct packet *packet)
 {
@@ -186,9 +269,12 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 
 	packet->tagged = skb->vlan_present != 0;
 	be_protocol = parse_ethernet(&cursor, &packet->tagged);
-	if (be_protocol != bpf_htons(ETH_P_IP))
-		return -ENOENT;
-	err = parse_ipv4(&cursor, skb->len, skb->gso_size != 0, packet);
+	if (be_protocol == bpf_htons(ETH_P_IP))
+		err = parse_ipv4(&cursor, skb->len, skb->gso_size != 0, packet);
+	else if (be_protocol == bpf_htons(ETH_P_IPV6))
+		err = parse_ipv6(&cursor, skb->len, skb->gso_size != 0, packet);
+	else
+		err = -ENOENT;
 	if (err)
 		return err;
 	return parse_tcp(&cursor, packet);
@@ -196,7 +282,8 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 
 /*
  * Fills *packet from an Ethernet frame. Returns 0; -ENOENT for what is not TCP
- * over IPv4; -EMSGSIZE for a fragment; -EBADMSG for headers that cannot be.
+ * over IP; -EMSGSIZE for a fragment; -E2BIG for extension headers that are too
+ * many; -EBADMSG for headers that cannot be.
  */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *packet)
 {

@@ -9,21 +9,63 @@
 
 #include "maps.h"
 #include "ftp_edit.h"
-#include "nat.h"
+#include "payload.h"
+#include "port_choice.h"
+#include "tcp_adjust.h"
+
+/* The packet that is looked at, for functions that stand alone before the verifier:
+ * pointers do not survive in memory. */
+struct crossing {
+	struct ftpfix_tuple tuple; /* as the packet carries it */
+	struct ftpfix_session_key key;
+	__u32 service_port; /* key of its service */
+	__u32 ifindex;	    /* where it is */
+	__u32 in_sequence;  /* of the current line's first byte */
+	__u32 out_sequence; /* the same, as it goes on */
+	__u8 from_client;   /* 1: commands; 0: replies */
+	__u8 entering;	    /* 1: on its way into the node; 0: out of it */
+	__u8 ipv6;
+};
+
+/* How far the packet is read: see segment.h. Offsets count from the start of its
+ * payload. Here, so that the verifier need not tell one round of a loop from another. */
+struct position {
+	__u32 loaded;	  /* where the chunk ends */
+	__u32 line_start; /* where the current line starts */
+	__u32 line_begun; /* its bytes before this segment; 0: line_start is valid */
+	__u32 end;	  /* where reading ends: what is behind must come again */
+	__u32 failed;	  /* 1: the packet must not travel on */
+};
+
+/* What is being settled for one announcement: see publish.h. */
+struct publishing {
+	struct ftpfix_addr addr; /* that is announced instead */
+	__u32 fixed_port;	 /* 1: the announced port must be kept */
+	__u32 room;		 /* enum ftp_room that was settled on */
+	__u32 host_port;	 /* public port that was settled on */
+	int digits;		 /* that it may have */
+	struct port_choice choice;
+	__u32 first_try;
+	int result;
+};
 
 struct scratch {
 	struct ftpfix_scan scan;
 	struct ftp_chunk chunk;
 	struct ftp_announcement line;
 	struct ftp_edit edit;
+	struct payload_change change;
 	struct patch patch;
-	struct ftpfix_session session; /* a new one, before it is inserted */
+	struct tcp_options options;
+	struct crossing crossing;
+	struct position position;
+	struct publishing publishing;
+	struct ftpfix_session session; /* a new one: zero but for where its streams begin */
 	struct ftpfix_seen note;
-	struct ftpfix_announcement written;
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct ftpfix_flow flow;
-	struct ftpfix_tuple to;	  /* of a new flow, client → server */
+	struct ftpfix_tuple to;	  /* of a new flow, peer → target */
 	struct ftpfix_tuple back; /* key of its other direction */
 };
 

@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Notes, where a server's packets enter the node, which server announced what,
- * and finds the note again when the announcement leaves on the uplink: by its
- * sequence number where the control connection was only translated, by its
- * content where a proxy speaks in between. It changes no packet.
+ * Notes, where packets enter the node, who announced what, and finds the note again
+ * where the announcement leaves it: by its sequence number where the control
+ * connection was only translated, by its content where a proxy speaks in between.
+ * It changes no packet.
  */
 #ifndef FTPFIX_SEEN_H
 #define FTPFIX_SEEN_H
 
-#include "counter.h"
-#include "segment.h"
+#include "scratch.h"
 
 /* How long a note keeps another server from announcing the same thing: longer
  * than a proxy takes, and a server's retransmission outlasts it. */
 #define SEEN_CONTENDED_NS FTPFIX_SECOND_NS
 
+static __always_inline int seen_command(const struct ftp_announcement *line)
+{
+	return line->kind != FTP_227 && line->kind != FTP_229;
+}
+
 static __always_inline void seen_content_key(struct ftpfix_seen_key *key,
 					     const struct ftp_announcement *line)
 {
 	__builtin_memset(key, 0, sizeof(*key));
-	if (line->code == FTP_CODE_227)
-		key->addr = address_v4(bpf_htonl(line->host_address));
+	key->addr = line->addr;
 	key->port = line->host_port;
+	key->command = seen_command(line);
 }
 
 static __always_inline void seen_sequence_key(struct ftpfix_seen_key *key,
@@ -31,11 +35,12 @@ static __always_inline void seen_sequence_key(struct ftpfix_seen_key *key,
 	key->sequence = sequence;
 	key->port = line->host_port;
 	key->by_sequence = 1;
+	key->command = seen_command(line);
 }
 
 /*
  * Makes the note of an announcement's content. The insertion decides between two
- * CPUs that note two servers at once. Returns 0, or -EBUSY when another server's
+ * CPUs that note two servers at once. Returns 0, or -EBUSY when another one's
  * same announcement is on its way.
  */
 static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
@@ -48,7 +53,7 @@ static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
 	other = bpf_map_lookup_elem(&seen, key);
 	if (!other)
 		return -EBUSY;
-	if (address_equal(&other->server, &note->server)) {
+	if (address_equal(&other->announcer, &note->announcer)) {
 		bpf_map_update_elem(&seen, key, note, BPF_EXIST);
 		return 0;
 	}
@@ -59,74 +64,42 @@ static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
 	return 0;
 }
 
-/* Notes the announcement in scratch->line. Returns 0, or -EBUSY when the packet
- * must be held back, for its uplink could not tell two servers apart. */
-static __noinline int seen_note(struct segment *segment)
+/*
+ * Notes the announcement in scratch->line, of scratch->crossing. Returns 0, or -EBUSY when the packet must be
+ * held back, for where it leaves the node two announcers could not be told apart.
+ * A HOST says the same whoever says it.
+ */
+__global int seen_note(void)
 {
-	const struct ftp_announcement *line = &segment->scratch->line;
-	const struct packet *packet = segment->packet;
-	struct ftpfix_seen note = {
-		.server = packet->tuple.source,
-		.peer = packet->tuple.destination,
-		.at_ns = bpf_ktime_get_ns(),
-		.ifindex = segment->skb->ifindex,
-	};
+	struct ftpfix_seen *note;
+	struct scratch *scratch = scratch_memory();
+	const struct ftp_announcement *line;
+	const struct crossing *crossing;
 	struct ftpfix_seen_key key;
 
-	seen_content_key(&key, line);
-	if (seen_note_content(&key, &note))
+	if (!scratch)
 		return -EBUSY;
-	seen_sequence_key(&key, line, packet->host_sequence + segment->line_start);
-	bpf_map_update_elem(&seen, &key, &note, BPF_ANY);
+	line = &scratch->line;
+	crossing = &scratch->crossing;
+	note = &scratch->note;
+	__builtin_memset(note, 0, sizeof(*note));
+	note->announcer = crossing->tuple.source;
+	note->peer = crossing->tuple.destination;
+	note->at_ns = bpf_ktime_get_ns();
+	note->ifindex = crossing->ifindex;
+	seen_content_key(&key, line);
+	if (line->kind == FTP_HOST)
+		bpf_map_update_elem(&seen, &key, note, BPF_ANY);
+	else if (seen_note_content(&key, note))
+		return -EBUSY;
+	seen_sequence_key(&key, line, crossing->out_sequence);
+	bpf_map_update_elem(&seen, &key, note, BPF_ANY);
 	return 0;
 }
 
-static long seen_step(__u32 index, void *context)
-{
-	struct segment *segment = context;
-	struct ftpfix_scan *scan = &segment->scratch->scan;
-	int step = segment_step(segment);
-	__u32 code = ftp_scan_announcement(scan);
-
-	(void)index;
-	if (code && !segment->line_begun && step != SEGMENT_MORE &&
-	    !segment_read(segment, code, step == SEGMENT_LINE) && seen_note(segment)) {
-		segment->dropped = 1;
-		return 1;
-	}
-	if (step == SEGMENT_LINE) {
-		ftp_scan_reply_done(scan);
-		segment_next_line(segment);
-	}
-	return step == SEGMENT_END;
-}
-
 /*
- * Looks through a packet that a server's control port sent. Returns 0, or -EBUSY
- * when it must be held back: see seen_note().
- */
-static __noinline int seen_observe(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct segment segment = {.skb = skb, .packet = packet, .scratch = scratch_memory()};
-
-	if (!segment.scratch || !packet->payload_length)
-		return 0;
-	/* The connection that follows could not be sent back into the VLAN. */
-	if (packet->tagged) {
-		count(FTPFIX_PACKET_VLAN);
-		return 0;
-	}
-	/* Every segment is taken to start a line: what is no announcement is
-	 * never asked for on the uplink. */
-	__builtin_memset(&segment.scratch->scan, 0, sizeof(segment.scratch->scan));
-	segment_begin(&segment, 0);
-	bpf_loop(SEGMENT_ROUNDS_MAX, seen_step, &segment, 0);
-	return segment.dropped ? -EBUSY : 0;
-}
-
-/*
- * Takes the note of the announcement in `line`, whose first byte has this
- * sequence number on the uplink. Returns 0 and fills *note, or -ENOENT.
+ * Takes the note of the announcement in `line`, whose first byte has this sequence
+ * number where it leaves the node. Returns 0 and fills *note, or -ENOENT.
  */
 __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 		       struct ftpfix_seen *note)
@@ -147,7 +120,7 @@ __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 		return -ENOENT;
 	*note = *found;
 	bpf_map_delete_elem(&seen, &by_sequence);
-	if (other && address_equal(&other->server, &note->server))
+	if (other && line->kind != FTP_HOST && address_equal(&other->announcer, &note->announcer))
 		bpf_map_delete_elem(&seen, &by_content);
 	return 0;
 }

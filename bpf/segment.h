@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Walks the lines of one TCP segment: brings its payload to the scanner piece by
- * piece, and copies out the line that the scanner stopped at. What the lines
- * mean is not known here.
+ * One packet of a control connection while it is read: brings its payload to the
+ * scanner piece by piece, line by line. What the lines mean is not known here.
  */
 #ifndef FTPFIX_SEGMENT_H
 #define FTPFIX_SEGMENT_H
@@ -11,13 +10,12 @@
 
 struct segment {
 	struct __sk_buff *skb;
-	const struct packet *packet;
+	struct packet *packet;
 	struct scratch *scratch;
-	struct ftpfix_session *session; /* NULL where none is kept */
-	__u32 loaded;			/* offset in the payload where the chunk ends */
-	__u32 line_start;		/* offset in the payload where the current line starts */
-	__u32 line_begun;		/* its bytes before this segment; 0: line_start is valid */
-	__u32 dropped;			/* 1: the packet must not travel on */
+	struct ftpfix_session *session;
+	struct ftpfix_stream *stream; /* of the packet's direction */
+	struct ftpfix_stream *peer;   /* of the other one */
+	const struct ftpfix_service *service;
 };
 
 enum segment_step { SEGMENT_END, SEGMENT_MORE, SEGMENT_LINE };
@@ -32,26 +30,27 @@ static __always_inline void segment_begin(struct segment *segment, __u32 offset)
 
 	scratch->chunk.length = 0;
 	scratch->chunk.offset = 0;
-	segment->loaded = offset;
-	segment->line_start = offset;
-	segment->line_begun = scratch->scan.column;
+	segment->scratch->position.loaded = offset;
+	segment->scratch->position.line_start = offset;
+	segment->scratch->position.line_begun = scratch->scan.column;
+	segment->scratch->position.end = segment->packet->payload_length;
 }
 
 static __always_inline int segment_load(struct segment *segment)
 {
 	const struct packet *packet = segment->packet;
 	struct ftp_chunk *chunk = &segment->scratch->chunk;
-	__u32 size = packet->payload_length - segment->loaded;
+	__u32 size = packet->payload_length - segment->scratch->position.loaded;
 
-	if (segment->loaded >= packet->payload_length)
+	if (segment->scratch->position.loaded >= packet->payload_length)
 		return -ENODATA;
 	if (size > FTP_CHUNK_MAX)
 		size = FTP_CHUNK_MAX;
 	size = size_within(size, FTP_CHUNK_MAX);
-	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->loaded,
+	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->scratch->position.loaded,
 					chunk->bytes, size))
 		return -ENODATA;
-	segment->loaded += size;
+	segment->scratch->position.loaded += size;
 	chunk->length = size;
 	chunk->offset = 0;
 	return 0;
@@ -72,35 +71,47 @@ static __always_inline __u32 segment_scanned(const struct segment *segment)
 {
 	const struct ftp_chunk *chunk = &segment->scratch->chunk;
 
-	return segment->loaded - (chunk->length - chunk->offset);
+	return segment->scratch->position.loaded - (chunk->length - chunk->offset);
 }
 
 /* To be called when a line was done with. */
 static __always_inline void segment_next_line(struct segment *segment)
 {
-	segment->line_start = segment_scanned(segment);
-	segment->line_begun = 0;
+	segment->scratch->position.line_start = segment_scanned(segment);
+	segment->scratch->position.line_begun = 0;
+	segment->stream->lines = 1;
+}
+
+/* The sequence number of the current line's first byte, in the input. */
+static __always_inline __u32 segment_line_sequence(const struct segment *segment)
+{
+	return segment->packet->host_sequence + segment->scratch->position.line_start - segment->scratch->position.line_begun;
+}
+
+/* Says in the scratch where the current line, which has ended, stands. */
+static __always_inline void segment_cross(const struct segment *segment)
+{
+	struct crossing *crossing = &segment->scratch->crossing;
+
+	crossing->in_sequence = segment_line_sequence(segment);
+	crossing->out_sequence = stream_output(segment->stream, crossing->in_sequence);
 }
 
 /*
- * Copies the current line, which must have begun in this segment, into
- * scratch->line and reads the announcement in it. Returns as ftp_read() does.
+ * Reads the announcement of this kind in the current line, which has ended, into
+ * scratch->line. Returns as ftp_read() does.
  */
-static __noinline int segment_read(struct segment *segment, __u32 code, __u32 complete)
+static __noinline int segment_read(struct scratch *scratch, enum ftp_kind kind)
 {
-	struct ftp_announcement *line = &segment->scratch->line;
-	const struct packet *packet = segment->packet;
-	__u32 size = segment_scanned(segment) - segment->line_start;
+	struct ftp_announcement *line = &scratch->line;
+	const struct ftpfix_scan *scan = &scratch->scan;
 
-	if (size > FTP_LINE_MAX)
-		size = FTP_LINE_MAX;
-	size = size_within(size, FTP_LINE_MAX);
-	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->line_start,
-					line->text, size))
+	if (scan->column > FTPFIX_LINE_MAX)
 		return -EBADMSG;
-	line->length = size;
-	line->code = code;
-	line->complete = complete;
+	__builtin_memcpy(line->text, scan->line, sizeof(line->text));
+	line->length = scan->column;
+	line->kind = kind;
+	line->complete = 1;
 	return ftp_read(line);
 }
 

@@ -8,38 +8,19 @@
 
 #include "scratch.h"
 #include "counter.h"
+#include "seqadj.h"
 
 /* A segment further away than this is none of the connection: no window of a
  * control connection is that large. */
 #define STREAM_AWAY_MAX (1 << 20)
 
-/* A tail loss probe (RFC 8985 section 7) may bring a segment twice before what is
- * missing in front of it; four times means that this comes another way. */
-#define STREAM_HOLDS_MAX 3
-
-/* Whether sequence number `one` stands behind `other` (RFC 9293 section 3.4). */
-static __always_inline int sequence_after(__u32 one, __u32 other)
-{
-	return (__s32)(one - other) > 0;
-}
+/* A tail loss probe (RFC 8985 section 7) and a fast retransmission may bring a segment
+ * before what is missing in front of it; this often means that that comes another way. */
+#define STREAM_HOLDS_MAX 8
 
 static __always_inline struct ftpfix_session *session_find(const struct ftpfix_session_key *key)
 {
 	return bpf_map_lookup_elem(&sessions, key);
-}
-
-/* Finds the session or begins one. NULL when the table took none. */
-static __always_inline struct ftpfix_session *session_need(const struct ftpfix_session_key *key,
-							   struct scratch *scratch)
-{
-	struct ftpfix_session *session = session_find(key);
-
-	if (session)
-		return session;
-	__builtin_memset(&scratch->session, 0, sizeof(scratch->session));
-	/* The other direction may have come first: then its record is taken. */
-	bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST);
-	return session_find(key);
 }
 
 /* What header alone tells of the stream that it belongs to. */
@@ -60,7 +41,34 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 	stream->next_sequence = sequence;
 	stream->started = 1;
 	stream->held = 0;
+	stream->holding = 0;
 	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
+}
+
+/*
+ * Finds the session or begins one, which the packet's header places in both streams:
+ * the third packet of the handshake does so before there is any payload. NULL when
+ * the table took none.
+ */
+static __always_inline struct ftpfix_session *
+session_need(const struct ftpfix_session_key *key, const struct packet *packet, int from_client,
+	     struct scratch *scratch)
+{
+	struct ftpfix_session *session = session_find(key), *begun = &scratch->session;
+	struct ftpfix_stream *own, *peer;
+
+	if (session || packet->flags & TCP_RST ||
+	    !(packet->payload_length || (from_client && packet->flags & TCP_ACK)))
+		return session;
+	own = from_client ? &begun->client : &begun->server;
+	peer = from_client ? &begun->server : &begun->client;
+	own->next_sequence = packet->host_sequence;
+	own->started = 1;
+	peer->next_sequence = packet->host_acknowledgement;
+	peer->started = (packet->flags & TCP_ACK) != 0;
+	/* The other direction may have come first: then its record is taken. */
+	bpf_map_update_elem(&sessions, key, begun, BPF_NOEXIST);
+	return session_find(key);
 }
 
 /*
@@ -75,6 +83,7 @@ static __always_inline int stream_place(struct ftpfix_stream *stream,
 {
 	__u32 sequence = packet->host_sequence;
 	__s32 behind = stream->next_sequence - sequence;
+	__u32 arrived;
 
 	if (!stream->started) {
 		stream_restart(stream, sequence);
@@ -88,7 +97,8 @@ static __always_inline int stream_place(struct ftpfix_stream *stream,
 							      : (__s32)packet->payload_length;
 	if (stream->held_sequence != sequence)
 		stream->held = 0;
-	if ((peer->acknowledging && !sequence_after(sequence, peer->acknowledged)) ||
+	arrived = stream_input(stream, peer->acknowledged, SEQADJ_ACKNOWLEDGED);
+	if ((peer->acknowledging && !sequence_after(sequence, arrived)) ||
 	    stream->held == STREAM_HOLDS_MAX) {
 		stream_restart(stream, sequence);
 		return 0;
@@ -98,55 +108,52 @@ static __always_inline int stream_place(struct ftpfix_stream *stream,
 	return -EAGAIN;
 }
 
-/* Marks the packet's payload as scanned. */
+/* Marks the packet's payload as scanned, up to `end`. */
 static __always_inline void stream_advance(struct ftpfix_stream *stream,
-					   const struct packet *packet)
+					   const struct packet *packet, __u32 end)
 {
-	__u32 end = packet->host_sequence + packet->payload_length;
+	__u32 sequence = packet->host_sequence + end;
 
-	if (sequence_after(end, stream->next_sequence)) {
-		stream->next_sequence = end;
+	if (sequence_after(sequence, stream->next_sequence)) {
+		stream->next_sequence = sequence;
 		stream->held = 0;
 	}
 }
 
-/*
- * Forgets the session that the packet begins anew or ends: by the service's
- * SYN/ACK, or by a reset from where its sender stands in the stream (which a FIN
- * has moved by one), so that no stranger ends a session. Returns 1 when nothing else is to be done with it.
- */
-static __always_inline int session_bounds(const struct ftpfix_session_key *key,
-					  const struct packet *packet, int from_client)
+/* Where a packet is of an encrypted stream, in which nothing is waited for: how many
+ * bytes at its front are no news. */
+static __always_inline int stream_skip(const struct ftpfix_stream *stream,
+				       const struct packet *packet)
 {
-	struct ftpfix_session *session;
-	struct ftpfix_stream *stream;
-	int over = !from_client;
+	__s32 behind = stream->next_sequence - packet->host_sequence;
 
-	if (!(packet->flags & (TCP_SYN | TCP_RST)))
-		return 0;
-	session = session_find(key);
-	if (!session)
-		return 1;
-	stream = from_client ? &session->client : &session->server;
-	if (packet->flags & TCP_RST)
-		over = !stream->started ||
-		       packet->host_sequence - stream->next_sequence <= stream->finished;
-	if (over)
-		bpf_map_delete_elem(&sessions, key);
-	return 1;
+	return behind < 0 ? 0 : behind;
 }
 
-/* Notes a FIN; with the second one the session is over. */
-static __always_inline void session_finish(const struct ftpfix_session_key *key,
-					   struct ftpfix_stream *stream,
-					   const struct ftpfix_stream *peer,
-					   const struct packet *packet)
+/*
+ * Whether a reset ends the session: from where its sender stands in the stream (which a
+ * FIN has moved by one), so that no stranger does.
+ */
+static __always_inline int session_reset(const struct ftpfix_stream *stream,
+					 const struct packet *packet)
 {
-	if (!(packet->flags & TCP_FIN))
-		return;
+	return packet->flags & TCP_RST &&
+	       (!stream->started ||
+		packet->host_sequence - stream->next_sequence <= stream->finished);
+}
+
+/*
+ * Notes a FIN. Returns whether with that the session is over: after the second one,
+ * unless what may still be sent again needs the edits; the sweep forgets those.
+ */
+static __always_inline int session_finish(struct ftpfix_stream *stream,
+					  const struct ftpfix_stream *peer,
+					  const struct packet *packet)
+{
+	if (!(packet->flags & TCP_FIN) || packet->cut)
+		return 0;
 	stream->finished = 1;
-	if (peer->finished)
-		bpf_map_delete_elem(&sessions, key);
+	return peer->finished && !stream_edited(stream) && !stream_edited(peer);
 }
 
 #endif /* FTPFIX_SESSION_H */

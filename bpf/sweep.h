@@ -16,7 +16,7 @@ static long sweep_expectation(void *map, const struct ftpfix_expectation_key *ke
 			      struct ftpfix_expectation *expectation, void *context)
 {
 	struct ftpfix_expectation_key own = *key;
-	struct ftpfix_endpoint server = expectation->server, published = {};
+	struct ftpfix_endpoint target = expectation->target, published = {};
 	struct ftpfix_tuple session = expectation->session.tuple;
 	const struct sweep *sweep = context;
 
@@ -25,7 +25,7 @@ static long sweep_expectation(void *map, const struct ftpfix_expectation_key *ke
 	published.addr = expectation->advertised;
 	published.be_port = own.be_port;
 	if (!bpf_map_delete_elem(map, &own))
-		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &server, &published);
+		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &target, &published);
 	return 0;
 }
 
@@ -63,9 +63,12 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 {
 	struct ftpfix_session_key own = *key;
 	const struct sweep *sweep = context;
+	__u64 limit = session_idle_ns;
 
-	if (elapsed_ns(sweep->now_ns, session->client.last_seen_ns) > session_idle_ns &&
-	    elapsed_ns(sweep->now_ns, session->server.last_seen_ns) > session_idle_ns)
+	if (session->client.finished && session->server.finished)
+		limit = FTPFIX_FLOW_CLOSING_NS;
+	if (elapsed_ns(sweep->now_ns, session->client.last_seen_ns) > limit &&
+	    elapsed_ns(sweep->now_ns, session->server.last_seen_ns) > limit)
 		bpf_map_delete_elem(map, &own);
 	return 0;
 }

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The lines that a client sends: what it asks for, and what it announces, judged where
+ * they come in and published where they leave. How lines come together from segments
+ * is not known here.
+ */
+#ifndef FTPFIX_COMMANDS_H
+#define FTPFIX_COMMANDS_H
+
+#include "line.h"
+#include "publish.h"
+#include "session.h"
+
+/* No more announcements than this are owed to a client at once, and none that
+ * it asked for too long ago. */
+#define ASKED_MAX FTPFIX_EXPECTED_MAX
+
+static __always_inline int asks_expired(const struct ftpfix_session *session)
+{
+	return elapsed_ns(bpf_ktime_get_coarse_ns(), session->asked_at_ns) > FTPFIX_ASKED_NS;
+}
+
+/* Notes that an announcement is owed. Those owed for too long are owed no more. */
+static __always_inline void note_asked(struct ftpfix_session *session, enum ftp_verb verb)
+{
+	if (asks_expired(session)) {
+		session->asked_pasv = session->answered_pasv;
+		session->asked_epsv = session->answered_epsv;
+	}
+	if (verb == FTP_VERB_PASV)
+		session->asked_pasv++;
+	else
+		session->asked_epsv++;
+	session->asked_at_ns = bpf_ktime_get_coarse_ns();
+}
+
+/* Whether EPSV ALL was said and not refused: then only EPSV may follow (RFC 2428
+ * section 4). */
+static __always_inline int only_epsv(const struct segment *segment)
+{
+	const struct ftpfix_session *session = segment->session;
+
+	return session->asked_epsv_all != session->refused_epsv_all &&
+	       !(segment->service->allowed & FTPFIX_ALLOW_EPSV_ALL);
+}
+
+/* What keeps the PORT or EPRT in scratch->line from being followed, as a reason, or 0.
+ * RFC 2577 section 3: the address must be the client's own. */
+static __always_inline enum ftpfix_reason command_fault(struct segment *segment)
+{
+	const struct ftp_announcement *line = &segment->scratch->line;
+	__u32 allowed = segment->service->allowed;
+
+	if (only_epsv(segment))
+		return FTPFIX_ANNOUNCEMENT_EPSV_ALL;
+	if (line->host_port < FTPFIX_PORT_MIN && !(allowed & FTPFIX_ALLOW_LOW_PORT))
+		return FTPFIX_ANNOUNCEMENT_PORT_LOW;
+	if (!address_equal(&line->addr, &segment->packet->tuple.source) &&
+	    !(allowed & FTPFIX_ALLOW_FXP))
+		return FTPFIX_ANNOUNCEMENT_BOUNCE;
+	return 0;
+}
+
+/* Makes the command one that no server knows, so that the client is told so by a 500
+ * and the connection lives: XORT, XPRT. */
+static __always_inline void command_disarm(struct segment *segment)
+{
+	struct ftp_edit *edit = &segment->scratch->edit;
+
+	edit->offset = 0;
+	edit->removed = 1;
+	edit->length = 1;
+	edit->text[0] = 'X';
+	line_edit(segment->stream, segment->peer);
+}
+
+/* A PORT or EPRT that comes in: it is noted for where it leaves, or disarmed. */
+static __noinline void command_judge(struct segment *segment, enum ftp_kind kind)
+{
+	struct scratch *scratch = segment->scratch;
+	enum ftpfix_reason fault;
+
+	if (segment_read(scratch, kind)) {
+		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &segment->scratch->crossing.key.tuple, NULL, NULL);
+		return;
+	}
+	fault = command_fault(segment);
+	if (fault) {
+		__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
+		publish_refuse(fault);
+		command_disarm(segment);
+		return;
+	}
+	if (segment->service->forward != FTPFIX_FORWARD_NONE && seen_note()) {
+		count(FTPFIX_PACKET_CONTENDED);
+		segment->scratch->position.failed = 1;
+	}
+}
+
+/* Writes the server's own address over the virtual one in a HOST (RFC 7151). */
+static __noinline void host_write(struct segment *segment)
+{
+	struct scratch *scratch = segment->scratch;
+	const struct ftpfix_addr *server = &segment->packet->tuple.destination;
+	__u32 rewrite = segment->service->rewrite;
+
+	if (address_equal(&scratch->line.addr, server))
+		return;
+	for (__u32 room = FTP_ROOM_DOT; room <= FTP_ROOM_ADJUST; room += FTP_ROOM_ADJUST) {
+		int adjusts = room == FTP_ROOM_ADJUST, digits;
+
+		if (rewrite == (adjusts ? FTPFIX_REWRITE_EQUAL_LENGTH : FTPFIX_REWRITE_ADJUST))
+			continue;
+		digits = ftp_edit_digits(&scratch->line, server, room);
+		if (digits < 0 || ftp_edit(&scratch->line, server, 0, room, &scratch->edit))
+			continue;
+		count(FTPFIX_ANNOUNCEMENT_HOST);
+		line_edit(segment->stream, segment->peer);
+		return;
+	}
+	publish_refuse(FTPFIX_ANNOUNCEMENT_LENGTH);
+}
+
+/*
+ * A HOST that names the address which the client dialled, where the server knows itself
+ * by another: noted where it comes in, and written where it leaves, since only there
+ * the server's own address is known.
+ */
+static __noinline void command_host(struct segment *segment)
+{
+	struct scratch *scratch = segment->scratch;
+	const struct ftpfix_tuple *tuple = &segment->packet->tuple;
+	struct ftpfix_addr told;
+
+	if (segment_read(scratch, FTP_HOST))
+		return;
+	__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
+	if (!segment->scratch->crossing.entering) {
+		if (!seen_take(&scratch->line, scratch->crossing.in_sequence, &scratch->note))
+			host_write(segment);
+		return;
+	}
+	publish_address(&told, &tuple->source, &tuple->destination);
+	if (!address_equal(&scratch->line.addr, &tuple->destination) &&
+	    !address_equal(&scratch->line.addr, &told))
+		return;
+	if (segment->service->forward == FTPFIX_FORWARD_NONE)
+		host_write(segment);
+	else
+		seen_note();
+}
+
+/* Whether the line can be edited, or must wait for that: then nothing may be done
+ * about it yet. */
+static __always_inline int command_waits(struct segment *segment, enum ftp_kind kind)
+{
+	return kind != FTP_NONE && !line_ready(segment);
+}
+
+/* What a verb alone brings about. */
+static __always_inline void command_verb(struct segment *segment, enum ftp_verb verb)
+{
+	struct ftpfix_session *session = segment->session;
+
+	if (segment->scratch->crossing.entering && verb == FTP_VERB_UNKNOWN)
+		count(FTPFIX_COMMAND_UNKNOWN);
+	if (segment->scratch->crossing.entering && verb == FTP_VERB_LONG)
+		count(FTPFIX_COMMAND_LONG_ADDRESS);
+	if ((verb == FTP_VERB_PASV && !only_epsv(segment)) || verb == FTP_VERB_EPSV)
+		note_asked(session, verb);
+	if (verb == FTP_VERB_EPSV_ALL)
+		session->asked_epsv_all++;
+	if (verb == FTP_VERB_AUTH) {
+		session->asked_auth++;
+		/* Whether what follows is encrypted, the answer tells. */
+		segment->scratch->position.end = segment_scanned(segment);
+	}
+}
+
+/* A line that has ended. */
+static __always_inline void command_line(struct segment *segment)
+{
+	struct ftpfix_scan *scan = &segment->scratch->scan;
+	enum ftp_kind kind = ftp_scan_command_kind(scan);
+	int foreign = segment->service->allowed & FTPFIX_ALLOW_FOREIGN ? 0 : 1;
+
+	if (!segment->stream->lines && foreign)
+		segment->stream->foreign = ftp_scan_foreign(scan);
+	if (segment->stream->foreign) {
+		if (kind != FTP_NONE && segment->scratch->crossing.entering)
+			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key.tuple, NULL, NULL);
+		return;
+	}
+	if (command_waits(segment, kind))
+		return;
+	command_verb(segment, ftp_scan_verb(scan));
+	if (kind == FTP_HOST) {
+		command_host(segment);
+	} else if (kind != FTP_NONE) {
+		if (segment->scratch->crossing.entering)
+			command_judge(segment, kind);
+		else if (!segment_read(segment->scratch, kind) && publish_line())
+			line_edit(segment->stream, segment->peer);
+	}
+}
+
+#endif /* FTPFIX_COMMANDS_H */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Applies the edits of a stream to one of its packets, by sequence numbers alone: what
+ * is sent again, in whatever pieces, gets the same bytes again. What is to be edited
+ * was decided before.
+ */
+#ifndef FTPFIX_REWRITE_H
+#define FTPFIX_REWRITE_H
+
+#include "counter.h"
+#include "scratch.h"
+#include "tcp_adjust.h"
+
+/*
+ * Makes scratch->change. Where the packet would exceed its device's MTU, its end is left
+ * for its sender to send again; what cannot be written at all then is left with it.
+ * Returns 0 or a negative error, after which the packet must not travel on.
+ */
+static __noinline int rewrite_change(struct __sk_buff *skb, struct packet *packet,
+				     struct payload_change *change)
+{
+	__u32 room = payload_room(skb, packet), offset = change->offset;
+	__u32 removed = change->removed, length = change->length;
+	__s32 keep = (__s32)room - ((__s32)length - (__s32)removed);
+	int fits = keep >= (__s32)(offset + removed), err;
+
+	if ((__s32)packet->payload_length <= keep)
+		return payload_replace(skb, packet, change);
+	count(FTPFIX_PACKET_CUT);
+	if (!fits)
+		keep = offset < room ? offset : room;
+	if (keep <= 0 && !fits)
+		return -EMSGSIZE;
+	err = payload_cut(skb, packet, change, keep);
+	if (err || !fits)
+		return err;
+	change->offset = offset;
+	change->removed = removed;
+	change->length = length;
+	return payload_replace(skb, packet, change);
+}
+
+/* Applies one edit to what of its input is in the packet. Returns 1 when that changed
+ * something, 0 when not, or an error as rewrite_change() does. */
+__global int rewrite_edit(struct __sk_buff *skb, struct packet *packet,
+			  const struct ftpfix_edit *edit)
+{
+	struct scratch *scratch = scratch_memory();
+	struct payload_change *change;
+	struct ftpfix_extent extent;
+	__s32 start, end, payload;
+	int err;
+
+	if (!scratch || !packet || !edit)
+		return -EINVAL;
+	change = &scratch->change;
+	extent = edit_extent(edit);
+	payload = packet->payload_length;
+	start = edit->in_sequence - packet->host_sequence;
+	end = start + extent.in_length;
+	if (start < 0)
+		start = 0;
+	if (end > payload)
+		end = payload;
+	if (start >= end)
+		return 0;
+	if (extent.in_place)
+		return payload_patch(skb, packet, &scratch->patch, edit);
+	change->offset = start;
+	change->removed = end - start;
+	change->length = extent.out_length;
+	__builtin_memcpy(change->text, edit->text, sizeof(change->text));
+	err = rewrite_change(skb, packet, change);
+	return err ? err : 1;
+}
+
+/*
+ * Applies the edits, the newest first, so that those before it stay where they are.
+ * Those above number `known` are new with this packet. Returns 0 or an error as
+ * rewrite_change() does.
+ */
+static __noinline int rewrite_payload(struct __sk_buff *skb, struct packet *packet,
+				      struct scratch *scratch, struct ftpfix_stream *stream,
+				      __u32 known)
+{
+	struct payload_change *change = &scratch->change;
+	__s32 stale = stream->floor - packet->host_sequence;
+
+	for (__u32 age = 0; age < FTPFIX_EDITS_MAX && age < stream->edits; age++) {
+		int err = rewrite_edit(skb, packet, stream_edit(stream, stream->edits, age));
+
+		if (err < 0)
+			return err;
+		if (err && stream->edits - age <= known && !(stream->holding && !age))
+			count(FTPFIX_ANNOUNCEMENT_REPEATED);
+	}
+	if (!stream_has_floor(stream) || stale <= 0)
+		return 0;
+	/* Its receiver has it, and what was written into it is forgotten. */
+	change->offset = 0;
+	change->removed = stale < (__s32)packet->payload_length ? stale : packet->payload_length;
+	change->length = 0;
+	return payload_replace(skb, packet, change);
+}
+
+/*
+ * A packet whose payload was kept back, or is known to its receiver, goes on as one
+ * byte that the receiver has: it is acknowledged at once (RFC 9293 section 3.10.7.4),
+ * and with it what was kept back, so that the sender goes on. Before the first line
+ * there is no such byte; an empty segment in front of the next byte does the same.
+ */
+static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet,
+				    struct payload_change *change,
+				    const struct ftpfix_stream *stream)
+{
+	if (!stream->lines)
+		return 0;
+	change->offset = 0;
+	change->removed = 0;
+	change->length = 1;
+	change->text[0] = '\n';
+	return payload_replace(skb, packet, change);
+}
+
+/*
+ * Applies what the two streams of a session remember to a packet of the first one.
+ * Returns 0 or a negative error, after which the packet must not travel on.
+ */
+static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
+				     struct ftpfix_stream *stream, struct ftpfix_stream *peer,
+				     __u32 known)
+{
+	__u32 sequence, acknowledgement, payload = packet->payload_length;
+	struct scratch *scratch = scratch_memory();
+	int err = 0;
+
+	if (!scratch || (!stream_edited(stream) && !stream_edited(peer) && !packet->cut))
+		return 0;
+	sequence = packet->host_sequence;
+	if (stream_has_floor(stream) && sequence_after(stream->floor, sequence))
+		sequence = stream->floor;
+	sequence = stream_output(stream, sequence);
+	acknowledgement = stream_input(peer, packet->host_acknowledgement, SEQADJ_ACKNOWLEDGED);
+	if (payload && stream_edited(stream))
+		err = rewrite_payload(skb, packet, scratch, stream, known);
+	if (!err && payload && !packet->payload_length && !(packet->flags & TCP_FIN)) {
+		sequence--;
+		err = rewrite_probe(skb, packet, &scratch->change, stream);
+	}
+	if (!err && (packet->cut || sequence != packet->host_sequence ||
+		     acknowledgement != packet->host_acknowledgement))
+		err = tcp_adjust_numbers(skb, packet, sequence, acknowledgement);
+	if (!err && stream_edited(peer))
+		err = tcp_adjust_sack(skb, packet, peer, &scratch->options);
+	return err;
+}
+
+#endif /* FTPFIX_REWRITE_H */
