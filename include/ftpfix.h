@@ -114,11 +114,14 @@ struct ftpfix_session_key {
 	struct ftpfix_tuple tuple;
 };
 
+/* No client and no server writes an endpoint further right than this. */
+#define FTPFIX_LINE_MAX 128
+
 /* Where the scanner of one direction stands between two bytes. */
 struct ftpfix_scan {
-	char head[8];	 /* the first bytes of the current line */
-	__u32 column;	 /* bytes of the current line so far, saturating */
-	__u16 multiline; /* reply code that ends the multi-line reply, or 0 */
+	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
+	__u32 column;		    /* bytes of the current line so far, saturating */
+	__u16 multiline;	    /* reply code that ends the multi-line reply, or 0 */
 	__u16 padding;
 };
 
@@ -297,10 +300,10 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_server, 4);
 FTPFIX_ASSERT_SIZE(struct ftpfix_seen_key, 24);
 FTPFIX_ASSERT_SIZE(struct ftpfix_seen, 48);
 FTPFIX_ASSERT_SIZE(struct ftpfix_session_key, 36);
-FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 16);
-FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 40);
+FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 136);
+FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 160);
 FTPFIX_ASSERT_SIZE(struct ftpfix_announcement, 92);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 480);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 720);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 120);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 88);
