@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Writes another endpoint into an announcing line without changing its length,
- * so that no sequence number moves. What real clients bear decides how room is
- * made. Pure C over a buffer; it neither chooses the endpoint nor sees packets.
+ * Writes another endpoint into an announcing line, without changing its length
+ * where that can be, so that no sequence number moves. What real clients and
+ * servers bear decides how room is made. Pure C over a buffer; it neither
+ * chooses the endpoint nor sees packets.
  */
 #ifndef FTPFIX_FTP_EDIT_H
 #define FTPFIX_FTP_EDIT_H
@@ -11,41 +12,53 @@
 
 /*
  * How much of the line may give way for a longer 227, in the order in which it
- * is tried; each step includes those before. 229 is never longer than it was
- * and has only the first.
+ * is tried; each step includes those before. The other lines have only the
+ * first, which takes nothing away from them. The last is for all: the line
+ * takes the length that it needs.
  */
 enum ftp_room {
-	FTP_ROOM_DOT,	/* the dot after the closing parenthesis */
-	FTP_ROOM_SPACE, /* the space before the opening one */
-	FTP_ROOM_WORDS, /* the spaces of "Entering Passive Mode" */
+	FTP_ROOM_DOT,	 /* the dot after the closing parenthesis */
+	FTP_ROOM_SPACE,	 /* the space before the opening one */
+	FTP_ROOM_WORDS,	 /* the spaces of "Entering Passive Mode" */
+	FTP_ROOM_ADJUST, /* no bound, nothing taken away and no padding */
 	FTP_ROOM_COUNT,
 };
 
+/* `removed` bytes of the line from `offset` on become `length` bytes of text. In
+ * every room but FTP_ROOM_ADJUST the two are equal. */
 struct ftp_edit {
-	__u32 offset; /* of the first replaced byte in the line */
-	__u32 length; /* replaced bytes, which is also the length of text */
-	char text[FTPFIX_EDIT_MAX];
+	__u32 offset;
+	__u32 removed;
+	__u32 length;
+	char text[FTPFIX_LINE_MAX];
 };
 
-#define FTP_WORDS "Entering Passive Mode ("
-#define FTP_WORDS_TIGHT "EnteringPassiveMode("
+/* Digits enough for any port, where nothing bounds them. */
+#define FTP_DIGITS_ANY 64
+
+/* The most digits that the two octets of a port have in a PORT. */
+#define FTP_PORT_DIGITS 6
+
+/* The length of the most frequent words, with spaces and without. */
+#define FTP_WORDS (sizeof("Entering Passive Mode (") - 1)
+#define FTP_WORDS_TIGHT (sizeof("EnteringPassiveMode(") - 1)
 
 static inline __u32 ftp_digits_octet(__u32 octet)
 {
 	return octet < 10 ? 1 : octet < 100 ? 2 : 3;
 }
 
-static inline __u32 ftp_digits_address(__u32 host_address)
+/* Whether the port stands as two octets. */
+static inline int ftp_in_octets(__u32 kind)
 {
-	return ftp_digits_octet(host_address >> 24) + ftp_digits_octet(host_address >> 16 & 255) +
-	       ftp_digits_octet(host_address >> 8 & 255) + ftp_digits_octet(host_address & 255);
+	return kind == FTP_227 || kind == FTP_PORT;
 }
 
-/* The digits of a port as the line writes it: decimal in 229, the two octets
- * in 227. */
-static inline __u32 ftp_digits_port(__u32 code, __u32 host_port)
+/* The digits of a port as the line writes it: decimal in 229 and EPRT, the two
+ * octets in 227 and PORT. */
+static inline __u32 ftp_digits_port(__u32 kind, __u32 host_port)
 {
-	if (code == FTP_CODE_227)
+	if (ftp_in_octets(kind))
 		return ftp_digits_octet(host_port >> 8) + ftp_digits_octet(host_port & 255);
 	return host_port < 10	   ? 1
 	       : host_port < 100   ? 2
@@ -54,10 +67,52 @@ static inline __u32 ftp_digits_port(__u32 code, __u32 host_port)
 				   : 5;
 }
 
+static inline int ftp_is_ipv4(const struct ftpfix_addr *addr)
+{
+	const __u8 *bytes = (const __u8 *)addr;
+
+	return !addr->be_word[0] && !addr->be_word[1] && !bytes[8] && !bytes[9] &&
+	       bytes[10] == 255 && bytes[11] == 255;
+}
+
+/*
+ * What ftp_edit_form() returns: the bytes of the new text that are not digits of
+ * the port, and above them the groups that an IPv6 address leaves to "::".
+ */
+#define FTP_FORM_LENGTH 0xff
+#define FTP_FORM_RUN_SHIFT 8
+
+/* How the line writes the address. Returns -ENOSPC when it cannot. */
+__global int ftp_edit_form(const struct ftp_announcement *line, const struct ftpfix_addr *addr)
+{
+	struct ftp_ipv6_form form = {.addr = addr};
+	const __u8 *bytes = (const __u8 *)addr;
+	__u32 length;
+
+	if (!line || !addr)
+		return -ENOSPC;
+	if (line->kind == FTP_229)
+		return 0;
+	if (ftp_is_ipv4(addr)) {
+		length = ftp_digits_octet(bytes[12]) + ftp_digits_octet(bytes[13]) +
+			 ftp_digits_octet(bytes[14]) + ftp_digits_octet(bytes[15]);
+		if (ftp_in_octets(line->kind))
+			return length + sizeof(",,,,,") - 1;
+		length += sizeof("...") - 1;
+		return line->kind == FTP_EPRT ? length + sizeof("1||") - 1 : length;
+	}
+	if (ftp_in_octets(line->kind))
+		return -ENOSPC;
+	if (line->kind == FTP_EPRT && !ftp_eprt_delimiter(ftp_text(line, line->first - 1), 1))
+		return -ENOSPC;
+	ftp_ipv6_measure(&form);
+	length = form.length + (line->kind == FTP_EPRT ? sizeof("2||") - 1 : sizeof("[]") - 1);
+	return (length & FTP_FORM_LENGTH) | (form.run & 0xff) << FTP_FORM_RUN_SHIFT;
+}
+
 static inline int ftp_has_dot(const struct ftp_announcement *line)
 {
-	return line->code == FTP_CODE_227 && line->parenthesis &&
-	       ftp_text(line, line->last + 1) == '.';
+	return line->kind == FTP_227 && line->parenthesis && ftp_text(line, line->last + 1) == '.';
 }
 
 /* A space before the parenthesis that is not the one after the code. */
@@ -67,32 +122,16 @@ static inline int ftp_has_space(const struct ftp_announcement *line)
 	       ftp_text(line, line->first - 2) == ' ';
 }
 
-struct ftp_words_loop {
-	const struct ftp_announcement *line;
-	__u32 differ;
-	char words[sizeof(FTP_WORDS)];
-};
-
-static inline long ftp_words_byte(__u32 index, void *context)
-{
-	struct ftp_words_loop *loop = context;
-	/* pyftpdlib writes the words in lower case. */
-	if (index < sizeof(loop->words) &&
-	    ftp_upper(ftp_text(loop->line, FTP_TEXT_START + index)) ==
-		    ftp_upper(loop->words[index]))
-		return 0;
-	loop->differ = 1;
-	return 1;
-}
-
+/* Whether it says "Entering Passive Mode (", or, as pyftpdlib does, the same in
+ * another case. No string, for that would become a map of the object. */
 static inline int ftp_has_words(const struct ftp_announcement *line)
 {
-	struct ftp_words_loop loop = {.line = line, .words = FTP_WORDS};
+	const char *text = line->text + FTP_TEXT_START;
 
-	if (line->first != FTP_TEXT_START + sizeof(FTP_WORDS) - 1)
-		return 0;
-	each(sizeof(FTP_WORDS) - 1, ftp_words_byte, &loop);
-	return !loop.differ;
+	return line->first == FTP_TEXT_START + FTP_WORDS && ftp_word(text) == 'ENTE' &&
+	       ftp_word(text + 4) == 'RING' && ftp_word(text + 8) == ' PAS' &&
+	       ftp_word(text + 12) == 'SIVE' && ftp_word(text + 16) == ' MOD' &&
+	       (ftp_word(text + 20) & ~255u) == ('E ( ' & ~255u);
 }
 
 /* Bytes that a step of making room gives to the numbers beyond their own, or
@@ -103,79 +142,177 @@ static inline int ftp_room_gain(const struct ftp_announcement *line, __u32 room)
 
 	if (room == FTP_ROOM_DOT)
 		return dot;
-	if (line->code != FTP_CODE_227)
+	if (line->kind != FTP_227)
 		return -ENOSPC;
 	if (room == FTP_ROOM_SPACE)
 		return ftp_has_space(line) ? dot + 1 : -ENOSPC;
-	return ftp_has_words(line) ? dot + (int)(sizeof(FTP_WORDS) - sizeof(FTP_WORDS_TIGHT))
-				   : -ENOSPC;
+	return ftp_has_words(line) ? dot + (int)(FTP_WORDS - FTP_WORDS_TIGHT) : -ENOSPC;
 }
 
 /*
  * The most digits that a port may have, by ftp_digits_port(), for the line to
- * hold it and host_address within the room. Returns -ENOSPC for none.
+ * hold it and the address within the room. Returns -ENOSPC for none. (PORT and
+ * EPRT are padded with zeros in the port, as far as these may go: with more room
+ * than that left no port fits.)
  */
-__global int ftp_edit_digits(const struct ftp_announcement *line, __u32 host_address, __u32 room)
+__global int ftp_edit_digits(const struct ftp_announcement *line, const struct ftpfix_addr *addr,
+			     __u32 room)
 {
-	int digits, gain;
+	int digits, gain, form;
 
-	if (!line)
+	if (!line || !addr)
 		return -ENOSPC;
+	form = ftp_edit_form(line, addr);
+	if (form < 0)
+		return -ENOSPC;
+	if (room == FTP_ROOM_ADJUST)
+		return FTP_DIGITS_ANY;
 	gain = ftp_room_gain(line, room);
 	if (gain < 0)
 		return -ENOSPC;
-	digits = (int)(line->last - line->first) + gain;
-	if (line->code == FTP_CODE_227)
-		digits -= ftp_digits_address(host_address) + sizeof(",,,,,") - 1;
+	digits = (int)(line->last - line->first) + gain - (form & FTP_FORM_LENGTH);
+	if (line->kind == FTP_HOST)
+		return digits ? -ENOSPC : FTP_DIGITS_ANY;
+	if ((line->kind == FTP_PORT && digits > FTP_PORT_DIGITS) ||
+	    (line->kind == FTP_EPRT && digits > FTP_EPRT_DIGITS))
+		return -ENOSPC;
 	return digits > 0 ? digits : -ENOSPC;
 }
 
 /* Whether the line can hold a port, given the digits that it may have. Without
- * a parenthesis there is no place for padding: the length must be the same. */
+ * a parenthesis a 227 has no place for padding: the length must be the same. */
 __global int ftp_edit_fits(const struct ftp_announcement *line, int digits, __u32 host_port)
 {
 	int needed;
 
 	if (!line)
 		return 0;
-	needed = ftp_digits_port(line->code, host_port);
-	return line->parenthesis ? needed <= digits : needed == digits;
+	if (digits >= FTP_DIGITS_ANY)
+		return 1;
+	needed = ftp_digits_port(line->kind, host_port);
+	if (line->kind == FTP_227 && !line->parenthesis)
+		return needed == digits;
+	return needed <= digits;
 }
 
 static inline void ftp_put(struct ftp_edit *edit, char byte)
 {
-	if (edit->length < FTPFIX_EDIT_MAX)
+	if (edit->length < FTPFIX_LINE_MAX)
 		edit->text[edit->length] = byte;
 	edit->length++;
 }
 
-static inline void ftp_put_octet(struct ftp_edit *edit, __u32 octet)
+struct ftp_number_loop {
+	struct ftp_edit *edit;
+	__u32 number;
+	__u32 least;
+};
+
+/* One decimal place of the number, from the highest on. */
+static inline long ftp_put_digit(__u32 index, void *context)
 {
-	if (octet >= 100)
-		ftp_put(edit, '0' + octet / 100);
-	if (octet >= 10)
-		ftp_put(edit, '0' + octet / 10 % 10);
-	ftp_put(edit, '0' + octet % 10);
+	struct ftp_number_loop *loop = context;
+	__u32 number = loop->number, place = FTP_EPRT_DIGITS - index;
+	__u32 unit = place == 1	  ? 1
+		     : place == 2 ? 10
+		     : place == 3 ? 100
+		     : place == 4 ? 1000
+		     : place == 5 ? 10000
+				  : 100000;
+
+	if (number >= unit || place <= loop->least)
+		ftp_put(loop->edit, '0' + number / unit % 10);
+	return 0;
 }
 
-static inline void ftp_put_port(struct ftp_edit *edit, __u32 host_port)
+/* Adds a number up to 65535, with `least` digits at least, which is no more than
+ * FTP_EPRT_DIGITS. Returns 0. */
+__global int ftp_put_number(struct ftp_edit *edit, __u32 number, __u32 least)
 {
-	if (host_port >= 10000)
-		ftp_put(edit, '0' + host_port / 10000);
-	if (host_port >= 1000)
-		ftp_put(edit, '0' + host_port / 1000 % 10);
-	if (host_port >= 100)
-		ftp_put(edit, '0' + host_port / 100 % 10);
-	if (host_port >= 10)
-		ftp_put(edit, '0' + host_port / 10 % 10);
-	ftp_put(edit, '0' + host_port % 10);
+	struct ftp_number_loop loop = {.edit = edit, .number = number, .least = least};
+
+	if (edit)
+		each(FTP_EPRT_DIGITS, ftp_put_digit, &loop);
+	return 0;
+}
+
+static inline void ftp_put_ipv4(struct ftp_edit *edit, const struct ftpfix_addr *addr, char between)
+{
+	const __u8 *bytes = (const __u8 *)addr;
+
+	ftp_put_number(edit, bytes[12], 1);
+	ftp_put(edit, between);
+	ftp_put_number(edit, bytes[13], 1);
+	ftp_put(edit, between);
+	ftp_put_number(edit, bytes[14], 1);
+	ftp_put(edit, between);
+	ftp_put_number(edit, bytes[15], 1);
 }
 
 struct ftp_put_loop {
 	const struct ftp_announcement *line;
 	struct ftp_edit *edit;
-	__u32 end; /* the edit's length when it is done */
+	const struct ftpfix_addr *addr;
+	__u32 run;    /* groups of the address that "::" stands for */
+	__u32 length; /* that the edit shall have */
 };
+
+static inline void ftp_put_hex(struct ftp_edit *edit, __u32 digit)
+{
+	ftp_put(edit, digit < 10 ? '0' + digit : 'a' + digit - 10);
+}
+
+/* One group of an IPv6 address, and what stands in front of it. */
+static inline long ftp_put_group(__u32 index, void *context)
+{
+	struct ftp_put_loop *loop = context;
+	struct ftp_edit *edit = loop->edit;
+	__u32 number = index & (FTP_IPV6_GROUPS - 1);
+	__u32 group = ftp_ipv6_group_of(loop->addr, number);
+
+	if (ftp_ipv6_run_begins(loop->run, number)) {
+		ftp_put(edit, ':');
+		ftp_put(edit, ':');
+	}
+	if (loop->run >> number & 1)
+		return 0;
+	if (ftp_ipv6_colon_before(loop->run, number))
+		ftp_put(edit, ':');
+	if (group > 0xfff)
+		ftp_put_hex(edit, group >> 12);
+	if (group > 0xff)
+		ftp_put_hex(edit, group >> 8 & 15);
+	if (group > 0xf)
+		ftp_put_hex(edit, group >> 4 & 15);
+	ftp_put_hex(edit, group & 15);
+	return 0;
+}
+
+static inline void ftp_put_address(struct ftp_put_loop *loop)
+{
+	if (ftp_is_ipv4(loop->addr))
+		ftp_put_ipv4(loop->edit, loop->addr, '.');
+	else
+		each(FTP_IPV6_GROUPS, ftp_put_group, loop);
+}
+
+/* The six numbers of 227 and PORT. The port has so many digits at least, those
+ * of its upper octet first. */
+static __always_inline void ftp_put_six(struct ftp_put_loop *loop, __u32 host_port, __u32 least)
+{
+	__u32 upper = host_port >> 8 & 255, lower = host_port & 255;
+	__u32 lower_digits = ftp_digits_octet(lower), upper_least = 1, lower_least = 1;
+
+	if (least > lower_digits) {
+		upper_least = least - lower_digits < 3 ? least - lower_digits : 3;
+		lower_least = least - upper_least;
+	}
+	ftp_put_ipv4(loop->edit, loop->addr, ',');
+	ftp_put(loop->edit, ',');
+	ftp_put_number(loop->edit, upper, upper_least);
+	ftp_put(loop->edit, ',');
+	ftp_put_number(loop->edit, lower, lower_least);
+}
 
 /* The words as the server spelled them, without their spaces. */
 static inline long ftp_put_word(__u32 index, void *context)
@@ -193,58 +330,105 @@ static inline long ftp_put_dot(__u32 index, void *context)
 	struct ftp_put_loop *loop = context;
 
 	(void)index;
-	if (loop->edit->length >= loop->end || loop->edit->length >= FTPFIX_EDIT_MAX)
+	if (loop->edit->length >= loop->length || loop->edit->length >= FTPFIX_LINE_MAX)
 		return 1;
 	ftp_put(loop->edit, '.');
 	return 0;
 }
 
-/*
- * Writes host_address (227 only) and host_port into edit. The port must fit, by
- * ftp_edit_digits() and ftp_edit_fits(), in the room given here. The padding
- * stands right after the parenthesis and is dots: nothing that any client reads.
- */
-__global int ftp_edit(const struct ftp_announcement *line, __u32 host_address, __u32 host_port,
-		      __u32 room, struct ftp_edit *edit)
+/* 227 and 229. The padding stands right after the parenthesis and is dots:
+ * nothing that any client reads. */
+static __always_inline void ftp_edit_reply(struct ftp_put_loop *loop, __u32 host_port, __u32 room)
 {
-	struct ftp_put_loop loop = {.line = line, .edit = edit};
-	__u32 stop;
+	const struct ftp_announcement *line = loop->line;
+	struct ftp_edit *edit = loop->edit;
+	__u32 stop = line->last;
 
-	if (!line || !edit)
-		return -ENOSPC;
-	stop = line->last;
-	edit->length = 0;
-	edit->offset = line->first;
 	if (room == FTP_ROOM_SPACE) {
 		edit->offset = line->first - 2;
 		ftp_put(edit, '(');
 	} else if (room == FTP_ROOM_WORDS) {
 		edit->offset = FTP_TEXT_START;
-		each(sizeof(FTP_WORDS) - 1, ftp_put_word, &loop);
+		each(FTP_WORDS, ftp_put_word, loop);
 	}
-	if (line->code == FTP_CODE_227) {
-		ftp_put_octet(edit, host_address >> 24);
-		ftp_put(edit, ',');
-		ftp_put_octet(edit, host_address >> 16 & 255);
-		ftp_put(edit, ',');
-		ftp_put_octet(edit, host_address >> 8 & 255);
-		ftp_put(edit, ',');
-		ftp_put_octet(edit, host_address & 255);
-		ftp_put(edit, ',');
-		ftp_put_octet(edit, host_port >> 8 & 255);
-		ftp_put(edit, ',');
-		ftp_put_octet(edit, host_port & 255);
+	if (line->kind == FTP_227)
+		ftp_put_six(loop, host_port, 1);
+	else
+		ftp_put_number(edit, host_port, 1);
+	if (room == FTP_ROOM_ADJUST)
+		return;
+	if (line->kind == FTP_227) {
 		stop += line->parenthesis + ftp_has_dot(line);
 	} else {
-		ftp_put_port(edit, host_port);
 		ftp_put(edit, ftp_text(line, line->last));
 		stop += sizeof("|)") - 1;
 	}
 	if (line->parenthesis)
 		ftp_put(edit, ')');
-	loop.end = stop - edit->offset;
-	each(FTPFIX_EDIT_MAX, ftp_put_dot, &loop);
-	return edit->length == loop.end && loop.end <= FTPFIX_EDIT_MAX ? 0 : -ENOSPC;
+	edit->removed = stop - edit->offset;
+	loop->length = edit->removed;
+	each(FTPFIX_LINE_MAX, ftp_put_dot, loop);
+}
+
+/* PORT, EPRT and HOST. The padding is zeros in front of the port, so many that
+ * it has these digits: `least`. */
+static __always_inline void ftp_edit_command(struct ftp_put_loop *loop, __u32 host_port,
+					     __u32 least)
+{
+	const struct ftp_announcement *line = loop->line;
+	struct ftp_edit *edit = loop->edit;
+	int ipv4 = ftp_is_ipv4(loop->addr);
+	char delimiter = ftp_text(line, line->first - 1);
+
+	if (line->kind == FTP_PORT) {
+		ftp_put_six(loop, host_port, least);
+	} else if (line->kind == FTP_EPRT) {
+		ftp_put(edit, ipv4 ? '1' : '2');
+		ftp_put(edit, delimiter);
+		ftp_put_address(loop);
+		ftp_put(edit, delimiter);
+		ftp_put_number(edit, host_port, least);
+	} else {
+		if (!ipv4)
+			ftp_put(edit, '[');
+		ftp_put_address(loop);
+		if (!ipv4)
+			ftp_put(edit, ']');
+	}
+}
+
+/*
+ * Writes the address (not in a 229) and the port (not in a HOST) into edit. They
+ * must fit, by ftp_edit_digits() and ftp_edit_fits(), in the room given here.
+ * Returns 0, or -ENOSPC when they do not.
+ */
+__global int ftp_edit(const struct ftp_announcement *line, const struct ftpfix_addr *addr,
+		      __u32 host_port, __u32 room, struct ftp_edit *edit)
+{
+	struct ftp_put_loop loop = {.line = line, .edit = edit, .addr = addr};
+	int form, least = 1;
+
+	if (!line || !addr || !edit)
+		return -ENOSPC;
+	form = ftp_edit_form(line, addr);
+	if (form < 0)
+		return -ENOSPC;
+	loop.run = form >> FTP_FORM_RUN_SHIFT;
+	edit->length = 0;
+	edit->offset = line->first;
+	edit->removed = line->last - line->first;
+	if (line->kind == FTP_227 || line->kind == FTP_229) {
+		ftp_edit_reply(&loop, host_port, room);
+	} else {
+		if (room != FTP_ROOM_ADJUST)
+			least = (int)edit->removed - (form & FTP_FORM_LENGTH);
+		if (least > (line->kind == FTP_PORT ? FTP_PORT_DIGITS : FTP_EPRT_DIGITS))
+			return -ENOSPC;
+		ftp_edit_command(&loop, host_port, least > 0 ? least : 1);
+	}
+	if (edit->length > FTPFIX_LINE_MAX)
+		return -ENOSPC;
+	return room == FTP_ROOM_ADJUST || edit->length == edit->removed ? 0 : -ENOSPC;
 }
 
 #endif /* FTPFIX_FTP_EDIT_H */

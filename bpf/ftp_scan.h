@@ -8,12 +8,16 @@
 #define FTPFIX_FTP_SCAN_H
 
 #include "ftpfix.h"
+#include "ftp_verb.h"
 #include "loop.h"
 
 #define FTP_CHUNK_MAX 256
 
 /* Columns are counted up to here; only the first ones are ever compared. */
 #define FTP_COLUMN_MAX 65535
+
+/* The length of a reply's code and its space, and of an announcing verb. */
+#define FTP_TEXT_START 4
 
 /* A piece of one direction of a control connection. */
 struct ftp_chunk {
@@ -22,10 +26,8 @@ struct ftp_chunk {
 	__u32 offset; /* first byte not scanned yet */
 };
 
-enum ftp_verb { FTP_VERB_OTHER, FTP_VERB_PASV, FTP_VERB_EPSV };
-
-/* The announcing replies, by their code. */
-enum ftp_code { FTP_CODE_227 = 227, FTP_CODE_229 = 229 };
+/* The lines that name an endpoint. */
+enum ftp_kind { FTP_NONE, FTP_227, FTP_229, FTP_PORT, FTP_EPRT, FTP_HOST };
 
 struct ftp_scan_loop {
 	struct ftpfix_scan *scan;
@@ -46,8 +48,8 @@ static inline long ftp_scan_byte(__u32 index, void *context)
 		return 1;
 	byte = chunk->bytes[offset];
 	chunk->offset = offset + 1;
-	if (column < sizeof(scan->head))
-		scan->head[column] = byte;
+	if (column < FTPFIX_LINE_MAX)
+		scan->line[column] = byte;
 	if (column < FTP_COLUMN_MAX)
 		scan->column = column + 1;
 	return byte == '\n';
@@ -71,15 +73,11 @@ __global int ftp_scan_line(struct ftpfix_scan *scan, struct ftp_chunk *chunk)
 	return chunk->offset != first && last < FTP_CHUNK_MAX && chunk->bytes[last] == '\n';
 }
 
+/* What is not there of a line reads as zero bytes, which end a word. */
 static inline void ftp_scan_next_line(struct ftpfix_scan *scan)
 {
-	__builtin_memset(scan->head, 0, sizeof(scan->head));
+	__builtin_memset(scan->line, 0, sizeof(scan->line));
 	scan->column = 0;
-}
-
-static inline char ftp_upper(char byte)
-{
-	return byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte;
 }
 
 static inline int ftp_digit(char byte)
@@ -87,49 +85,160 @@ static inline int ftp_digit(char byte)
 	return byte >= '0' && byte <= '9';
 }
 
-static inline int ftp_line_end(char byte)
+/* Where the command starts: behind the Telnet Synch, at most, that RFC 959
+ * section 4.1.3 puts before ABOR (IAC IP IAC DM: bytes of 0x80 and above). A sum
+ * instead of a loop, so that the verifier sees one bounded number. */
+static inline __u32 ftp_scan_start(const struct ftpfix_scan *scan)
 {
-	return byte == '\r' || byte == '\n' || byte == 0;
+	const __u8 *line = (const __u8 *)scan->line;
+	__u32 one = line[0] >> 7, two = one & line[1] >> 7, three = two & line[2] >> 7;
+
+	return one + two + three + (three & line[3] >> 7);
 }
 
-/* The verb of the command line that ended. `EPSV ALL` asks for no address
- * (RFC 2428 section 4) and so is not the EPSV that a 229 answers. */
-static inline enum ftp_verb ftp_scan_verb(const struct ftpfix_scan *scan)
-{
-	const char *head = scan->head;
-	char first = ftp_upper(head[0]);
+struct ftp_scan_argument {
+	const struct ftpfix_scan *scan;
+	__u32 start;
+	__u32 at; /* of the first byte that is no space */
+};
 
-	if ((first != 'P' && first != 'E') || ftp_upper(head[3]) != 'V' ||
-	    (!ftp_line_end(head[4]) && head[4] != ' '))
-		return FTP_VERB_OTHER;
-	if (first == 'P' && ftp_upper(head[1]) == 'A' && ftp_upper(head[2]) == 'S')
-		return FTP_VERB_PASV;
-	if (first == 'E' && ftp_upper(head[1]) == 'P' && ftp_upper(head[2]) == 'S' &&
-	    ftp_upper(head[5]) != 'A')
-		return FTP_VERB_EPSV;
-	return FTP_VERB_OTHER;
+static inline long ftp_scan_argument_byte(__u32 index, void *context)
+{
+	struct ftp_scan_argument *loop = context;
+	__u32 at = (loop->start + FTP_TEXT_START + index) & (FTPFIX_LINE_MAX - 1);
+
+	if (loop->scan->line[at] == ' ')
+		return 0;
+	loop->at = at;
+	return 1;
+}
+
+/* Whether the argument of the EPSV is ALL. */
+static inline int ftp_scan_all(const struct ftpfix_scan *scan, __u32 start)
+{
+	struct ftp_scan_argument loop = {.scan = scan, .start = start};
+	__u32 at;
+
+	each(FTPFIX_LINE_MAX - FTP_TEXT_START, ftp_scan_argument_byte, &loop);
+	at = loop.at;
+	barrier_var(at);
+	if (at <= start + FTP_TEXT_START || at > FTPFIX_LINE_MAX - 4)
+		return 0;
+	return ftp_word_end(scan->line[at + 3]) &&
+	       ((ftp_word(scan->line + at) & ~255u) | ' ') == 'ALL ';
+}
+
+/* The verb of the command line that ended, or of what there is of it. */
+__global enum ftp_verb ftp_scan_verb(const struct ftpfix_scan *scan)
+{
+	enum ftp_verb verb;
+	__u32 start;
+
+	if (!scan)
+		return FTP_VERB_UNKNOWN;
+	start = ftp_scan_start(scan);
+	verb = ftp_verb_of(scan->line + start);
+	return verb == FTP_VERB_EPSV && ftp_scan_all(scan, start) ? FTP_VERB_EPSV_ALL : verb;
+}
+
+static inline int ftp_letter(char byte)
+{
+	return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+}
+
+/*
+ * Whether the first line of a control connection cannot be FTP. A web page can
+ * make a browser behind the NAT send what the page's author wrote to port 21 of
+ * a host of his, a PORT among it ("NAT slipstreaming"): but the request that the
+ * browser puts in front starts with a method of HTTP, with the binary header of
+ * TLS or TURN, or with a longer word. No command of FTP starts like that. Of a
+ * line that has not ended only what is there is judged.
+ */
+__global int ftp_scan_foreign(const struct ftpfix_scan *scan)
+{
+	__u32 start, letters, word;
+	const char *line;
+
+	if (!scan)
+		return 0;
+	start = ftp_scan_start(scan);
+	line = scan->line + start;
+	for (letters = 0; letters < 5; letters++)
+		if (!ftp_letter(line[letters]))
+			break;
+	if (letters <= 4 && scan->column == start + letters)
+		return 0; /* the word goes on */
+	if (letters < 3 || letters > 4 || !ftp_word_end(line[letters]))
+		return 1;
+	word = ftp_word(line);
+	if (letters == 3)
+		word = (word & ~255u) | ' ';
+	return word == 'GET ' || word == 'PUT ' || word == 'POST' || word == 'HEAD';
 }
 
 /* The code that the current reply line starts with, or 0: RFC 959 section 4.2
  * wants three digits, then a space or, in a multi-line reply, a hyphen. */
 static inline __u32 ftp_scan_code(const struct ftpfix_scan *scan)
 {
-	const char *head = scan->head;
+	const char *line = scan->line;
 
-	if (scan->column < 4 || !ftp_digit(head[0]) || !ftp_digit(head[1]) || !ftp_digit(head[2]))
+	if (scan->column < 4 || !ftp_digit(line[0]) || !ftp_digit(line[1]) || !ftp_digit(line[2]))
 		return 0;
-	if (head[3] != ' ' && head[3] != '-' && !ftp_line_end(head[3]))
+	if (line[3] != ' ' && line[3] != '-' && !ftp_line_end(line[3]))
 		return 0;
-	return (head[0] - '0') * 100 + (head[1] - '0') * 10 + (head[2] - '0');
+	return (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
 }
 
-/* Whether the current line has the form of a final 227 or 229 line; the code
- * then, or 0. Whether it stands outside of other replies is not asked here. */
-static inline __u32 ftp_scan_announcement(const struct ftpfix_scan *scan)
+/* The kind of the current reply line by its form: a final 227 or 229 line.
+ * Whether it stands outside of other replies is not asked here. */
+static inline enum ftp_kind ftp_scan_reply_kind(const struct ftpfix_scan *scan)
 {
-	__u32 code = ftp_scan_code(scan);
+	__u32 word = ftp_word(scan->line);
 
-	return (code == FTP_CODE_227 || code == FTP_CODE_229) && scan->head[3] == ' ' ? code : 0;
+	return word == '227 ' ? FTP_227 : word == '229 ' ? FTP_229 : FTP_NONE;
+}
+
+/* The kind of the current command line by its verb, which starts the line: no
+ * client sends a Synch before these. */
+static inline enum ftp_kind ftp_scan_command_kind(const struct ftpfix_scan *scan)
+{
+	__u32 word = ftp_word(scan->line);
+
+	if (scan->line[FTP_TEXT_START] != ' ')
+		return FTP_NONE;
+	return word == 'PORT'	? FTP_PORT
+	       : word == 'EPRT' ? FTP_EPRT
+	       : word == 'HOST' ? FTP_HOST
+				: FTP_NONE;
+}
+
+/* Whether the first bytes of the unfinished line, up to four, are those of the
+ * word. */
+static inline int ftp_scan_starts(const struct ftpfix_scan *scan, __u32 word)
+{
+	__u32 missing = scan->column < 4 ? 32 - scan->column * 8 : 0;
+
+	return (ftp_word(scan->line) ^ word) >> missing == 0;
+}
+
+/* Whether the unfinished reply line is one that announces, or may become one. */
+__global int ftp_scan_reply_open(const struct ftpfix_scan *scan)
+{
+	if (!scan || !scan->column || scan->column > FTPFIX_LINE_MAX)
+		return 0;
+	return ftp_scan_starts(scan, '227 ') || ftp_scan_starts(scan, '229 ');
+}
+
+/* Whether the unfinished command line is a PORT or an EPRT (or, when `host` is
+ * 1, a HOST), or may become one. */
+__global int ftp_scan_command_open(const struct ftpfix_scan *scan, int host)
+{
+	if (!scan || !scan->column || scan->column > FTPFIX_LINE_MAX)
+		return 0;
+	if (scan->column > FTP_TEXT_START && scan->line[FTP_TEXT_START] != ' ')
+		return 0;
+	return ftp_scan_starts(scan, 'PORT') || ftp_scan_starts(scan, 'EPRT') ||
+	       (host && ftp_scan_starts(scan, 'HOST'));
 }
 
 /* Whether the current line belongs to a multi-line reply of another code, so
@@ -152,11 +261,60 @@ static inline void ftp_scan_reply_done(struct ftpfix_scan *scan)
 {
 	__u32 code = ftp_scan_code(scan);
 
-	if (code && !scan->multiline && scan->head[3] == '-')
+	if (code && !scan->multiline && scan->line[3] == '-')
 		scan->multiline = code;
-	else if (code && scan->multiline == code && scan->head[3] != '-')
+	else if (code && scan->multiline == code && scan->line[3] != '-')
 		scan->multiline = 0;
 	ftp_scan_next_line(scan);
+}
+
+struct ftp_plain_loop {
+	const struct ftp_chunk *chunk;
+	int other; /* 1: a byte is not of a text */
+};
+
+static inline long ftp_plain_byte(__u32 index, void *context)
+{
+	struct ftp_plain_loop *loop = context;
+	const struct ftp_chunk *chunk = loop->chunk;
+	char byte;
+
+	if (index >= chunk->length || index >= FTP_CHUNK_MAX)
+		return 1;
+	byte = chunk->bytes[index];
+	if ((byte >= ' ' && byte <= '~') || byte == '\r' || byte == '\n')
+		return 0;
+	loop->other = 1;
+	return 1;
+}
+
+/* The least that a whole segment of text holds: "PWD" or "200" would be less,
+ * but so would the rest of a TLS record. */
+#define FTP_PLAIN_MIN 6
+
+/*
+ * Whether the chunk, which is a whole segment, is unmistakably FTP in the clear:
+ * lines of printable ASCII that start like a command or a reply. After CCC (RFC
+ * 2228 section 3) text follows TLS records, and none of those passes for it: each
+ * starts with a byte between 20 and 24.
+ */
+__global int ftp_plain(const struct ftp_chunk *chunk, int from_client)
+{
+	struct ftp_plain_loop loop = {.chunk = chunk};
+	__u32 length;
+
+	if (!chunk || chunk->length < FTP_PLAIN_MIN || chunk->length > FTP_CHUNK_MAX)
+		return 0;
+	each(FTP_CHUNK_MAX, ftp_plain_byte, &loop);
+	length = chunk->length;
+	barrier_var(length);
+	if (loop.other || chunk->bytes[(length - 2) & (FTP_CHUNK_MAX - 1)] != '\r' ||
+	    chunk->bytes[(length - 1) & (FTP_CHUNK_MAX - 1)] != '\n')
+		return 0;
+	if (from_client)
+		return ftp_verb_of(chunk->bytes) != FTP_VERB_UNKNOWN;
+	return chunk->bytes[0] >= '1' && chunk->bytes[0] <= '6' && ftp_digit(chunk->bytes[1]) &&
+	       ftp_digit(chunk->bytes[2]) && (chunk->bytes[3] == ' ' || chunk->bytes[3] == '-');
 }
 
 #endif /* FTPFIX_FTP_SCAN_H */

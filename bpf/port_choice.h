@@ -10,8 +10,8 @@
 #include "ftp_edit.h"
 
 /* Rows of ports, one for each upper octet; of each row the first `columns`. Those
- * in front of the range are skipped. For 227, which writes the two octets apart,
- * few columns mean few digits; 229 has one row with all ports in it. */
+ * in front of the range are skipped. For 227 and PORT, which write the two octets
+ * apart, few columns mean few digits; 229 and EPRT have one row with all ports. */
 struct port_choice {
 	__u32 row_first;
 	__u32 columns;
@@ -53,13 +53,14 @@ static inline int port_choose_octets(struct port_choice *choice, __u32 low, __u3
 	return 0;
 }
 
-/* The ports of low..high (1..65535, low <= high) that a line of this code can
- * hold with so many digits. Returns 0, or -ENOSPC when there is none. */
-__global int port_choose(struct port_choice *choice, __u32 code, __u32 low, __u32 high, int digits)
+/* The ports of low..high (1..65535, low <= high) that a line of this kind (enum
+ * ftp_kind) can hold with so many digits. Returns 0, or -ENOSPC when there is
+ * none. */
+__global int port_choose(struct port_choice *choice, __u32 kind, __u32 low, __u32 high, int digits)
 {
 	if (!choice || digits < 1)
 		return -ENOSPC;
-	if (code == FTP_CODE_229) {
+	if (!ftp_in_octets(kind)) {
 		high = port_smaller(high, port_largest(digits));
 		choice->row_first = 0;
 		choice->columns = 65536;
@@ -67,8 +68,8 @@ __global int port_choose(struct port_choice *choice, __u32 code, __u32 low, __u3
 		choice->count = high - low + 1;
 		return low <= high ? 0 : -ENOSPC;
 	}
-	if (digits > 6)
-		digits = 6;
+	if (digits > FTP_PORT_DIGITS)
+		digits = FTP_PORT_DIGITS;
 	choice->count = 0;
 	/* The digits are split between the octets so that most ports are left. */
 	for (int high_digits = 1; high_digits <= 3; high_digits++) {
