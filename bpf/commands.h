@@ -55,7 +55,7 @@ static __always_inline enum ftpfix_reason command_fault(struct segment *segment)
 		return FTPFIX_ANNOUNCEMENT_EPSV_ALL;
 	if (line->host_port < FTPFIX_PORT_MIN && !(allowed & FTPFIX_ALLOW_LOW_PORT))
 		return FTPFIX_ANNOUNCEMENT_PORT_LOW;
-	if (!address_equal(&line->addr, &segment->packet->tuple.source) &&
+	if (!address_equal(&line->addr, &segment->scratch->packet.tuple.source) &&
 	    !(allowed & FTPFIX_ALLOW_FXP))
 		return FTPFIX_ANNOUNCEMENT_BOUNCE;
 	return 0;
@@ -81,7 +81,8 @@ static __noinline void command_judge(struct segment *segment, enum ftp_kind kind
 	enum ftpfix_reason fault;
 
 	if (segment_read(scratch, kind)) {
-		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &segment->scratch->crossing.key.tuple, NULL, NULL);
+		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &segment->scratch->crossing.key.tuple, NULL,
+		       NULL);
 		return;
 	}
 	fault = command_fault(segment);
@@ -98,10 +99,10 @@ static __noinline void command_judge(struct segment *segment, enum ftp_kind kind
 }
 
 /* Writes the server's own address over the virtual one in a HOST (RFC 7151). */
-static __noinline void host_write(struct segment *segment)
+static __always_inline void host_write(struct segment *segment)
 {
 	struct scratch *scratch = segment->scratch;
-	const struct ftpfix_addr *server = &segment->packet->tuple.destination;
+	const struct ftpfix_addr *server = &segment->scratch->packet.tuple.destination;
 	__u32 rewrite = segment->service->rewrite;
 
 	if (address_equal(&scratch->line.addr, server))
@@ -129,7 +130,7 @@ static __noinline void host_write(struct segment *segment)
 static __noinline void command_host(struct segment *segment)
 {
 	struct scratch *scratch = segment->scratch;
-	const struct ftpfix_tuple *tuple = &segment->packet->tuple;
+	const struct ftpfix_tuple *tuple = &segment->scratch->packet.tuple;
 	struct ftpfix_addr told;
 
 	if (segment_read(scratch, FTP_HOST))
@@ -188,7 +189,8 @@ static __always_inline void command_line(struct segment *segment)
 		segment->stream->foreign = ftp_scan_foreign(scan);
 	if (segment->stream->foreign) {
 		if (kind != FTP_NONE && segment->scratch->crossing.entering)
-			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key.tuple, NULL, NULL);
+			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key.tuple,
+			       NULL, NULL);
 		return;
 	}
 	if (command_waits(segment, kind))

@@ -24,7 +24,8 @@ static long control_step(__u32 index, void *context)
 	else
 		reply_line(segment);
 	/* Where the line is left to come again, it was not scanned. */
-	if (segment->scratch->position.end == segment->scratch->position.line_start && !segment->scratch->position.line_begun)
+	if (segment->scratch->position.end == segment->scratch->position.line_start &&
+	    !segment->scratch->position.line_begun)
 		return 1;
 	line_pass(segment);
 	if (segment->scratch->crossing.from_client)
@@ -33,7 +34,7 @@ static long control_step(__u32 index, void *context)
 		ftp_scan_reply_done(&segment->scratch->scan);
 	segment_next_line(segment);
 	return segment->scratch->position.failed || segment->stream->opaque ||
-	       segment->scratch->position.end != segment->packet->payload_length;
+	       segment->scratch->position.end != segment->scratch->packet.payload_length;
 }
 
 /* Whether the unfinished line may become one that is judged or published here, so that
@@ -45,7 +46,8 @@ static __always_inline int control_undecided(const struct segment *segment)
 	if (!scan->column || scan->column >= FTPFIX_LINE_MAX)
 		return 0;
 	if (!segment->scratch->crossing.from_client)
-		return !segment->scratch->crossing.entering && !clients_inside && ftp_scan_reply_open(scan);
+		return !segment->scratch->crossing.entering && !clients_inside &&
+		       ftp_scan_reply_open(scan);
 	if (segment->stream->foreign)
 		return 0;
 	return ftp_scan_command_open(scan,
@@ -59,10 +61,11 @@ static __always_inline void control_rest(struct segment *segment)
 	struct ftpfix_stream *stream = segment->stream;
 
 	if (segment->scratch->position.failed || stream->opaque ||
-	    segment->scratch->position.end != segment->packet->payload_length)
+	    segment->scratch->position.end != segment->scratch->packet.payload_length)
 		return;
 	/* What went on already cannot be kept back. */
-	if (control_undecided(segment) && (stream->holding || !segment->scratch->position.line_begun))
+	if (control_undecided(segment) &&
+	    (stream->holding || !segment->scratch->position.line_begun))
 		line_hold(segment);
 	else
 		line_pass(segment);
@@ -74,7 +77,7 @@ static __noinline int control_resumes(struct segment *segment)
 {
 	struct ftp_chunk *chunk = &segment->scratch->chunk;
 
-	if (segment->packet->payload_length > FTP_CHUNK_MAX)
+	if (segment->scratch->packet.payload_length > FTP_CHUNK_MAX)
 		return 0;
 	segment->scratch->position.loaded = 0;
 	return !segment_load(segment) && ftp_plain(chunk, segment->scratch->crossing.from_client);
@@ -87,7 +90,8 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 	struct ftpfix_session *session = segment->session;
 	struct ftpfix_stream *stream = segment->stream;
 
-	if (segment->scratch->crossing.from_client && session->followed_auth != session->asked_auth) {
+	if (segment->scratch->crossing.from_client &&
+	    session->followed_auth != session->asked_auth) {
 		if (session->answered_auth != session->asked_auth)
 			return session->server.last_seen_ns ? -EAGAIN : 1;
 		session->followed_auth = session->answered_auth;
@@ -112,7 +116,7 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 static __always_inline int control_scan(struct segment *segment)
 {
 	struct ftpfix_stream *stream = segment->stream;
-	struct packet *packet = segment->packet;
+	struct packet *packet = &segment->scratch->packet;
 	struct scratch *scratch = segment->scratch;
 	int place, readable;
 
@@ -155,7 +159,7 @@ static __always_inline int control_scan(struct segment *segment)
  * control_scan() does. */
 static __always_inline int control_packet(struct segment *segment)
 {
-	struct packet *packet = segment->packet;
+	struct packet *packet = &segment->scratch->packet;
 	struct ftpfix_session *session;
 	__u32 known;
 	int err = 0;
@@ -166,15 +170,18 @@ static __always_inline int control_packet(struct segment *segment)
 			bpf_map_delete_elem(&sessions, &segment->scratch->crossing.key);
 		return 0;
 	}
-	session = session_need(&segment->scratch->crossing.key, packet, segment->scratch->crossing.from_client, segment->scratch);
+	session = session_need(&segment->scratch->crossing.key, packet,
+			       segment->scratch->crossing.from_client, segment->scratch);
 	if (!session) {
 		if (packet->payload_length)
 			reply_refuse(segment, FTPFIX_ANNOUNCEMENT_TABLE_FULL);
 		return 0;
 	}
 	segment->session = session;
-	segment->stream = segment->scratch->crossing.from_client ? &session->client : &session->server;
-	segment->peer = segment->scratch->crossing.from_client ? &session->server : &session->client;
+	segment->stream =
+		segment->scratch->crossing.from_client ? &session->client : &session->server;
+	segment->peer =
+		segment->scratch->crossing.from_client ? &session->server : &session->client;
 	stream_note(segment->stream, packet);
 	known = segment->stream->edits - segment->stream->holding;
 	if (packet->payload_length && !(packet->flags & TCP_RST))
@@ -194,7 +201,7 @@ static __always_inline int control_packet(struct segment *segment)
 }
 
 /*
- * Looks at a TCP packet at this hook. Returns -ENOENT when it is of no control
+ * Looks at the TCP packet in the scratch, at this hook. Returns -ENOENT when it is of no control
  * connection that this hook handles; 0 when it may pass; another error when it must be
  * dropped.
  *
@@ -202,19 +209,19 @@ static __always_inline int control_packet(struct segment *segment)
  * servers inside; out of it the same on the other side. With the clients inside it is
  * the other way round.
  */
-__global int control_at(struct __sk_buff *skb, struct packet *packet, int side,
-				 int entering)
+__global int control_at(struct __sk_buff *skb, int side, int entering)
 {
 	struct segment segment = {
 		.skb = skb,
-		.packet = packet,
 		.scratch = scratch_memory(),
 	};
+	const struct packet *packet;
 	struct crossing *crossing;
 	__u32 port;
 
-	if (!segment.scratch || !packet)
+	if (!segment.scratch)
 		return -ENOENT;
+	packet = &segment.scratch->packet;
 	crossing = &segment.scratch->crossing;
 	crossing->from_client = ((side == FTPFIX_SIDE_UPLINK) == !clients_inside) == !!entering;
 	port = bpf_ntohs(crossing->from_client ? packet->tuple.be_destination_port

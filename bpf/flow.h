@@ -112,7 +112,7 @@ static __always_inline int flow_claim(const struct packet *packet, enum ftpfix_s
 static __noinline int flow_open(struct __sk_buff *skb, const struct packet *packet,
 				enum ftpfix_side side, struct scratch *scratch)
 {
-	const struct ftpfix_tuple *key = &scratch->crossing.tuple;
+	const struct ftpfix_tuple *key = &packet->tuple;
 	struct ftpfix_expectation *expectation;
 	struct ftpfix_tuple *to;
 	int err;
@@ -165,14 +165,14 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct pac
 }
 
 /*
- * A packet that is of no control connection. Returns -ENOENT when it is none of
+ * The packet in the scratch, if it is of a data connection. Returns -ENOENT when it is none of
  * ours; the interface to send it out of, now translated; or another error when
  * it must be dropped.
  */
-__global int flow_packet(struct __sk_buff *skb, const struct packet *packet,
-				  enum ftpfix_side side)
+__global int flow_packet(struct __sk_buff *skb, enum ftpfix_side side)
 {
 	struct scratch *scratch = scratch_memory();
+	const struct packet *packet;
 	const struct ftpfix_tuple *key;
 	struct ftpfix_flow *flow;
 	struct ftpfix_tuple to;
@@ -180,11 +180,10 @@ __global int flow_packet(struct __sk_buff *skb, const struct packet *packet,
 	__u8 opening;
 	int err;
 
-	if (!packet || !scratch)
+	if (!scratch)
 		return -ENOENT;
-	/* Linux 6.1 takes no argument of a global function for a map's key. */
-	scratch->crossing.tuple = packet->tuple;
-	key = &scratch->crossing.tuple;
+	packet = &scratch->packet;
+	key = &packet->tuple;
 	flow = bpf_map_lookup_elem(&flows, key);
 	opening = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 	if (opening == TCP_SYN && (!flow || flow->first_sequence != packet->host_sequence)) {

@@ -36,29 +36,35 @@ static __always_inline int flow_verdict(int result)
 /* Into the node. */
 static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	struct packet packet = {};
-	int err = parse_packet(skb, &packet);
+	struct scratch *scratch = scratch_memory();
+	int err;
 
+	if (!scratch)
+		return PASS;
+	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return unparsed(err);
 	/* Flows first: the port of a data connection may have the number of a control
 	 * port. */
-	err = flow_packet(skb, &packet, side);
+	err = flow_packet(skb, side);
 	if (err != -ENOENT)
 		return flow_verdict(err);
-	err = control_at(skb, &packet, side, 1);
+	err = control_at(skb, side, 1);
 	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
 }
 
 /* Out of the node. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	struct packet packet = {};
-	int err = parse_packet(skb, &packet);
+	struct scratch *scratch = scratch_memory();
+	int err;
 
+	if (!scratch)
+		return PASS;
+	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return unparsed(err);
-	err = control_at(skb, &packet, side, 0);
+	err = control_at(skb, side, 0);
 	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
 }
 

@@ -82,8 +82,7 @@ static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet
 	if (err)
 		return err;
 	offset = packet->network_offset + __builtin_offsetof(struct ipv6hdr, hop_limit);
-	err = bpf_skb_store_bytes(skb, offset, &hop_limit, sizeof(hop_limit),
-				  BPF_F_RECOMPUTE_CSUM);
+	err = bpf_skb_store_bytes(skb, offset, &hop_limit, sizeof(hop_limit), BPF_F_RECOMPUTE_CSUM);
 	return err ? err : sum;
 }
 

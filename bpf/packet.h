@@ -31,8 +31,8 @@
 /* IPv6 extension headers that are looked behind, and their bytes together. */
 #define EXTENSIONS_MAX 4
 #define EXTENSIONS_BYTES_MAX 128
-#define HEADERS_MAX                                                             \
-	(sizeof(struct ethhdr) + VLAN_TAGS_MAX * 4 + sizeof(struct ipv6hdr) +   \
+#define HEADERS_MAX                                                           \
+	(sizeof(struct ethhdr) + VLAN_TAGS_MAX * 4 + sizeof(struct ipv6hdr) + \
 	 EXTENSIONS_BYTES_MAX + 60)
 
 struct packet {
@@ -70,7 +70,11 @@ static __always_inline __u32 size_within(__u32 size, __u32 max)
 	__u32 last = size - 1;
 
 	barrier_var(last);
-	return last < max ? last + 1 : 0;
+	if (last >= max)
+		return 0;
+	/* Nor from a sum that was made in front of it. */
+	barrier_var(last);
+	return last + 1;
 }
 
 static __always_inline struct ftpfix_addr address_v4(__be32 be_address)
@@ -267,6 +271,8 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 	__be16 be_protocol;
 	int err;
 
+	packet->ipv6 = 0;
+	packet->cut = 0;
 	packet->tagged = skb->vlan_present != 0;
 	be_protocol = parse_ethernet(&cursor, &packet->tagged);
 	if (be_protocol == bpf_htons(ETH_P_IP))

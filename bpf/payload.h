@@ -86,8 +86,11 @@ static long payload_move_piece(__u32 index, void *context)
 	if (!size)
 		return 1;
 	loop->err = bpf_skb_load_bytes(loop->skb, from, piece, size);
-	if (!loop->err)
-		loop->err = bpf_skb_store_bytes(loop->skb, from + loop->shift, piece, size, 0);
+	/* The bound must be shown again behind the call. */
+	size = payload_piece(loop);
+	if (loop->err || !size)
+		return 1;
+	loop->err = bpf_skb_store_bytes(loop->skb, from + loop->shift, piece, size, 0);
 	if (loop->shift > 0)
 		loop->end -= size;
 	else
@@ -95,8 +98,8 @@ static long payload_move_piece(__u32 index, void *context)
 	return loop->err != 0;
 }
 
-static __noinline int payload_move(struct __sk_buff *skb, struct payload_change *change,
-				   __u32 from, __u32 end, __s32 shift)
+static __noinline int payload_move(struct __sk_buff *skb, struct payload_change *change, __u32 from,
+				   __u32 end, __s32 shift)
 {
 	struct payload_loop loop = {
 		.skb = skb, .change = change, .from = from, .end = end, .shift = shift};
@@ -113,8 +116,8 @@ static __always_inline int payload_write(struct __sk_buff *skb, struct packet *p
 {
 	__u32 start = packet->payload_offset + change->offset;
 	__s32 growth = (__s32)change->length - (__s32)change->removed;
-	__u32 size = size_within(change->length, FTPFIX_LINE_MAX);
 	int err = 0;
+	__u32 size;
 
 	if (growth > 0)
 		err = bpf_skb_change_tail(skb, end + growth, 0);
@@ -122,6 +125,7 @@ static __always_inline int payload_write(struct __sk_buff *skb, struct packet *p
 		err = payload_move(skb, change, start + change->removed, end, growth);
 	if (!err && growth < 0)
 		err = bpf_skb_change_tail(skb, end + growth, 0);
+	size = size_within(change->length, FTPFIX_LINE_MAX);
 	if (!err && size)
 		err = bpf_skb_store_bytes(skb, start, change->text, size, 0);
 	/* A checksum that the device completed must be forgotten, since it does not
@@ -273,8 +277,8 @@ static __always_inline int patch_changes(const struct patch *patch)
  * 0 when none did, or a negative error of the kernel, after which the packet must
  * not travel on.
  */
-__global int payload_patch(struct __sk_buff *skb, const struct packet *packet,
-			   struct patch *patch, const struct ftpfix_edit *edit)
+__global int payload_patch(struct __sk_buff *skb, const struct packet *packet, struct patch *patch,
+			   const struct ftpfix_edit *edit)
 {
 	struct patch_loop loop = {.patch = patch, .edit = edit};
 	int offset, payload, first, end, err;

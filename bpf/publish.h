@@ -103,7 +103,8 @@ static __noinline int publish_client(struct scratch *scratch)
 
 static __always_inline int publish_port_usable(const struct publishing *publishing,
 					       const struct ftp_announcement *line,
-					       const struct ftpfix_service *service, __u32 host_port)
+					       const struct ftpfix_service *service,
+					       __u32 host_port)
 {
 	if (publishing->fixed_port)
 		return host_port == line->host_port;
@@ -182,8 +183,8 @@ static __always_inline int publish_settle(struct scratch *scratch,
 	for (__u32 room = 0; room < FTP_ROOM_COUNT; room++) {
 		int adjusts = room == FTP_ROOM_ADJUST, err;
 
-		if (service->rewrite == (adjusts ? FTPFIX_REWRITE_EQUAL_LENGTH
-						 : FTPFIX_REWRITE_ADJUST))
+		if (service->rewrite ==
+		    (adjusts ? FTPFIX_REWRITE_EQUAL_LENGTH : FTPFIX_REWRITE_ADJUST))
 			continue;
 		publishing->room = room;
 		publishing->digits = ftp_edit_digits(&scratch->line, &publishing->addr, room);

@@ -127,8 +127,8 @@ static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet
  * Returns 0 or a negative error, after which the packet must not travel on.
  */
 static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
-				     struct ftpfix_stream *stream, struct ftpfix_stream *peer,
-				     __u32 known)
+					  struct ftpfix_stream *stream, struct ftpfix_stream *peer,
+					  __u32 known)
 {
 	__u32 sequence, acknowledgement, payload = packet->payload_length;
 	struct scratch *scratch = scratch_memory();

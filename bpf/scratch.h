@@ -50,6 +50,7 @@ struct publishing {
 };
 
 struct scratch {
+	struct packet packet;
 	struct ftpfix_scan scan;
 	struct ftp_chunk chunk;
 	struct ftp_announcement line;

@@ -10,7 +10,6 @@
 
 struct segment {
 	struct __sk_buff *skb;
-	struct packet *packet;
 	struct scratch *scratch;
 	struct ftpfix_session *session;
 	struct ftpfix_stream *stream; /* of the packet's direction */
@@ -33,12 +32,12 @@ static __always_inline void segment_begin(struct segment *segment, __u32 offset)
 	segment->scratch->position.loaded = offset;
 	segment->scratch->position.line_start = offset;
 	segment->scratch->position.line_begun = scratch->scan.column;
-	segment->scratch->position.end = segment->packet->payload_length;
+	segment->scratch->position.end = segment->scratch->packet.payload_length;
 }
 
 static __always_inline int segment_load(struct segment *segment)
 {
-	const struct packet *packet = segment->packet;
+	const struct packet *packet = &segment->scratch->packet;
 	struct ftp_chunk *chunk = &segment->scratch->chunk;
 	__u32 size = packet->payload_length - segment->scratch->position.loaded;
 
@@ -47,7 +46,8 @@ static __always_inline int segment_load(struct segment *segment)
 	if (size > FTP_CHUNK_MAX)
 		size = FTP_CHUNK_MAX;
 	size = size_within(size, FTP_CHUNK_MAX);
-	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + segment->scratch->position.loaded,
+	if (!size || bpf_skb_load_bytes(segment->skb,
+					packet->payload_offset + segment->scratch->position.loaded,
 					chunk->bytes, size))
 		return -ENODATA;
 	segment->scratch->position.loaded += size;
@@ -85,7 +85,8 @@ static __always_inline void segment_next_line(struct segment *segment)
 /* The sequence number of the current line's first byte, in the input. */
 static __always_inline __u32 segment_line_sequence(const struct segment *segment)
 {
-	return segment->packet->host_sequence + segment->scratch->position.line_start - segment->scratch->position.line_begun;
+	return segment->scratch->packet.host_sequence + segment->scratch->position.line_start -
+	       segment->scratch->position.line_begun;
 }
 
 /* Says in the scratch where the current line, which has ended, stands. */

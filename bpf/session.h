@@ -50,9 +50,9 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
  * the third packet of the handshake does so before there is any payload. NULL when
  * the table took none.
  */
-static __always_inline struct ftpfix_session *
-session_need(const struct ftpfix_session_key *key, const struct packet *packet, int from_client,
-	     struct scratch *scratch)
+static __always_inline struct ftpfix_session *session_need(const struct ftpfix_session_key *key,
+							   const struct packet *packet,
+							   int from_client, struct scratch *scratch)
 {
 	struct ftpfix_session *session = session_find(key), *begun = &scratch->session;
 	struct ftpfix_stream *own, *peer;
