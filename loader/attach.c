@@ -17,9 +17,9 @@
 #define TCX_INGRESS 46
 #define TCX_EGRESS 47
 
-/* A one-arm interface has both ingress programs; the lower one runs first. */
+/* A one-arm interface has all four programs; the lower ones run first. */
 #define PRIORITY_UPLINK 21
-#define PRIORITY_SERVER 22
+#define PRIORITY_INSIDE 22
 
 const char *attach_name(enum attach_choice how)
 {
@@ -131,9 +131,15 @@ int attach_all(struct attachments *attachments, const struct config *config,
 			err = attach_one(attachments, device, dataplane->uplink_egress, true,
 					 PRIORITY_UPLINK);
 	}
-	for (size_t i = 0; !err && i < config->server_side.count; i++)
-		err = attach_one(attachments, &config->server_side.device[i],
-				 dataplane->server_ingress, false, PRIORITY_SERVER);
+	for (size_t i = 0; !err && i < config->server_side.count; i++) {
+		const struct device *device = &config->server_side.device[i];
+
+		err = attach_one(attachments, device, dataplane->inside_ingress, false,
+				 PRIORITY_INSIDE);
+		if (!err)
+			err = attach_one(attachments, device, dataplane->inside_egress, true,
+					 PRIORITY_INSIDE);
+	}
 	if (err)
 		detach_all(attachments);
 	return err;

@@ -21,7 +21,7 @@ struct attachment {
 
 struct attachments {
 	enum attach_choice how; /* never ATTACH_AUTOMATIC once attached */
-	struct attachment item[3 * DEVICES_MAX];
+	struct attachment item[4 * DEVICES_MAX];
 	size_t count;
 	unsigned int qdisc[2 * DEVICES_MAX]; /* interfaces whose clsact is ours */
 	size_t qdisc_count;

@@ -48,7 +48,8 @@ static int set_up(struct daemon *daemon)
 	err = dataplane_load(&instance->dataplane, &instance->config);
 	if (err)
 		return err;
-	daemon->events = events_start(&daemon->loop, instance->dataplane.events);
+	daemon->events = events_start(&daemon->loop, instance->dataplane.events,
+				      instance->config.clients_inside);
 	if (!daemon->events)
 		return -EIO;
 	err = attach_all(&instance->attachments, &instance->config, &instance->dataplane);

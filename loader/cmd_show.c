@@ -27,8 +27,10 @@ static const struct column services[] = {
 };
 
 static const struct column sessions[] = {
+	{"SIDE", "{side}"},
 	{"CLIENT", "{client}"},
 	{"SERVICE", "{service}"},
+	{"STATE", "{state}"},
 	{"PASV", "{outstanding_pasv}"},
 	{"EPSV", "{outstanding_epsv}"},
 	{"ANNOUNCEMENTS", "{announcements}"},
@@ -36,8 +38,9 @@ static const struct column sessions[] = {
 };
 
 static const struct column expected[] = {
-	{"CLIENT", "{client}"}, {"PUBLIC", "{public}"},	     {"SERVER", "{server}"},
-	{"SOURCE", "{source}"}, {"OVER", "{server_device}"}, {"LEFT", "{seconds_left} s"},
+	{"PEER", "{peer}"},	      {"SIDE", "{side}"},     {"PUBLIC", "{public}"},
+	{"TARGET", "{target}"},	      {"SOURCE", "{source}"}, {"OVER", "{device}"},
+	{"LEFT", "{seconds_left} s"},
 };
 
 static const struct column flows[] = {
@@ -68,7 +71,7 @@ static const struct section {
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
 	{"sessions", COLUMNS(sessions), "control connections"},
-	{"expected", COLUMNS(expected), "data connections that clients may open"},
+	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "data connections"},
 	{"counters", COLUMNS(counters), "decisions that were taken"},
 };

@@ -43,6 +43,7 @@ struct config {
 	__u16 port_low;
 	__u16 port_high;
 	enum ftpfix_forward forward;
+	bool clients_inside;
 	struct sockaddr_in listen;
 	enum attach_choice attach;
 };

@@ -49,8 +49,7 @@ static void write_constants(struct ftpfix *skeleton, const struct config *config
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config)
 {
 	struct ftpfix_service service = {
-		.advertise = config->advertise,
-		.source = config->source,
+		.source = {[FTPFIX_IPV4] = config->source},
 		.port_low = config->port_low,
 		.port_high = config->port_high,
 		.forward = config->forward,
@@ -96,7 +95,8 @@ static void take_descriptors(struct dataplane *dataplane)
 
 	dataplane->uplink_ingress = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
 	dataplane->uplink_egress = bpf_program__fd(skeleton->progs.ftpfix_uplink_egress);
-	dataplane->server_ingress = bpf_program__fd(skeleton->progs.ftpfix_server_ingress);
+	dataplane->inside_ingress = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
+	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);

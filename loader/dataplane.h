@@ -15,7 +15,8 @@ struct dataplane {
 	/* Programs: */
 	int uplink_ingress;
 	int uplink_egress;
-	int server_ingress;
+	int inside_ingress;
+	int inside_egress;
 	int sweep;
 	/* Maps: */
 	int services;

@@ -18,9 +18,13 @@
 /* Lines in a second, for each reason. */
 #define LINES_MAX 10
 
+/* An endpoint and the words before it. */
+#define PHRASE_MAX (ENDPOINT_TEXT_MAX + 24)
+
 struct events {
 	struct ring_buffer *ring;
 	struct watch watch;
+	bool clients_inside;
 	struct {
 		unsigned int lines;
 		unsigned long suppressed;
@@ -29,53 +33,87 @@ struct events {
 
 /* What the operator can do about it. A reason without one is only told. */
 static const char *const mends[FTPFIX_REASON_COUNT] = {
-	[FTPFIX_ANNOUNCEMENT_SPLIT] = "if it recurs, look for a small MSS or a server that writes "
-				      "replies in pieces",
 	[FTPFIX_ANNOUNCEMENT_LENGTH] =
-		"shorter numbers in --data-ports or --advertise give room, and "
-		"so do passive ports from 10000 on at the server",
-	[FTPFIX_ANNOUNCEMENT_PORT_LOW] = "give the server a passive port range above 1023",
+		"--rewrite auto makes room; without it shorter numbers in --data-ports or "
+		"--advertise do, and so do passive ports from 10000 on at the server",
+	[FTPFIX_ANNOUNCEMENT_UNASKED] = "a proxy that asks by itself needs --allow unasked",
+	[FTPFIX_ANNOUNCEMENT_MULTILINE] = "--allow multiline follows it, and whatever a server "
+					  "quotes in a banner or a listing too",
+	[FTPFIX_ANNOUNCEMENT_PORT_LOW] = "use data ports above 1023, or say --allow low-port",
 	[FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED] = "if it is a server of yours, name it with --server",
-	[FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN] = "name the interface toward the server with "
-					      "--server-dev, and the server's own control "
-					      "port with --port",
+	[FTPFIX_ANNOUNCEMENT_BOUNCE] = "a transfer between two servers needs --fxp",
+	[FTPFIX_ANNOUNCEMENT_EPSV_ALL] = "--allow after-epsv-all lets it pass",
+	[FTPFIX_ANNOUNCEMENT_FOREIGN] = "if it is FTP all the same, say --allow foreign",
+	[FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN] = "name the interface of the other side with "
+					      "--server-dev, and its own control port with "
+					      "--port",
 	[FTPFIX_ANNOUNCEMENT_NO_FREE_PORT] = "widen --data-ports",
 	[FTPFIX_ANNOUNCEMENT_TABLE_FULL] = "compare ftpfix_expectations and ftpfix_sessions with "
 					   "their _max",
+	[FTPFIX_COMMAND_LONG_ADDRESS] = "let the client use EPSV or EPRT",
+	[FTPFIX_SESSION_OPAQUE] = "nothing on the way can read it: the server itself must announce "
+				  "the public address",
 	[FTPFIX_CONNECTION_NO_SOURCE_PORT] = "fullnat needs free ports at the source address; "
 					     "name another with --source",
 	[FTPFIX_CONNECTION_TABLE_FULL] = "compare ftpfix_flows with ftpfix_flows_max",
+	[FTPFIX_PACKET_CUT] = "if it recurs, a smaller MSS toward the servers leaves room",
 };
 
-static const char *endpoint(const struct ftpfix_endpoint *endpoint, char text[ENDPOINT_TEXT_MAX])
+static bool is_given(const struct ftpfix_endpoint *endpoint)
 {
-	if (address_is_none(&endpoint->addr) && !endpoint->be_port)
-		return "nothing readable";
-	return endpoint_format(&endpoint->addr, endpoint->be_port, text);
+	return endpoint->be_port || !address_is_none(&endpoint->addr);
 }
 
-/* One line: whose session, what the server announced, what the client was told
- * instead, what came of it, and the mend. */
-static void print_event(const struct ftpfix_event *event)
+/* Writes what stands before the endpoint, and the endpoint; nothing without one. */
+static const char *phrase(const char *words, const struct ftpfix_endpoint *endpoint,
+			  char text[PHRASE_MAX])
 {
-	char client[ENDPOINT_TEXT_MAX], host[ENDPOINT_TEXT_MAX], service[ENDPOINT_TEXT_MAX];
-	char announced[ENDPOINT_TEXT_MAX], published[ENDPOINT_TEXT_MAX];
+	char name[ENDPOINT_TEXT_MAX];
+
+	if (!is_given(endpoint))
+		text[0] = '\0';
+	else
+		snprintf(text, PHRASE_MAX, "%s%s", words,
+			 endpoint_format(&endpoint->addr, endpoint->be_port, name));
+	return text;
+}
+
+/* Who was to connect: the one that the announcement was for. That of a client
+ * which its server reaches directly bears the client's address. */
+static const struct ftpfix_addr *missed_peer(const struct events *events,
+					     const struct ftpfix_event *event)
+{
+	const struct ftpfix_tuple *session = &event->session;
+	bool from_client =
+		events->clients_inside ||
+		memcmp(&event->published.addr, &session->source, sizeof(session->source)) == 0;
+
+	return from_client ? &session->destination : &session->source;
+}
+
+/* One line: whose session, what was announced, what its receiver was told
+ * instead, what came of it, and the mend. */
+static void print_event(const struct events *events, const struct ftpfix_event *event)
+{
+	char client[ENDPOINT_TEXT_MAX], service[ENDPOINT_TEXT_MAX], host[ENDPOINT_TEXT_MAX];
+	char announced[PHRASE_MAX], published[PHRASE_MAX];
 	const struct ftpfix_tuple *session = &event->session;
 	const char *mend = mends[event->reason];
 
 	endpoint_format(&session->source, session->be_source_port, client);
 	endpoint_format(&session->destination, session->be_destination_port, service);
 	if (event->reason == FTPFIX_CONNECTION_NOBODY_CAME) {
-		log_line("session %s to %s: announced %s to %s, nobody came: is the port range "
-			 "open in the firewall?",
-			 client, service, endpoint(&event->published, published),
-			 address_format(&session->source, host));
+		log_line("session %s to %s:%s to %s, nobody came: is the port range open in the "
+			 "firewall?",
+			 client, service, phrase(" announced ", &event->published, published),
+			 address_format(missed_peer(events, event), host));
 		return;
 	}
-	log_line("session %s to %s: the server announced %s, the client was told %s: %s%s%s",
-		 client, service, endpoint(&event->announced, announced),
-		 event->published.be_port ? endpoint(&event->published, published) : "the same",
-		 reasons[event->reason].help, mend ? "; " : "", mend ? mend : "");
+	log_line("session %s to %s:%s%s%s%s%s%s", client, service,
+		 phrase(" announced ", &event->announced, announced),
+		 phrase(", passed on as ", &event->published, published),
+		 announced[0] || published[0] ? ": " : " ", reasons[event->reason].help,
+		 mend ? "; " : "", mend ? mend : "");
 }
 
 static int take_event(void *context, void *data, size_t size)
@@ -90,7 +128,7 @@ static int take_event(void *context, void *data, size_t size)
 		return 0;
 	}
 	events->second[event->reason].lines++;
-	print_event(event);
+	print_event(events, event);
 	return 0;
 }
 
@@ -102,13 +140,14 @@ static void ready(void *context, uint32_t ready_events)
 	ring_buffer__consume(events->ring);
 }
 
-struct events *events_start(const struct loop *loop, int map)
+struct events *events_start(const struct loop *loop, int map, bool clients_inside)
 {
 	struct events *events;
 
 	events = calloc(1, sizeof(*events));
 	if (!events)
 		return NULL;
+	events->clients_inside = clients_inside;
 	events->ring = ring_buffer__new(map, take_event, events, NULL);
 	if (!events->ring) {
 		log_line("the ring buffer of events cannot be read: %s", strerror(errno));

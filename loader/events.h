@@ -6,13 +6,15 @@
 #ifndef EVENTS_H
 #define EVENTS_H
 
+#include <stdbool.h>
+
 #include "loop.h"
 
 struct events;
 
-/* Reads events from the ring buffer map within the loop. Prints what is wrong;
- * NULL then. */
-struct events *events_start(const struct loop *loop, int map);
+/* Reads events from the ring buffer map within the loop; where the clients are
+ * tells who was to connect. Prints what is wrong; NULL then. */
+struct events *events_start(const struct loop *loop, int map, bool clients_inside);
 
 /* Called once a second: says how many lines were suppressed in the last one. */
 void events_second(struct events *events);

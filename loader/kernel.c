@@ -45,6 +45,7 @@ static const struct {
 	const char *since;
 } helpers[] = {
 	{"bpf_skb_pull_data", PACKET, BPF_FUNC_skb_pull_data, "4.9"},
+	{"bpf_skb_change_tail", PACKET, BPF_FUNC_skb_change_tail, "4.9"},
 	{"bpf_ringbuf_reserve", PACKET, BPF_FUNC_ringbuf_reserve, "5.8"},
 	{"bpf_redirect_neigh", PACKET, BPF_FUNC_redirect_neigh, "5.10"},
 	{"bpf_ktime_get_coarse_ns", PACKET, BPF_FUNC_ktime_get_coarse_ns, "5.11"},

@@ -117,6 +117,20 @@ static int read_services(const struct section *section, const struct instance *i
 	return err;
 }
 
+static const char *side_name(__u32 side)
+{
+	return side == FTPFIX_SIDE_UPLINK ? "uplink" : "inside";
+}
+
+/* What is read of it: a direction that is encrypted, or no FTP, is not. */
+static const char *session_state(const struct ftpfix_session *session)
+{
+	if (session->client.opaque || session->server.opaque)
+		return session->client.opaque && session->server.opaque ? "encrypted"
+									: "half encrypted";
+	return session->client.foreign || session->server.foreign ? "foreign" : "plain";
+}
+
 static int read_session(const void *key, const void *value, void *context)
 {
 	const struct ftpfix_session_key *name = key;
@@ -130,13 +144,14 @@ static int read_session(const void *key, const void *value, void *context)
 	__s32 epsv = session->asked_epsv - session->answered_epsv;
 
 	return append(section,
-		      json_pack("{s:o, s:o, s:i, s:i, s:I, s:I}", "client",
+		      json_pack("{s:s, s:o, s:o, s:s, s:i, s:i, s:I, s:I}", "side",
+				side_name(name->side), "client",
 				endpoint(&name->tuple.source, name->tuple.be_source_port),
 				"service",
 				endpoint(&name->tuple.destination, name->tuple.be_destination_port),
-				"outstanding_pasv", pasv > 0 ? pasv : 0, "outstanding_epsv",
-				epsv > 0 ? epsv : 0, "announcements",
-				(json_int_t)session->announcements, "idle_seconds",
+				"state", session_state(session), "outstanding_pasv",
+				pasv > 0 ? pasv : 0, "outstanding_epsv", epsv > 0 ? epsv : 0,
+				"announcements", (json_int_t)session->announcements, "idle_seconds",
 				seconds_since(section, client > server ? client : server)));
 }
 
@@ -148,12 +163,13 @@ static int read_expectation(const void *key, const void *value, void *context)
 	const struct section *section = context;
 
 	return append(section,
-		      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "client",
-				address(&name->client), "public",
-				endpoint(&expectation->advertised, name->be_port), "server",
-				endpoint(&expectation->server.addr, expectation->server.be_port),
-				"source", address(&expectation->source), "server_device",
-				interface(expectation->server_ifindex), "session",
+		      json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
+				address(&name->peer), "side", side_name(expectation->side),
+				"public", endpoint(&expectation->advertised, name->be_port),
+				"target",
+				endpoint(&expectation->target.addr, expectation->target.be_port),
+				"source", address(&expectation->source), "device",
+				interface(expectation->out_ifindex), "session",
 				endpoint(&session->source, session->be_source_port), "seconds_left",
 				seconds_until(section, expectation->deadline_ns)));
 }

@@ -11,7 +11,11 @@ const struct reason reasons[FTPFIX_REASON_COUNT] = {
 };
 
 const struct family families[FAMILY_COUNT] = {
-	[FAMILY_announcements] = {"announcements", "227 and 229 lines, by what was done to them."},
+	[FAMILY_announcements] = {"announcements",
+				  "227, 229, PORT, EPRT and HOST lines, by what was done to "
+				  "them."},
+	[FAMILY_commands] = {"commands", "Other commands worth a look, by what they are."},
+	[FAMILY_sessions] = {"sessions", "Control connections, by what became of them."},
 	[FAMILY_connections] = {"connections", "Data connections, by what became of them."},
 	[FAMILY_packets] = {"packets", "Packets that were decided about, by the decision."},
 	[FAMILY_bytes] = {"bytes", "Bytes of IP packets, by the decision."},

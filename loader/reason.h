@@ -11,6 +11,8 @@
  * compile. */
 enum reason_family {
 	FAMILY_announcements,
+	FAMILY_commands,
+	FAMILY_sessions,
 	FAMILY_connections,
 	FAMILY_packets,
 	FAMILY_bytes,
