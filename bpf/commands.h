@@ -201,7 +201,7 @@ static __always_inline void command_line(struct segment *segment)
 	} else if (kind != FTP_NONE) {
 		if (segment->scratch->crossing.entering)
 			command_judge(segment, kind);
-		else if (!segment_read(segment->scratch, kind) && publish_line())
+		else if (!segment_read(segment->scratch, kind) && publish_line() > 0)
 			line_edit(segment->stream, segment->peer);
 	}
 }

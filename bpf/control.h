@@ -184,8 +184,11 @@ static __always_inline int control_packet(struct segment *segment)
 		segment->scratch->crossing.from_client ? &session->server : &session->client;
 	stream_note(segment->stream, packet);
 	known = segment->stream->edits - segment->stream->holding;
-	if (packet->payload_length && !(packet->flags & TCP_RST))
+	if (packet->payload_length)
 		err = control_scan(segment);
+	/* A reset must arrive; what it carries no receiver reads. */
+	if (err == -EBUSY && packet->flags & TCP_RST)
+		err = payload_cut(segment->skb, packet, &segment->scratch->change, 0);
 	if (err == -EBUSY)
 		return err;
 	if (!err)

@@ -290,7 +290,8 @@ __global int publish_refuse(enum ftpfix_reason reason)
 /*
  * Follows the announcement in scratch->line, which may be followed, to the other side
  * of the node: expects the connection. Returns 1 when scratch->edit is to be made in
- * the line, or 0: it is right as it is, or can not be followed, and passes unchanged.
+ * the line, 0 when it is right as it is, or -EPERM when it can not be followed, and
+ * passes unchanged.
  */
 __global int publish_line(void)
 {
@@ -300,11 +301,11 @@ __global int publish_line(void)
 	int err;
 
 	if (!scratch)
-		return 0;
+		return -EPERM;
 	session = bpf_map_lookup_elem(&sessions, &scratch->crossing.key);
 	service = bpf_map_lookup_elem(&services, &scratch->crossing.service_port);
 	if (!session || !service)
-		return 0;
+		return -EPERM;
 	__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
 	scratch->expectation.target.be_port = bpf_htons(scratch->line.host_port);
 	err = scratch->crossing.from_client ? publish_client(scratch)
@@ -317,7 +318,7 @@ __global int publish_line(void)
 		err = publish_write(scratch, service->forward);
 	if (err < 0) {
 		publish_refuse(-err);
-		return 0;
+		return -EPERM;
 	}
 	publish_remember(scratch, session, service->forward);
 	if (!err)

@@ -143,7 +143,8 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 	acknowledgement = stream_input(peer, packet->host_acknowledgement, SEQADJ_ACKNOWLEDGED);
 	if (payload && stream_edited(stream))
 		err = rewrite_payload(skb, packet, scratch, stream, known);
-	if (!err && payload && !packet->payload_length && !(packet->flags & TCP_FIN)) {
+	if (!err && payload && !packet->payload_length &&
+	    !(packet->flags & (TCP_FIN | TCP_RST))) {
 		sequence--;
 		err = rewrite_probe(skb, packet, &scratch->change, stream);
 	}
