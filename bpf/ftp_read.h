@@ -109,8 +109,10 @@ static inline long ftp_read_octet(__u32 index, void *context)
 	line->digits = 0;
 	if (line->field < loop->fields && byte == loop->between)
 		return 0;
+	/* Nor may there be a number too many. */
 	line->last = at;
-	line->state = line->field == loop->fields ? FTP_READ_DONE : FTP_READ_BAD;
+	line->state =
+		line->field == loop->fields && byte != loop->between ? FTP_READ_DONE : FTP_READ_BAD;
 	return 1;
 }
 
