@@ -157,8 +157,10 @@ static inline void ftp_read_227(struct ftp_announcement *line)
 		return;
 	}
 	ftp_read_six(line);
-	/* Numbers cannot be whole that nothing yet follows. */
-	if (line->last >= line->length || (line->parenthesis && ftp_text(line, line->last) != ')'))
+	/* Numbers cannot be whole that nothing yet follows; nor, without a
+	 * parenthesis, be the right ones while one may follow. */
+	if (line->last >= line->length ||
+	    (line->parenthesis ? ftp_text(line, line->last) != ')' : !line->complete))
 		line->state = FTP_READ_BAD;
 }
 

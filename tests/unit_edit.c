@@ -298,6 +298,7 @@ static const struct command_row command_rows[] = {
 	 "EPRT |1|192.0.2.1|5282|\r\n"},
 	{"EPRT |1|192.0.2.1|5282|\r\n", "2001:db8::1", 528, NULL, "EPRT |2|2001:db8::1|528|\r\n"},
 	{"EPRT a1a192.0.2.1a5282a\r\n", "2001:db8::1", 528, NULL, NULL},
+	{"EPRT :1:192.0.2.1:5282:\r\n", "2001:db8::1", 528, NULL, NULL},
 	{"EPRT a1a192.0.2.1a5282a\r\n", "192.0.2.2", 5283, "EPRT a1a192.0.2.2a5283a\r\n",
 	 "EPRT a1a192.0.2.2a5283a\r\n"},
 	/* HOST: no port, and no place for padding. */

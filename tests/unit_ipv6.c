@@ -143,10 +143,11 @@ static void any_text(void **state)
 static struct ftpfix_addr random_addr(void)
 {
 	struct ftpfix_addr addr;
+	static const __u16 edges[] = {1, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0xffff};
 	__u8 *bytes = (__u8 *)&addr;
 
 	for (int group = 0; group < 8; group++) {
-		__u32 value = rand() & 1 ? 0 : (__u32)rand() >> (rand() % 16);
+		__u32 value = rand() & 1 ? 0 : rand() & 1 ? edges[rand() % 8] : rand();
 
 		bytes[group * 2] = value >> 8;
 		bytes[group * 2 + 1] = value;
@@ -162,6 +163,7 @@ static void write_text(const struct ftpfix_addr *addr, char *text)
 
 	assert_int_equal(ftp_read(&line), 0);
 	assert_int_equal(ftp_edit(&line, addr, 0, FTP_ROOM_ADJUST, &edit), 0);
+	assert_int_equal(ftp_edit_form(&line, addr) & FTP_FORM_LENGTH, edit.length);
 	assert_int_equal(edit.text[0], '[');
 	assert_int_equal(edit.text[edit.length - 1], ']');
 	memcpy(text, edit.text + 1, edit.length - 2);

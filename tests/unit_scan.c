@@ -383,6 +383,8 @@ static void foreign_first_lines(void **state)
 		/* HTTP, as a web page may cause it */
 		{"GET / HTTP/1.1\r\n", 1},
 		{"get / HTTP/1.1\r\n", 1},
+		{"GET\r\n", 1},
+		{"put\n", 1},
 		{"PUT / HTTP/1.1\r\n", 1},
 		{"POST / HTTP/1.1\r\n", 1},
 		{"HEAD / HTTP/1.1\r\n", 1},
