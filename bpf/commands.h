@@ -183,9 +183,10 @@ static __always_inline void command_line(struct segment *segment)
 {
 	struct ftpfix_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_command_kind(scan);
-	int foreign = segment->service->allowed & FTPFIX_ALLOW_FOREIGN ? 0 : 1;
 
-	if (!segment->stream->lines && foreign)
+	/* A browser inside may be made to send to port 21 what a stranger likes. */
+	if (clients_inside && !segment->stream->lines &&
+	    !(segment->service->allowed & FTPFIX_ALLOW_FOREIGN))
 		segment->stream->foreign = ftp_scan_foreign(scan);
 	if (segment->stream->foreign) {
 		if (kind != FTP_NONE && segment->scratch->crossing.entering)

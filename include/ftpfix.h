@@ -90,7 +90,8 @@ enum ftpfix_allow {
 	FTPFIX_ALLOW_ADDRESS = 1 << 2,	 /* a 227 of any address */
 	FTPFIX_ALLOW_LOW_PORT = 1 << 3,	 /* ports below FTPFIX_PORT_MIN */
 	FTPFIX_ALLOW_EPSV_ALL = 1 << 4,	 /* PASV, PORT and EPRT after EPSV ALL */
-	FTPFIX_ALLOW_FOREIGN = 1 << 5,	 /* a session whose first line is no FTP command */
+	FTPFIX_ALLOW_FOREIGN = 1 << 5,	 /* of a client inside, a session whose first line is
+					  * no FTP command */
 	FTPFIX_ALLOW_FXP = 1 << 6,	 /* transfers between two servers: a PORT that names another
 					  * host, a data connection from another than the client */
 };
