@@ -89,17 +89,14 @@ int value_word(const char *name, const char *text, const char *const *words, siz
 	char known[256] = "";
 
 	for (size_t i = 0; i < count; i++) {
+		const char *before = i + 1 < count ? ", " : " or ";
 		size_t used = strlen(known);
 
 		if (strcmp(text, words[i]) == 0) {
 			*choice = i;
 			return 0;
 		}
-		snprintf(known + used, sizeof(known) - used, "%s%s",
-			 i == 0		 ? ""
-			 : i + 1 < count ? ", "
-					 : " or ",
-			 words[i]);
+		snprintf(known + used, sizeof(known) - used, "%s%s", i ? before : "", words[i]);
 	}
 	return problem_set(problem, "%s: '%s' is not among its words; say %s", name, text, known);
 }
@@ -193,12 +190,12 @@ int value_listen(const char *name, const char *text, struct ftpfix_endpoint *end
 	bool bracketed = text[0] == '[';
 	const char *start = text + bracketed;
 	const char *end = bracketed ? strchr(text, ']') : strrchr(text, ':');
-	const char *colon = end + bracketed;
+	const char *colon = end ? end + bracketed : "";
 	char address[INET6_ADDRSTRLEN];
 	__u16 port;
 	int err;
 
-	if (!end || *colon != ':' || !copy_address(start, end, address))
+	if (*colon != ':' || !copy_address(start, end, address))
 		return problem_set(problem,
 				   "%s: '%s' is no address and port; write it like "
 				   "127.0.0.1:9199 or [::1]:9199",
