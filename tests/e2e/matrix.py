@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Every client against every server in one mode: first without ftpfix, where
+each must fail although it logged in and asked, then with it. Each client has a
+namespace of its own, so that what it did on the wire is known."""
+import threading
+from dataclasses import dataclass, field
+
+from . import servers, servers_small
+from .capture import Capture
+from .check import Failed, Skipped, check, equal, wait_until
+from .clients import VERBS, Curl, Ftplib, Inetutils, Lftp, Tnftp
+from .clients_oneshot import BusyboxFtpget, BusyboxWget, Ncftp, Wget
+from .clients_scripted import Perl, Php
+from .ftpfix import Ftpfix
+from .modes import announced_port
+from .scenario import SMALL
+from .topology import CLIENT_DEVICE
+
+# A client that waits longer without ftpfix hangs.
+HANGING_SECONDS = 2.5
+TOLD_LINES = 12
+
+CLIENTS = {
+    "curl": Curl,
+    "lftp": Lftp,
+    "tnftp": Tnftp,
+    "inetutils ftp": Inetutils,
+    "ncftp": Ncftp,
+    "wget": Wget,
+    "busybox wget": BusyboxWget,
+    "busybox ftpget": BusyboxFtpget,
+    "CPython ftplib": Ftplib,
+    "Perl Net::FTP": Perl,
+    "PHP": Php,
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A server program: how it is started, and what it does not know."""
+    start: object
+    lacks: dict = field(default_factory=dict)
+    # Where its data connections come from in active mode; 0 is any port.
+    data_port: int = 20
+
+
+SERVERS = {
+    "vsftpd": Kind(servers.vsftpd),
+    "proftpd": Kind(servers.proftpd),
+    "pure-ftpd": Kind(servers.pure_ftpd),
+    "pyftpdlib": Kind(servers_small.pyftpdlib, data_port=0),
+    "busybox ftpd": Kind(servers_small.busybox, {"EPRT": "busybox ftpd knows no EPRT"}, 0),
+}
+
+# Of those that are sent a 227 with a private address, the clients that dial the
+# peer of the control connection instead; the others dial nobody they could
+# reach. Neither helps without ftpfix.
+DIALS_PEER = {
+    "ncftp": "takes a private address for a mistake",
+    "curl": "asks for PASV when a 229 led nowhere, and then keeps the peer's address",
+}
+
+# Where all is well without ftpfix, and why: (client, server, mode) to a reason.
+WORKS_WITHOUT = {}
+
+
+@dataclass
+class Cell:
+    """One client, one server, one mode; `verbs` is what it is tried with."""
+    client: str
+    server: str
+    mode: object
+    verbs: list = field(default_factory=list)
+    lacks: list = field(default_factory=list)
+    skipped: str = ""
+    wrong: list = field(default_factory=list)
+    # What was seen without ftpfix, by verb.
+    without: dict = field(default_factory=dict)
+
+    @property
+    def name(self):
+        return f"{self.server}, {self.mode.name}: {self.client} {' '.join(self.verbs)}"
+
+    @property
+    def result(self):
+        """As the table shows it."""
+        if not self.verbs:
+            return "-"
+        if self.skipped:
+            return "skipped"
+        return "FAILED" if self.wrong else " ".join(self.verbs)
+
+
+def cell(client, server, mode):
+    made = Cell(client, server, mode)
+    kind, knows = CLIENTS[client], SERVERS[server]
+    able = kind.verbs4 if mode.family == 4 else kind.verbs6
+    for verb in mode.verbs:
+        if verb not in able:
+            made.lacks.append(kind.lacks.get(verb) or kind.lacks["IPv6"])
+        elif verb in knows.lacks:
+            made.lacks.append(knows.lacks[verb])
+        else:
+            made.verbs.append(verb)
+    if mode.family == 6 and not able:
+        made.lacks = [kind.lacks["IPv6"]]
+    return made
+
+
+class Seat:
+    """One client's place: its namespace, what is captured there, its cell."""
+
+    def __init__(self, world, namespace, mode):
+        self.world = world
+        self.namespace = namespace
+        self.mode = mode
+        self.capture = world.keep(Capture(namespace, CLIENT_DEVICE))
+        self.cell = None
+
+    def sit(self, one):
+        self.cell = one
+        self.capture.forget()
+
+    def clients(self, server):
+        """By verb."""
+        flags = {verb: flag for flag, verb in VERBS.items()}
+        made = {}
+        for verb in self.cell.verbs:
+            active, extended = flags[verb]
+            made[verb] = CLIENTS[self.cell.client](
+                self.world, self.namespace, self.mode.target, server.port, server.login,
+                extended=extended, active=active)
+        return made
+
+    def asked(self, verb):
+        return [line for line in self.capture.commands() if line.upper().startswith(verb)]
+
+
+def all_at_once(functions):
+    threads = [threading.Thread(target=function, daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class Column:
+    """One server in one mode, in a network that is there already."""
+
+    def __init__(self, world, topology, mode, name):
+        self.world = world
+        self.topology = topology
+        self.mode = mode
+        self.name = name
+        self.kind = SERVERS[name]
+
+    def run(self, seats, only_without=False):
+        """Fills the cells of the seats. Returns what is wrong with the column."""
+        cells = [seat.cell for seat in seats]
+        try:
+            server = self.kind.start(self.world, self.topology.server, family=self.mode.family)
+        except Skipped as why:
+            for one in cells:
+                one.skipped = str(why)
+            return []
+        try:
+            self._without(seats, server)
+            return [] if only_without else self._with(seats, server)
+        finally:
+            server.process.stop()
+
+    def _without(self, seats, server):
+        attempts = []
+        for seat in seats:
+            try:
+                for verb, client in seat.clients(server).items():
+                    attempts.append(lambda s=seat, v=verb, c=client: self._attempt(s, v, c, server))
+            except Skipped as why:
+                seat.cell.skipped = str(why)
+        all_at_once(attempts)
+        for seat in seats:
+            if not seat.cell.skipped:
+                self._judge(seat)
+
+    def _attempt(self, seat, verb, client, server):
+        try:
+            outcome = client.download(SMALL, HANGING_SECONDS)
+            came = outcome.checksum() == server.files.checksum(SMALL)
+            seat.cell.without[verb] = ("works" if came else "", outcome.output)
+        except Exception as error:  # told with the cell, which fails
+            seat.cell.wrong.append(f"{verb} without ftpfix: {error!r}")
+
+    def _judge(self, seat):
+        """Each must have failed, and that after it had asked."""
+        one = seat.cell
+        for verb, (outcome, output) in one.without.items():
+            if not outcome:
+                one.without[verb] = (self._why(seat, output), output)
+            expected = (one.client, one.server, self.mode.name) in WORKS_WITHOUT
+            if expected != (outcome == "works"):
+                one.wrong.append(f"{verb} without ftpfix {'works' if outcome else 'fails'}, and "
+                                 f"should not: {_tail(output)}")
+            if not seat.asked(verb):
+                one.wrong.append(f"{verb} without ftpfix failed before it was sent: "
+                                 f"{seat.capture.describe()} {_tail(output)}")
+        if "PASV" in one.without:
+            ports = {announced_port(line) for line in seat.capture.lines("227 ")}
+            dialled = any(opening.target == self.mode.target and opening.target_port in ports
+                          for opening in seat.capture.openings())
+            if dialled != (one.client in DIALS_PEER):
+                one.wrong.append("of a 227 with a private address the client dialled "
+                                 f"{'the peer' if dialled else 'nobody'}, unlike what is known: "
+                                 f"{seat.capture.describe()}")
+
+    def _why(self, seat, output):
+        """What one sees of the failure, in a word or two."""
+        refusals = [line[:3] for line in seat.capture.lines("425", "426", "500", "501", "504")]
+        hangs = "hangs" if "[client hangs]" in output or "timed out" in output.lower() else ""
+        return "/".join([*dict.fromkeys(refusals), *([hangs] if hangs else [])]) or "dials in vain"
+
+    def _with(self, seats, server):
+        wrong = []
+        try:
+            ftpfix = Ftpfix(self.world, self.topology.balancer, *self.mode.options)
+        except Failed as error:
+            for seat in seats:
+                seat.cell.wrong.append(str(error))
+            return [str(error)]
+        for seat in seats:
+            if seat.cell.skipped:
+                continue
+            for number, (verb, client) in enumerate(seat.clients(server).items()):
+                try:
+                    self._transfer(seat, verb, client, server, store=number == 0)
+                except Exception as error:  # the other cells are not concerned
+                    seat.cell.wrong += [f"{verb} with ftpfix: {error}", *seat.capture.describe()]
+        try:
+            wait_until(lambda: not ftpfix.show("flows"), "no flow left")
+            equal(ftpfix.show("expected"), [], "connections expected at the end")
+            ftpfix.stop()
+        except Failed as error:
+            wrong = [str(error)]
+        if wrong or any(seat.cell.wrong for seat in seats):
+            wrong += ftpfix.describe() if wrong else []
+        ftpfix.kill()
+        return wrong
+
+    def _transfer(self, seat, verb, client, server, store):
+        seat.capture.forget()
+        outcome = client.download(SMALL)
+        if outcome.checksum() != server.files.checksum(SMALL):
+            raise Failed(f"the file did not come: {_tail(outcome.output)}")
+        if store and client.stores:
+            remote = f"pub/{self.mode.name}-{type(client).__name__}".replace(" ", "-")
+            output = client.store(server.files.path(SMALL), remote)
+            try:
+                equal(server.files.checksum(remote), server.files.checksum(SMALL), "stored file")
+            except (Failed, FileNotFoundError) as error:
+                raise Failed(f"the file was not stored: {error}: {_tail(output)}") from error
+        self._check_wire(seat, verb)
+
+    def _check_wire(self, seat, verb):
+        """It came the way that was meant, and from where the client may expect."""
+        for other in self.mode.verbs:
+            if other != verb and self._announced(seat, other):
+                raise Failed(f"{other} was used as well")
+        announced = self._announced(seat, verb)
+        check(announced, f"{verb} was not used")
+        for port in announced:
+            openings = [opening for opening in seat.capture.openings()
+                        if opening.target_port == port]
+            check(openings, f"nobody dialled the announced port {port}")
+            for opening in openings:
+                if not self.mode.active:
+                    equal(opening.target, self.mode.target, "dialled by the client")
+                    continue
+                equal(opening.source, self.mode.target, "where the data connection comes from")
+                if self.kind.data_port:
+                    equal(opening.source_port, self.kind.data_port, "its port")
+
+    def _announced(self, seat, verb):
+        """The ports announced, each for one data connection."""
+        if self.mode.active:
+            return [announced_port(line) for line in seat.asked(verb)]
+        return [announced_port(line)
+                for line in seat.capture.lines({"PASV": "227 ", "EPSV": "229 "}[verb])]
+
+
+def _tail(output):
+    return " | ".join(line for line in output.splitlines()[-TOLD_LINES:] if line.strip())
+
+
+def run_mode(world, mode, server_names, client_names, only_without=False):
+    """Yields for each server its name, its cells and what is wrong with it all."""
+    topology = mode.build(world, len(client_names))
+    seats = [Seat(world, namespace, mode) for namespace in topology.clients]
+    for name in server_names:
+        for seat, client in zip(seats, client_names):
+            seat.sit(cell(client, name, mode))
+        column = Column(world, topology, mode, name)
+        busy = [seat for seat in seats if seat.cell.verbs]
+        wrong = column.run(busy, only_without) if busy else []
+        yield name, [seat.cell for seat in seats], wrong
