@@ -64,6 +64,10 @@ class Opening:
     target_port: int
 
 
+def _lines(payload):
+    return [line.rstrip("\r") for line in payload.decode("ascii", "replace").split("\n")]
+
+
 class Capture:
     """The segments of one control port on one interface, both directions.
 
@@ -74,7 +78,7 @@ class Capture:
     def __init__(self, namespace, device, port=21):
         self.name = f"{namespace.role} {device}"
         self.port = port
-        self._segments = []  # (source port, payload)
+        self._segments = []  # (source port, target port, payload)
         self._openings = {}  # Opening, as a set that keeps its order
         self._socket = namespace.call(lambda: self._open(device))
 
@@ -113,7 +117,7 @@ class Capture:
                                    str(ipaddress.ip_address(target)), target_port)] = True
         payload = segment[(segment[12] >> 4) * 4:]
         if payload and self.port in (source_port, target_port):
-            self._segments.append((source_port, payload))
+            self._segments.append((source_port, target_port, payload))
 
     def forget(self):
         """Looks from here on."""
@@ -131,10 +135,20 @@ class Capture:
 
     def _said(self, by_server, starts):
         self._drain()
-        said = b"".join(payload for port, payload in self._segments
+        said = b"".join(payload for port, _, payload in self._segments
                         if (port == self.port) == by_server)
-        lines = [line.rstrip("\r") for line in said.decode("ascii", "replace").split("\n")]
-        return [line for line in lines if line and (not starts or line.startswith(starts))]
+        return [line for line in _lines(said) if line and (not starts or line.startswith(starts))]
+
+    def sessions(self):
+        """For each control connection what was said in it, in order: commands as
+        they are, replies with "< " before them."""
+        self._drain()
+        said = {}
+        for source, target, payload in self._segments:
+            by_server = source == self.port
+            said.setdefault(target if by_server else source, []).extend(
+                f"< {line}" if by_server else line for line in _lines(payload) if line)
+        return list(said.values())
 
     def openings(self):
         """The data connections that someone tried to open, in order."""

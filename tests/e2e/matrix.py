@@ -12,7 +12,7 @@ from .clients import VERBS, Curl, Ftplib, Inetutils, Lftp, Tnftp
 from .clients_oneshot import BusyboxFtpget, BusyboxWget, Ncftp, Wget
 from .clients_scripted import Perl, Php
 from .ftpfix import Ftpfix
-from .modes import announced_port
+from .modes import announced_port, is_announcement
 from .scenario import SMALL
 from .topology import CLIENT_DEVICE
 
@@ -55,10 +55,7 @@ SERVERS = {
 # Of those that are sent a 227 with a private address, the clients that dial the
 # peer of the control connection instead; the others dial nobody they could
 # reach. Neither helps without ftpfix.
-DIALS_PEER = {
-    "ncftp": "takes a private address for a mistake",
-    "curl": "asks for PASV when a 229 led nowhere, and then keeps the peer's address",
-}
+DIALS_PEER = {"ncftp": "takes a private address for a mistake"}
 
 # Where all is well without ftpfix, and why: (client, server, mode) to a reason.
 WORKS_WITHOUT = {}
@@ -133,7 +130,16 @@ class Seat:
         return made
 
     def asked(self, verb):
-        return [line for line in self.capture.commands() if line.upper().startswith(verb)]
+        """Of each session that asked with this verb first: what was said from there
+        on. A client may try another verb when this one led nowhere."""
+        found = []
+        for session in self.capture.sessions():
+            for index, line in enumerate(session):
+                if line[:4].upper() in VERBS.values():
+                    if line[:4].upper() == verb:
+                        found.append(session[index:])
+                    break
+        return found
 
 
 def all_at_once(functions):
@@ -179,8 +185,12 @@ class Column:
                 seat.cell.skipped = str(why)
         all_at_once(attempts)
         for seat in seats:
-            if not seat.cell.skipped:
+            if seat.cell.skipped:
+                continue
+            try:
                 self._judge(seat)
+            except Failed as error:
+                seat.cell.wrong += [f"without ftpfix: {error}", *seat.capture.describe()]
 
     def _attempt(self, seat, verb, client, server):
         try:
@@ -195,7 +205,7 @@ class Column:
         one = seat.cell
         for verb, (outcome, output) in one.without.items():
             if not outcome:
-                one.without[verb] = (self._why(seat, output), output)
+                one.without[verb] = (self._why(seat, verb, output), output)
             expected = (one.client, one.server, self.mode.name) in WORKS_WITHOUT
             if expected != (outcome == "works"):
                 one.wrong.append(f"{verb} without ftpfix {'works' if outcome else 'fails'}, and "
@@ -204,7 +214,8 @@ class Column:
                 one.wrong.append(f"{verb} without ftpfix failed before it was sent: "
                                  f"{seat.capture.describe()} {_tail(output)}")
         if "PASV" in one.without:
-            ports = {announced_port(line) for line in seat.capture.lines("227 ")}
+            ports = {announced_port(line[2:]) for session in seat.asked("PASV")
+                     for line in session if is_announcement(line[2:])}
             dialled = any(opening.target == self.mode.target and opening.target_port in ports
                           for opening in seat.capture.openings())
             if dialled != (one.client in DIALS_PEER):
@@ -212,11 +223,12 @@ class Column:
                                  f"{'the peer' if dialled else 'nobody'}, unlike what is known: "
                                  f"{seat.capture.describe()}")
 
-    def _why(self, seat, output):
+    def _why(self, seat, verb, output):
         """What one sees of the failure, in a word or two."""
-        refusals = [line[:3] for line in seat.capture.lines("425", "426", "500", "501", "504")]
+        refusals = [line[2:5] for session in seat.asked(verb) for line in session
+                    if line.startswith(("< 4", "< 5"))]
         hangs = "hangs" if "[client hangs]" in output or "timed out" in output.lower() else ""
-        return "/".join([*dict.fromkeys(refusals), *([hangs] if hangs else [])]) or "dials in vain"
+        return "/".join([*dict.fromkeys(refusals), *([hangs] if hangs else [])]) or "no way"
 
     def _with(self, seats, server):
         wrong = []
@@ -281,9 +293,10 @@ class Column:
     def _announced(self, seat, verb):
         """The ports announced, each for one data connection."""
         if self.mode.active:
-            return [announced_port(line) for line in seat.asked(verb)]
-        return [announced_port(line)
-                for line in seat.capture.lines({"PASV": "227 ", "EPSV": "229 "}[verb])]
+            said = seat.capture.commands(verb, verb.lower())
+        else:
+            said = seat.capture.lines({"PASV": "227 ", "EPSV": "229 "}[verb])
+        return [announced_port(line) for line in said if is_announcement(line)]
 
 
 def _tail(output):

@@ -68,8 +68,14 @@ MODES = (
 )
 
 
+def is_announcement(line):
+    """pure-ftpd's last words after an unused 227 are "227 Logout."."""
+    return line.upper().startswith(("PORT ", "EPRT ", "227 ", "229 ")) and (
+        "," in line or "|" in line)
+
+
 def announced_port(line):
     """The port that a PORT, EPRT, 227 or 229 names."""
-    if line.startswith(("PORT ", "227 ")):
+    if line.upper().startswith(("PORT ", "227 ")):
         return read_227(line[4:]).port
     return int(re.search(r"(\d+)\|[^|]*$", line).group(1))

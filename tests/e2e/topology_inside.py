@@ -37,7 +37,7 @@ def _filter(namespace, rules):
                 {rules.get(hook, "")}
                 meta l4proto tcp reject with tcp reset
             }}""" for hook in ("input", "forward"))
-    namespace.run("nft", "-f", "-", text_in=f"table inet firewall {{ {chains} }}")
+    namespace.run("nft", "-f", "-", text_in=f"table inet firewall {{{chains}\n}}")
 
 
 def clients_inside(world, clients=1):
