@@ -3,11 +3,12 @@
 """Tries every FTP client with every FTP server in every mode, first without
 ftpfix and then with it, prints TAP and at the end the matrix.
 
-    tests/matrix.py [--without] [WORD…]
+    tests/matrix.py [--without | --kernel] [WORD…]
 
     WORD         only modes, servers and clients whose name has it: 'passive', 'IPv6',
                  'vsftpd', 'curl'. Words about one of the three are alternatives.
     --without    only the failure without ftpfix, with a table of what it looks like
+    --kernel     nf_conntrack_ftp and nf_nat_ftp in ftpfix's place
 
 Another ftpfix than build/ftpfix is tried with FTPFIX=path.
 """
@@ -23,6 +24,9 @@ from e2e.kernel_log import KernelLog  # noqa: E402
 from e2e.modes import MODES  # noqa: E402
 from e2e.world import World  # noqa: E402
 from e2e.needs import missing  # noqa: E402
+
+
+CURES = {"--without": None, "--kernel": matrix.with_kernel_helper}
 
 
 class Tap:
@@ -56,8 +60,8 @@ def end(number, _frame):
 def main():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
-    words = [word for word in sys.argv[1:] if word != "--without"]
-    only_without = "--without" in sys.argv[1:]
+    words = [word for word in sys.argv[1:] if word not in CURES]
+    option, = [word for word in sys.argv[1:] if word in CURES][-1:] or [None]
     servers = chosen(matrix.SERVERS, words)
     clients = chosen(matrix.CLIENTS, words)
     modes = [mode for mode in MODES if mode.name in chosen([one.name for one in MODES], words)]
@@ -79,8 +83,8 @@ def main():
     for mode in modes:
         with World() as world:
             started = time.monotonic()
-            for server, filled, wrong in matrix.run_mode(world, mode, servers, clients,
-                                                         only_without):
+            for server, filled, wrong in matrix.run_mode(
+                    world, mode, servers, clients, CURES.get(option, matrix.with_ftpfix)):
                 for one in filled:
                     if one.verbs:
                         tap.test(one.name, one.wrong, one.skipped)
@@ -89,7 +93,7 @@ def main():
                 tap.say(f"# {time.monotonic() - started:.1f} s")
                 started = time.monotonic()
                 done += filled
-    for line in matrix_table.lines(done, only_without):
+    for line in matrix_table.lines(done, option == "--without"):
         tap.say(f"# {line}" if line else "#")
     return 1 if tap.failures else 0
 

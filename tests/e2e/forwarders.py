@@ -70,6 +70,36 @@ def nft_helper(topology, port=21):
         }}""")
 
 
+class KernelHelper:
+    """The kernel's helper in ftpfix's place: the same part of its interface."""
+
+    def __init__(self, topology):
+        self._balancer = topology.balancer
+        self._balancer.run("nft", "-f", "-", text_in="""
+            table inet helping {
+                ct helper ftp-standard {
+                    type "ftp" protocol tcp
+                }
+                chain helped {
+                    type filter hook prerouting priority filter
+                    tcp dport 21 ct helper set "ftp-standard"
+                }
+            }""")
+
+    @staticmethod
+    def show(_section):
+        return []
+
+    def stop(self):
+        self._balancer.run("nft", "delete", "table", "inet", "helping", check=False)
+
+    kill = stop
+
+    @staticmethod
+    def describe():
+        return []
+
+
 def remove_nft(topology):
     topology.balancer.run("nft", "delete", "table", "ip", "balancing")
 

@@ -11,6 +11,7 @@ from .check import Failed, Skipped, check, equal, wait_until
 from .clients import VERBS, Curl, Ftplib, Inetutils, Lftp, Tnftp
 from .clients_oneshot import BusyboxFtpget, BusyboxWget, Ncftp, Wget
 from .clients_scripted import Perl, Php
+from .forwarders import KernelHelper
 from .ftpfix import Ftpfix
 from .modes import announced_port, is_announcement
 from .scenario import SMALL
@@ -153,14 +154,14 @@ def all_at_once(functions):
 class Column:
     """One server in one mode, in a network that is there already."""
 
-    def __init__(self, world, topology, mode, name):
+    def __init__(self, world, topology, mode, name, cure):
         self.world = world
         self.topology = topology
         self.mode = mode
-        self.name = name
         self.kind = SERVERS[name]
+        self.cure = cure
 
-    def run(self, seats, only_without=False):
+    def run(self, seats):
         """Fills the cells of the seats. Returns what is wrong with the column."""
         cells = [seat.cell for seat in seats]
         try:
@@ -171,7 +172,7 @@ class Column:
             return []
         try:
             self._without(seats, server)
-            return [] if only_without else self._with(seats, server)
+            return [] if self.cure is None else self._with(seats, server)
         finally:
             server.process.stop()
 
@@ -233,7 +234,7 @@ class Column:
     def _with(self, seats, server):
         wrong = []
         try:
-            ftpfix = Ftpfix(self.world, self.topology.balancer, *self.mode.options)
+            ftpfix = self.cure(self.world, self.topology, self.mode)
         except Failed as error:
             for seat in seats:
                 seat.cell.wrong.append(str(error))
@@ -303,14 +304,23 @@ def _tail(output):
     return " | ".join(line for line in output.splitlines()[-TOLD_LINES:] if line.strip())
 
 
-def run_mode(world, mode, server_names, client_names, only_without=False):
-    """Yields for each server its name, its cells and what is wrong with it all."""
+def with_ftpfix(world, topology, mode):
+    return Ftpfix(world, topology.balancer, *mode.options)
+
+
+def with_kernel_helper(_world, topology, _mode):
+    return KernelHelper(topology)
+
+
+def run_mode(world, mode, server_names, client_names, cure):
+    """Yields for each server its name, its cells and what is wrong with it all.
+    Without a cure the failure is all there is."""
     topology = mode.build(world, len(client_names))
     seats = [Seat(world, namespace, mode) for namespace in topology.clients]
     for name in server_names:
         for seat, client in zip(seats, client_names):
             seat.sit(cell(client, name, mode))
-        column = Column(world, topology, mode, name)
+        column = Column(world, topology, mode, name, cure)
         busy = [seat for seat in seats if seat.cell.verbs]
-        wrong = column.run(busy, only_without) if busy else []
+        wrong = column.run(busy) if busy else []
         yield name, [seat.cell for seat in seats], wrong

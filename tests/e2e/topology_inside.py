@@ -56,8 +56,9 @@ def clients_inside(world, clients=1):
                     Port(made.balancer, UPLINK,
                          [f"{BALANCER_OUTSIDE}/24", f"{BALANCER_OUTSIDE6}/64"])])
     for namespace in made.clients:
-        namespace.run("ip", "route", "add", "default", "via", ROUTER_INSIDE)
-        namespace.run("ip", "-6", "route", "add", "default", "via", ROUTER_INSIDE6)
+        # No default route, so that nobody waits for a name server.
+        namespace.run("ip", "route", "add", "198.51.100.0/24", "via", ROUTER_INSIDE)
+        namespace.run("ip", "route", "add", "2001:db8:c::/64", "via", ROUTER_INSIDE6)
     no_private_routes(made.server)
     made.server.run("ip", "route", "add", "unreachable", "fd00::/8")
     for family in ("ip", "ip6"):
