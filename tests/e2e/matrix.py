@@ -19,6 +19,7 @@ from .topology import CLIENT_DEVICE
 
 # A client that waits longer without ftpfix hangs.
 HANGING_SECONDS = 2.5
+RETRIED_SECONDS = 10
 TOLD_LINES = 12
 
 CLIENTS = {
@@ -48,7 +49,8 @@ class Kind:
 SERVERS = {
     "vsftpd": Kind(servers.vsftpd),
     "proftpd": Kind(servers.proftpd),
-    "pure-ftpd": Kind(servers.pure_ftpd),
+    # From a port below 1024, but not from 20.
+    "pure-ftpd": Kind(servers.pure_ftpd, data_port=0),
     "pyftpdlib": Kind(servers_small.pyftpdlib, data_port=0),
     "busybox ftpd": Kind(servers_small.busybox, {"EPRT": "busybox ftpd knows no EPRT"}, 0),
 }
@@ -160,31 +162,36 @@ class Column:
         self.mode = mode
         self.kind = SERVERS[name]
         self.cure = cure
+        self.server = None
 
     def run(self, seats):
         """Fills the cells of the seats. Returns what is wrong with the column."""
         cells = [seat.cell for seat in seats]
         try:
-            server = self.kind.start(self.world, self.topology.server, family=self.mode.family)
+            self.server = self.kind.start(self.world, self.topology.server, family=self.mode.family)
         except Skipped as why:
             for one in cells:
                 one.skipped = str(why)
             return []
         try:
-            self._without(seats, server)
-            return [] if self.cure is None else self._with(seats, server)
+            self._without(seats)
+            return [] if self.cure is None else self._with(seats)
         finally:
-            server.process.stop()
+            self.server.process.stop()
 
-    def _without(self, seats, server):
+    def _without(self, seats):
         attempts = []
         for seat in seats:
             try:
-                for verb, client in seat.clients(server).items():
-                    attempts.append(lambda s=seat, v=verb, c=client: self._attempt(s, v, c, server))
+                attempts += [(seat, verb, client)
+                             for verb, client in seat.clients(self.server).items()]
             except Skipped as why:
                 seat.cell.skipped = str(why)
-        all_at_once(attempts)
+        all_at_once([lambda a=attempt: self._attempt(*a) for attempt in attempts])
+        for seat, verb, client in attempts:
+            # With so many at once one may not even have logged in.
+            if not seat.asked(verb):
+                self._attempt(seat, verb, client, RETRIED_SECONDS)
         for seat in seats:
             if seat.cell.skipped:
                 continue
@@ -193,10 +200,10 @@ class Column:
             except Failed as error:
                 seat.cell.wrong += [f"without ftpfix: {error}", *seat.capture.describe()]
 
-    def _attempt(self, seat, verb, client, server):
+    def _attempt(self, seat, verb, client, seconds=HANGING_SECONDS):
         try:
-            outcome = client.download(SMALL, HANGING_SECONDS)
-            came = outcome.checksum() == server.files.checksum(SMALL)
+            outcome = client.download(SMALL, seconds)
+            came = outcome.checksum() == self.server.files.checksum(SMALL)
             seat.cell.without[verb] = ("works" if came else "", outcome.output)
         except Exception as error:  # told with the cell, which fails
             seat.cell.wrong.append(f"{verb} without ftpfix: {error!r}")
@@ -231,43 +238,45 @@ class Column:
         hangs = "hangs" if "[client hangs]" in output or "timed out" in output.lower() else ""
         return "/".join([*dict.fromkeys(refusals), *([hangs] if hangs else [])]) or "no way"
 
-    def _with(self, seats, server):
-        wrong = []
+    def _with(self, seats):
+        """Every client in turn. Returns what is wrong when they are done."""
         try:
             ftpfix = self.cure(self.world, self.topology, self.mode)
         except Failed as error:
             for seat in seats:
-                seat.cell.wrong.append(str(error))
+                seat.cell.wrong.append(f"not tried: {error}")
             return [str(error)]
-        for seat in seats:
-            if seat.cell.skipped:
-                continue
-            for number, (verb, client) in enumerate(seat.clients(server).items()):
-                try:
-                    self._transfer(seat, verb, client, server, store=number == 0)
-                except Exception as error:  # the other cells are not concerned
-                    seat.cell.wrong += [f"{verb} with ftpfix: {error}", *seat.capture.describe()]
         try:
+            for seat in seats:
+                if not seat.cell.skipped:
+                    self._client(seat)
             wait_until(lambda: not ftpfix.show("flows"), "no flow left")
             equal(ftpfix.show("expected"), [], "connections expected at the end")
             ftpfix.stop()
+            return []
         except Failed as error:
-            wrong = [str(error)]
-        if wrong or any(seat.cell.wrong for seat in seats):
-            wrong += ftpfix.describe() if wrong else []
-        ftpfix.kill()
-        return wrong
+            return [str(error), *ftpfix.describe()]
+        finally:
+            ftpfix.kill()
 
-    def _transfer(self, seat, verb, client, server, store):
+    def _client(self, seat):
+        for number, (verb, client) in enumerate(seat.clients(self.server).items()):
+            try:
+                self._transfer(seat, verb, client, store=number == 0)
+            except Exception as error:  # the other cells are not concerned
+                seat.cell.wrong += [f"{verb} with ftpfix: {error}", *seat.capture.describe()]
+
+    def _transfer(self, seat, verb, client, store):
         seat.capture.forget()
+        files = self.server.files
         outcome = client.download(SMALL)
-        if outcome.checksum() != server.files.checksum(SMALL):
+        if outcome.checksum() != files.checksum(SMALL):
             raise Failed(f"the file did not come: {_tail(outcome.output)}")
         if store and client.stores:
             remote = f"pub/{self.mode.name}-{type(client).__name__}".replace(" ", "-")
-            output = client.store(server.files.path(SMALL), remote)
+            output = client.store(files.path(SMALL), remote)
             try:
-                equal(server.files.checksum(remote), server.files.checksum(SMALL), "stored file")
+                equal(files.checksum(remote), files.checksum(SMALL), "stored file")
             except (Failed, FileNotFoundError) as error:
                 raise Failed(f"the file was not stored: {error}: {_tail(output)}") from error
         self._check_wire(seat, verb)
@@ -313,14 +322,16 @@ def with_kernel_helper(_world, topology, _mode):
 
 
 def run_mode(world, mode, server_names, client_names, cure):
-    """Yields for each server its name, its cells and what is wrong with it all.
-    Without a cure the failure is all there is."""
+    """For each server its name, its cells and what is wrong with it all. Without
+    a cure the failure is all there is."""
     topology = mode.build(world, len(client_names))
     seats = [Seat(world, namespace, mode) for namespace in topology.clients]
+    done = []
     for name in server_names:
         for seat, client in zip(seats, client_names):
             seat.sit(cell(client, name, mode))
         column = Column(world, topology, mode, name, cure)
         busy = [seat for seat in seats if seat.cell.verbs]
         wrong = column.run(busy) if busy else []
-        yield name, [seat.cell for seat in seats], wrong
+        done.append((name, [seat.cell for seat in seats], wrong))
+    return done

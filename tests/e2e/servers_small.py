@@ -2,6 +2,7 @@
 """Real servers that have no configuration file: pyftpdlib, a library, and
 busybox. In active mode they connect from any port, not from 20."""
 import os
+import subprocess
 import sys
 
 from .check import Skipped
@@ -27,8 +28,9 @@ def pyftpdlib(world, namespace, port=21, family=4):
 
 def _python_with_asyncore():
     for python in ("/usr/bin/python3", sys.executable):
-        if os.path.exists(python) and os.system(
-                f"{python} -W ignore -c 'import asyncore' 2>/dev/null") == 0:
+        if os.path.exists(python) and subprocess.run(
+                [python, "-W", "ignore", "-c", "import asyncore"],
+                stderr=subprocess.DEVNULL).returncode == 0:
             return python
     raise Skipped("pyftpdlib needs a Python before 3.12")
 

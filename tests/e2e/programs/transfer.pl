@@ -12,10 +12,13 @@ my $ftp = Net::FTP->new($address, Port => $port, Timeout => 5, Debug => 1,
 	Passive => $verb eq 'PASV' || $verb eq 'EPSV') or die "connect: $@\n";
 sub must { my $done = shift; die $ftp->message unless defined $done; return $done; }
 
+# By itself it sends PORT over IPv4.
+if ($verb eq 'EPRT') {
+	no warnings 'redefine';
+	*Net::FTP::port = \&Net::FTP::eprt;
+}
 must($ftp->login($user, $password) || undef);
 must($ftp->binary);
-# By itself it sends PORT over IPv4.
-must($ftp->eprt || undef) if $verb eq 'EPRT';
 if ($action eq 'get') {
 	must($ftp->get(@names));
 } elsif ($action eq 'put') {
