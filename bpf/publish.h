@@ -253,6 +253,13 @@ static __always_inline int publish_differs(const struct scratch *scratch)
 	       (line->kind != FTP_229 && !address_equal(&publishing->addr, &line->addr));
 }
 
+/* Whether the edited line can be remembered as a whole, as it must be if it is cut. */
+static __always_inline int line_fits(const struct scratch *scratch)
+{
+	return scratch->line.length + scratch->edit.length <=
+	       FTPFIX_LINE_MAX + scratch->edit.removed;
+}
+
 /* Writes what was settled on into scratch->edit. Returns 1 when that is another endpoint,
  * 0 when it is the announced one, or a refusal's reason, negated. */
 static __always_inline int publish_write(struct scratch *scratch, __u32 forward)
@@ -262,7 +269,8 @@ static __always_inline int publish_write(struct scratch *scratch, __u32 forward)
 	if (!publish_differs(scratch))
 		return 0;
 	if (!ftp_edit(&scratch->line, &publishing->addr, publishing->host_port, publishing->room,
-		      &scratch->edit))
+		      &scratch->edit) &&
+	    line_fits(scratch))
 		return 1;
 	if (forward != FTPFIX_FORWARD_NONE)
 		bpf_map_delete_elem(&expectations, &scratch->expectation_key);

@@ -52,7 +52,9 @@ static __always_inline void reply_publish(struct segment *segment, enum ftp_kind
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_MULTILINE);
 		return;
 	}
-	if (!owed(segment->session, kind) && !(allowed & FTPFIX_ALLOW_UNASKED)) {
+	/* Nor is it asked for when it began before the question. */
+	if ((!owed(segment->session, kind) && !(allowed & FTPFIX_ALLOW_UNASKED)) ||
+	    (segment->scratch->position.line_begun && !segment->stream->holding)) {
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_UNASKED);
 		return;
 	}
@@ -79,22 +81,23 @@ static __always_inline void reply_note(struct segment *segment, enum ftp_kind ki
 
 /*
  * The answers that change how the session is read. AUTH is accepted by 234 or 334
- * (RFC 2228 section 3) and refused by 4xx or 5xx; EPSV ALL is refused by 5xx.
+ * (RFC 2228 section 3); EPSV ALL is refused by 5xx.
  */
 static __always_inline void reply_answers(struct segment *segment, __u32 code)
 {
 	struct ftpfix_session *session = segment->session;
 
+	if (code < 200)
+		return;
+	session->answered_auth = session->asked_auth;
 	if (code == 234 || code == 334) {
-		segment->stream->opaque = 1;
-		session->answered_auth = session->asked_auth;
 		/* What is behind the line is encrypted. */
+		segment->stream->opaque = 1;
+		session->encrypted++;
 		if (segment->scratch->crossing.key.side == FTPFIX_SIDE_UPLINK)
 			count(FTPFIX_SESSION_OPAQUE);
-	} else if (code >= 400) {
-		session->answered_auth = session->asked_auth;
 	}
-	if (code >= 200 && session->answered_epsv_all != session->asked_epsv_all) {
+	if (session->answered_epsv_all != session->asked_epsv_all) {
 		session->answered_epsv_all = session->asked_epsv_all;
 		if (code >= 500)
 			session->refused_epsv_all = session->asked_epsv_all;

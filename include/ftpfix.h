@@ -210,7 +210,9 @@ struct ftpfix_stream {
 	__u8 holding;	     /* 1: the newest edit is open */
 	__u8 opaque;	     /* 1: encrypted, not read */
 	__u8 foreign;	     /* 1: its first line was no FTP: nothing in it is followed */
-	__u8 lines; /* 1: a line has ended, so that the byte before the current one is '\n' */
+	__u8 lines;  /* 1: a line has ended, so that the byte before the current one is '\n' */
+	__u8 begun;  /* 1: its first bytes were looked at */
+	__u8 judged; /* 1: its first line was looked at */
 	struct ftpfix_scan scan;
 	struct ftpfix_edit edit[FTPFIX_EDITS_MAX];
 };
@@ -218,23 +220,23 @@ struct ftpfix_stream {
 struct ftpfix_session {
 	struct ftpfix_stream client; /* commands */
 	struct ftpfix_stream server; /* replies */
-	/* Written by the commands' direction: how often it asked; and how many answers to
-	 * AUTH it took note of. */
+	/* Written by the commands' direction: how often it asked; and of how many beginnings
+	 * of encryption it knows. */
 	__u64 asked_at_ns;
 	__u32 asked_pasv;
 	__u32 asked_epsv;
 	__u32 asked_auth;
 	__u32 asked_epsv_all;
-	__u32 followed_auth;
+	__u32 followed_encryption;
 	/* Written by the replies' direction: how much of it was answered. */
 	__u32 answered_pasv;
 	__u32 answered_epsv;
 	__u32 answered_auth;
+	__u32 encrypted; /* how often AUTH was accepted */
 	__u32 answered_epsv_all;
 	__u32 refused_epsv_all;
 	/* Written by the direction that is followed on this side of the node: */
 	__u32 announcements; /* so far; the next goes to this modulo the bound */
-	__u32 padding;
 	struct ftpfix_endpoint expected[FTPFIX_EXPECTED_MAX]; /* port 0: none */
 };
 
