@@ -186,7 +186,9 @@ def an_interface_may_take_the_name():
     with World() as world:
         daemon = world.run("--dev", "up0", "--advertise", "dev:ppp0")
         world.do("ip -6 addr add 2001:db8:7::1/64 dev up1 nodad")
-        time.sleep(0.5)  # that address is none of the interface yet
+        # Neither this address nor the end of the detection of duplicates tells of the name.
+        wait_until(lambda: not world.do("ip -6 addr show tentative"), "usable addresses")
+        time.sleep(0.5)
         done = subprocess.run(world.enter("ip", "link", "set", "up1", "name", "ppp0"),
                               capture_output=True, text=True)
         if done.returncode:
