@@ -65,6 +65,12 @@ def _reset(n):
         yield cut(n, place, reset=True)
 
 
+def _large(n):
+    yield whole(n)
+    for place in range(1, n, 3):
+        yield cut(n, place, burst=True)
+
+
 def _whole(n):
     yield whole(n)
 
@@ -126,18 +132,20 @@ CASES = (
     Case("window edge", _edges),
     Case("FIN with data", _finish),
     Case("reset with data", _reset),
-    Case("behind another line", _every(lambda n, k: cut(n, k, burst=True)), before=1),
-    Case("before another line", _every(lambda n, k: cut(n, k, burst=True)), after=1),
+    Case("behind another line", _every(lambda n, k: cut(n, k, burst=True)), prompt=True,
+         before=1),
+    Case("before another line", _every(lambda n, k: cut(n, k, burst=True)), prompt=True,
+         after=1),
     Case("one flight of several, cut anywhere", _every(
-        lambda n, k: cut(n, k, burst=True)), before=1, after=1, flight=True),
+        lambda n, k: cut(n, k, burst=True)), prompt=True, before=1, after=1, flight=True),
     Case("SACK: line lost between others", lambda n: [
         _pieces((0, 0, AFTER))], before=1, after=2, fit="holes"),
     Case("full segments", _every(lambda n, k: cut(n, k, burst=True)), single=True, fit="full"),
-    Case("large packet with fragments", _whole, fit="large"),
-    Case("sequence wrap", _every(lambda n, k: whole(n)), fit="wrap"),
+    Case("large packet with fragments", _large, single=True, fit="large"),
+    Case("sequence wrap", _every(lambda n, k: whole(n)), prompt=True, fit="wrap"),
     Case("sequence wrap, two segments", _every(
-        lambda n, k: cut(n, n // 2, burst=True)), fit="wrap"),
-    Case("without options", _every(lambda n, k: cut(n, k, burst=True)), single=True,
-         fit="plain"),
+        lambda n, k: cut(n, n // 2, burst=True)), prompt=True, fit="wrap"),
+    Case("without options", _every(lambda n, k: cut(n, k, burst=True)), prompt=True,
+         single=True, fit="plain"),
     Case("many in one session", _every(lambda n, k: cut(n, k, burst=True)), fit="many"),
 )

@@ -123,8 +123,11 @@ class Author:
 
     def _small(self):
         rng = self._rng
-        if rng.random() < 0.3:
+        kind = rng.random()
+        if kind < 0.3:
             return [Text(b"STAT\r\n")], [_status(rng)]
+        if kind < 0.36 and not self._mode.active:
+            return [NOOP], [Text(DECOY[1:] % rng.randrange(256))]
         return [Text(rng.choice(VERBS))], [Text(rng.choice(REPLIES))]
 
     def login(self):

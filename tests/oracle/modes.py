@@ -93,12 +93,11 @@ class Mode:
         low, high = DATA_PORTS if helper == "ftpfix" else (1, 65535)
         return Told(getattr(family, self.told), low, high)
 
-    def secret(self, family):
-        """Inside addresses."""
-        if not self.inside_clients:
-            return [family.server, family.inside] if not self.active else [family.inside]
-        return [family.inside_client % (family.first_client[1] + number)
-                for number in range(CLIENTS)]
+    def secret(self, family, client):
+        """Inside addresses that may not be seen outside."""
+        if self.inside_clients:
+            return [client]
+        return [family.inside] if self.active else [family.server, family.inside]
 
 
 PASSIVE = tuple([("227", form) for form in FORMS_227] + [("229", form) for form in FORMS_229])

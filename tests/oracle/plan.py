@@ -116,8 +116,9 @@ class Report:
             tally = tallies[name]
             for failure in tally.failures:
                 self._failure(*failure)
-            kinds = ", ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.items()
-                              if verdict != "right")
+            kinds = ", ".join([f"{count} {verdict}" for verdict, count
+                               in sorted(tally.verdicts.items()) if verdict != "right"] +
+                              [f"{tally.timeouts} time-outs"] * bool(tally.timeouts))
             self._result(tally.right == tally.total,
                          f"{group.mode.name}, {name}: {tally.right}/{tally.total}"
                          f"{' (' + kinds + ')' if kinds else ''}")

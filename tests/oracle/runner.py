@@ -25,7 +25,6 @@ class Tally:
     """What became of the sessions of one name."""
     total: int = 0
     right: int = 0
-    late: int = 0               # right, but cost a time-out where none may be
     verdicts: dict = field(default_factory=dict)
     timeouts: int = 0
     failures: list = field(default_factory=list)

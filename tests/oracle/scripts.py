@@ -3,13 +3,18 @@
 from dataclasses import dataclass, replace
 
 from .cases import CASES
-from .delivery import AFTER, Delivery, Piece, whole
+from .delivery import AFTER, Delivery, Piece, cut, whole
 from .end import Traits
 from .modes import FIRST_PORT, KEPT, LONG, PORTS, SHORT, announce, question
 from .reference import Text
 from .session import Flight, Spec
 
 GREETING = Text(b"220 ready\r\n")
+USER = Text(b"USER a\r\n")
+LOGGED_IN = Text(b"230 in\r\n")
+# Nobody announces in the first line that it sends, and nf_nat_ftp knows that.
+LOGIN = (Flight("server", (GREETING,)), Flight("client", (USER,)),
+         Flight("server", (LOGGED_IN,)))
 OK = Text(b"200 ok\r\n")
 NOOP = Text(b"NOOP\r\n")
 MANY = 24
@@ -90,7 +95,7 @@ def _filler(mode, size):
 
 def _wrap(mode, line, delivery, place):
     """Sequence numbers pass 2^32 at this byte of the line."""
-    ahead = len(GREETING.line) if not mode.active else 0
+    ahead = sum(len(text.line) for text in ([USER] if mode.active else [GREETING, LOGGED_IN]))
     first = (1 << 32) - 1 - ahead - place
     return replace(CLIENT if mode.active else SERVER, sequence=first & 0xFFFFFFFF)
 
@@ -109,8 +114,7 @@ def _flights(mode, line, case, delivery, dial=True):
         if not case.flight:
             front = sum(len(text.line) for text in texts[:case.before])
             delivery = _shift(delivery, front, len(line.text.line), total)
-    flights = (Flight("server", (GREETING,)),
-               *exchange(mode, line, texts, others, delivery, dial))
+    flights = LOGIN + exchange(mode, line, texts, others, delivery, dial)
     if not _ends(delivery):
         flights += (Flight("client", (NOOP,)), Flight("server", (OK,)))
     return flights
@@ -136,12 +140,8 @@ def _padded(mode, line, delivery, limit, large):
     if not mode.active:
         others = (Text(b"STAT\r\n"), question(line.syntax))
     total = size + len(line.text.line)
-    if large:
-        delivery = Delivery((Piece(0, total),), large=True)
-    else:
-        delivery = _shift(delivery, size, len(line.text.line), total)
-    return (Flight("server", (GREETING,)),
-            *exchange(mode, line, texts, others, delivery))
+    delivery = replace(_shift(delivery, size, len(line.text.line), total), large=large)
+    return LOGIN + exchange(mode, line, texts, others, delivery)
 
 
 def _specs(mode, family, case, line):
@@ -180,9 +180,8 @@ def _specs(mode, family, case, line):
 
 def _many(mode, family, line):
     """Announcement after announcement, each cut elsewhere and of another length."""
-    from .delivery import cut
     lines = [one for one in announcing_lines(mode, family) if one.syntax == line.syntax]
-    flights = (Flight("server", (GREETING,)),)
+    flights = LOGIN
     for number in range(MANY):
         one = lines[number % len(lines)]
         length = len(one.text.line)

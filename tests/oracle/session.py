@@ -61,7 +61,7 @@ class Session:
             CONTROL_PORT, spec.port), spec.server)
         self.trace = Trace()
         self.line = Line(lab.wire, (self.client, self.server),
-                         Watch(secrets(mode.secret(family))), self.trace)
+                         Watch(secrets(mode.secret(family, client))), self.trace)
         self.dialler = Dialler(self.line, mode, family, self.client, self.server)
         self.sent = {"client": [], "server": []}
         self.tried = {"client": 0, "server": 0}
