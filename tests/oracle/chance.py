@@ -10,7 +10,7 @@ from .reference import Text
 from .scripts import OK, NOOP
 from .session import Flight, Spec
 
-EXCHANGES_MAX = 7
+EXCHANGES_MAX = 5
 # An announcement that nobody asked for, of a host that is not there.
 DECOY = b" 227 Entering Passive Mode (192,0,2,77,200,%d).\r\n"
 VERBS = (b"TYPE I\r\n", b"CWD /pub/files\r\n", b"NOOP\r\n", b"PWD\r\n", b"SIZE a.bin\r\n",

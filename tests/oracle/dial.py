@@ -6,6 +6,8 @@ from .end import Wrong
 from .packet import ACK, RST, SYN, Path, packed
 
 ACTIVE_PORT = 20
+# A data connection's packets are waited for a little longer.
+TRIES = 8
 
 
 class Dialler:
@@ -58,7 +60,7 @@ class Dialler:
 
     def _expect(self, end, what):
         """The one packet that must arrive there."""
-        for _ in range(2):
+        for _ in range(TRIES):
             self._line.collect()
             for side, segment in self._line.other:
                 if side == end.side:

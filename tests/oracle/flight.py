@@ -8,8 +8,8 @@ from .end import Wrong
 from .packet import FIN, PSH
 
 ROUNDS_MAX = 12
-# More packets than this in answer to one are a storm.
-STORM = 400
+# Answers that are answered so often are a storm.
+STORM = 60
 
 
 class Stalled(Exception):
@@ -25,6 +25,7 @@ class Line:
         self.other = []             # (side, segment) of other connections
         self.timeouts = 0
         self._pending = 0           # sent, and nothing arrived for it yet
+        self._idle = False          # nothing was sent since the last look
         self._answers = 0
         self._lost_answers = {}
         self._twice = False
@@ -38,10 +39,12 @@ class Line:
         self.trace.sent(end, frame, note)
         self.wire.send(end.side, frame)
         self._pending += 1
+        self._idle = False
 
     def collect(self):
         """Takes what has arrived; returns whether something has."""
         some = False
+        self._idle = True
         for end in self.ends:
             for frame in self.wire.receive(end.side):
                 some = True
@@ -68,7 +71,7 @@ class Line:
 
     def settle(self):
         """Waits for late frames; returns whether one came."""
-        if self.collect():
+        if not self._idle and self.collect():
             return True
         if self._pending > 0 and self.wire.wait():
             return self.collect()
@@ -88,11 +91,11 @@ class Line:
                 if self.settle() or self._delayed():
                     continue
                 return
+            count += 1
+            if count > STORM:
+                raise Wrong("a storm of acknowledgements")
             arrived, self.inbox[end] = self.inbox[end], []
             for segment in arrived:
-                count += 1
-                if count > STORM:
-                    raise Wrong("a storm of acknowledgements")
                 for _ in range(1 + self._twice):
                     self._take(end, segment)
 
@@ -224,6 +227,7 @@ class Line:
             self.trace.sent(end, frame, "large")
             self.wire.send_large(end.side, frame, header, end.payload_limit(), end.path.v6)
             self._pending += 1
+            self._idle = False
         if lost == AFTER:
             self.discard_after(end, frame, send)
         else:

@@ -63,6 +63,7 @@ class Mode:
     options: tuple          # of ftpfix
     masquerade: bool = False
     inside_clients: bool = False
+    brief: bool = False     # one line of each syntax is enough
 
     @property
     def active(self):
@@ -106,7 +107,8 @@ _RANGE = ("--data-ports", f"{DATA_PORTS[0]}-{DATA_PORTS[1]}")
 
 MODES = (
     Mode("passive", PASSIVE, "vip", ("--forward", "nat", *_RANGE)),
-    Mode("fullnat-passive", PASSIVE, "vip", ("--forward", "fullnat", *_RANGE), True),
+    Mode("fullnat-passive", PASSIVE, "vip", ("--forward", "fullnat", *_RANGE), True,
+         brief=True),
     Mode("fullnat-active", ACTIVE, "inside", ("--forward", "fullnat", *_RANGE), True),
     Mode("nat-active", ACTIVE, None, ("--forward", "nat", *_RANGE)),
     Mode("client-inside", ACTIVE, "uplink",

@@ -66,9 +66,22 @@ def play(lab, families, job, number):
     if job.port:
         spec = replace(spec, port=FIRST_PORT + number % PORTS)
     try:
-        return Session(lab, families[job.version], spec).play()
+        outcome = Session(lab, families[job.version], spec).play()
+        if job.prompt and outcome.verdict == RIGHT and outcome.timeouts:
+            outcome = _patiently(lab, families, job, spec)
+        return outcome
     except Exception:
         return Outcome(WRONG, "the oracle itself failed: " + traceback.format_exc())
+
+
+def _patiently(lab, families, job, spec):
+    """A packet that this machine was slow to deliver is no time-out."""
+    lab.wire.patient = True
+    try:
+        return Session(lab, families[job.version], replace(
+            spec, port=FIRST_PORT + (spec.port + PORTS // 2) % PORTS)).play()
+    finally:
+        lab.wire.patient = False
 
 
 def _work(lab, families, jobs, share, of, pipe):

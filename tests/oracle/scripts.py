@@ -195,7 +195,8 @@ def _many(mode, family, line):
 def sessions(mode, family, case):
     """Every session of a case, with its label and its own client port."""
     number = 0
-    for line in announcing_lines(mode, family, CASES.index(case), case.single):
+    single = case.single or mode.brief
+    for line in announcing_lines(mode, family, CASES.index(case), single):
         if case.fit == "many" and KEPT not in line.label:
             continue
         for spec in _specs(mode, family, case, line):
