@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 
 import e2e.ftpfix  # noqa: E402
 from e2e.guardian import guardian  # noqa: E402
+from e2e.kernel_log import KernelLog  # noqa: E402
 from oracle import plan, selftest, table  # noqa: E402
 from oracle.modes import MODES  # noqa: E402
 
@@ -77,7 +78,9 @@ def main():
     cases = chosen.case or not alone
     groups = plan.groups(chosen, cases, sessions)
     tests = [] if alone else selftest.TESTS
-    report = plan.Report(len(tests) + sum(len(group.names) for group in groups))
+    kernel_log = None if reason else KernelLog()
+    report = plan.Report(len(tests) + sum(len(group.names) for group in groups) +
+                         bool(kernel_log))
     for name, function in tests:
         report.own(name, function)
     for group in groups:
@@ -85,6 +88,8 @@ def main():
             report.skip(group, reason)
         else:
             report.group(group, chosen)
+    if kernel_log:
+        report.kernel(kernel_log.complaints())
     return 1 if report.failed else 0
 
 

@@ -87,12 +87,14 @@ class Mode:
             return family.uplink
         return family.inside if self.masquerade else client
 
-    def to_tell(self, family, helper):
-        """What the receiver must be told; the kernel's helper knows no range."""
+    def to_tell(self, family, helper, client):
+        """What the receiver must be told. The kernel's helper knows no range, writes
+        IPv6 at full length, and may replace the port where nothing has to be replaced."""
+        if helper == "kernel":
+            return Told(getattr(family, self.told) if self.told else client, full=True)
         if self.told is None:
             return Told(None)
-        low, high = DATA_PORTS if helper == "ftpfix" else (1, 65535)
-        return Told(getattr(family, self.told), low, high)
+        return Told(getattr(family, self.told), *DATA_PORTS)
 
     def secret(self, family, client):
         """Inside addresses that may not be seen outside."""

@@ -92,6 +92,11 @@ class Report:
             self._number += 1
             say(f"ok {self._number} - {group.mode.name}, {name} # SKIP {reason}")
 
+    def kernel(self, complaints):
+        for line in complaints:
+            say(f"# kernel: {line}")
+        self._result(not complaints, "the kernel complained of nothing")
+
     def own(self, name, function):
         try:
             function()

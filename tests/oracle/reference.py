@@ -28,6 +28,7 @@ class Told:
     address: str | None
     low: int = 1
     high: int = 65535
+    full: bool = False      # IPv6 may be written with all its zeros
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ def _pattern(text, told):
     if made.syntax == "PORT":
         argument = re.escape(_commas(told.address)) + rb",(\d{1,3}),(\d{1,3})"
     else:
-        family = ipaddress.ip_address(told.address).version
-        argument = rb"\|%d\|%s\|(\d{1,12})\|" % (1 if family == 4 else 2,
-                                                 re.escape(told.address.encode()))
+        address = ipaddress.ip_address(told.address)
+        spellings = [told.address] + [address.exploded] * told.full
+        argument = rb"\|%d\|(?:%s)\|(\d{1,12})\|" % (
+            1 if address.version == 4 else 2,
+            b"|".join(re.escape(spelling.encode()) for spelling in spellings))
     return re.escape(verb) + b" " + argument + end
 
 

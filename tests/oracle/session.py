@@ -48,9 +48,9 @@ class Outcome:
 class Session:
     def __init__(self, lab, family, spec):
         mode = lab.mode
-        self.mode, self.family, self.spec = mode, family, spec
-        self.told = mode.to_tell(family, lab.helper)
+        self.spec = spec
         client, dialled, server = mode.addresses(family, spec.number)
+        self.told = mode.to_tell(family, lab.helper, client)
         sides = ("inside", "outside") if mode.inside_clients else ("outside", "inside")
         macs = lab.wire.macs
         self.client = End("client", sides[0], Path(
@@ -64,7 +64,6 @@ class Session:
                          Watch(secrets(mode.secret(family, client))), self.trace)
         self.dialler = Dialler(self.line, mode, family, self.client, self.server)
         self.sent = {"client": [], "server": []}
-        self.tried = {"client": 0, "server": 0}
 
     def play(self):
         try:
@@ -143,7 +142,7 @@ class Session:
         self.line.bring(end, text, way, done)
         if not (self.client.reset or self.server.reset):
             self._compare()
-            if flight.dial and self.mode.told:
+            if flight.dial and self.told.address:
                 self._dial(end, peer)
 
     def _dial(self, end, peer):
