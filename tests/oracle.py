@@ -33,6 +33,7 @@ def options():
     parser.add_argument("--helper", choices=("ftpfix", "kernel"), default="ftpfix",
                         help="what is between the ends")
     parser.add_argument("--ftpfix", metavar="PATH", help="another program than build/ftpfix")
+    parser.add_argument("--rewrite", metavar="HOW", help="ftpfix's option of that name")
     parser.add_argument("--mode", action="append", choices=[mode.name for mode in MODES],
                         help="only in this situation")
     parser.add_argument("--family", type=int, choices=(4, 6), help="only IPv4 or only IPv6")

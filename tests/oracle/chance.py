@@ -11,6 +11,8 @@ from .scripts import OK, NOOP
 from .session import Flight, Spec
 
 EXCHANGES_MAX = 5
+# Longer flights are not sent byte by byte: time is for more sessions.
+BYTEWISE_MAX = 80
 # An announcement that nobody asked for, of a host that is not there.
 DECOY = b" 227 Entering Passive Mode (192,0,2,77,200,%d).\r\n"
 VERBS = (b"TYPE I\r\n", b"CWD /pub/files\r\n", b"NOOP\r\n", b"PWD\r\n", b"SIZE a.bin\r\n",
@@ -31,7 +33,7 @@ def _places(rng, length):
     kind = rng.randrange(8)
     if kind == 0:
         return []
-    if kind == 1 and length < 200:
+    if kind == 1 and length < BYTEWISE_MAX:
         return list(range(1, length, rng.randint(1, 4)))
     count = rng.choice((1, 1, 1, 2, 2, 3, 6))
     return sorted(rng.sample(range(1, length), min(count, length - 1)))
@@ -71,7 +73,7 @@ def _delivery(rng, length):
     return Delivery(
         tuple(pieces), wait=way == "wait", burst=way == "burst",
         swap=way == "burst" and rng.random() < 0.15, twice=rng.random() < 0.08,
-        again=rng.choice((SAME, SAME, WHOLE, BACK, RECUT) + (BYTES,) * (length < 120)),
+        again=rng.choice((SAME, SAME, WHOLE, BACK, RECUT) + (BYTES,) * (length < BYTEWISE_MAX)),
         back=rng.randint(1, 20), lost_answers=answers,
         probe=rng.choice(("byte", "empty")) if rng.random() < 0.03 else None,
         room=rng.randint(1, length + 8) if rng.random() < 0.04 else None)

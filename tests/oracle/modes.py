@@ -76,7 +76,9 @@ class Mode:
     def addresses(self, family, number):
         """Of a client, of what it dials, and of the server."""
         if self.inside_clients:
-            client = family.inside_client % (family.first_client[1] + number % CLIENTS)
+            # The first one is in the middle: .130.
+            client = family.inside_client % (
+                family.first_client[1] + (number + CLIENTS // 2) % CLIENTS)
             return client, family.outside_server, family.outside_server
         client = family.outside_client % (family.first_client[0] + number % CLIENTS)
         return client, family.vip, family.server

@@ -82,7 +82,7 @@ class Segment:
     """A TCP segment that was read from a frame."""
     __slots__ = ("source", "destination", "source_port", "destination_port", "sequence",
                  "acknowledgement", "flags", "window", "payload", "mss", "scale",
-                 "sack_permitted", "timestamps", "sack", "size")
+                 "sack_permitted", "timestamps", "sack")
 
     @property
     def ports(self):
@@ -125,7 +125,7 @@ def read(frame):
     if (ones_sum(source + destination) + 6 + len(tcp) + ones_sum(tcp)) % 0xFFFF:
         raise Malformed("TCP checksum")
     made = Segment()
-    made.source, made.destination, made.size = source, destination, len(packet)
+    made.source, made.destination = source, destination
     (made.source_port, made.destination_port, made.sequence, made.acknowledgement, offset,
      made.flags, made.window, _, _) = _TCP.unpack_from(tcp)
     end = (offset >> 4) * 4

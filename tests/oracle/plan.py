@@ -3,7 +3,7 @@
 outcome is told in TAP."""
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import chance
 from .cases import CASES
@@ -47,6 +47,9 @@ def _random_jobs(mode, seeds):
 
 def groups(chosen, cases, random_sessions):
     modes = [mode for mode in MODES if not chosen.mode or mode.name in chosen.mode]
+    if chosen.rewrite:
+        modes = [replace(mode, options=(*mode.options, "--rewrite", chosen.rewrite))
+                 for mode in modes]
     versions = [chosen.family] if chosen.family else [4, 6]
     wanted = [case for case in CASES if cases and (
         not chosen.case or any(words in case.name for words in chosen.case))]
