@@ -33,10 +33,10 @@ class Mapping:
             return False
         self.original += payload[here - start:] if start + len(payload) > here else b""
         while (newline := self.original.find(b"\n", self.decided)) >= 0:
-            self._decide(newline + 1, True)
+            self.decide(newline + 1, True)
         rest = bytes(self.original[self._line_start():])
         if rest and not any(rest.startswith(code[:len(rest)]) for code in CODES):
-            self._decide(len(self.original), False)
+            self.decide(len(self.original), False)
         if self.decided < len(self.original):
             self._kept_back = self.decided
         return True
@@ -44,7 +44,7 @@ class Mapping:
     def _line_start(self):
         return self.original.rfind(b"\n") + 1
 
-    def _decide(self, end, whole):
+    def decide(self, end, whole):
         text = bytes(self.original[self.decided:end])
         if whole and text.startswith(CODES) and \
                 self.original[self.decided - 1:self.decided] in (b"", b"\n"):
@@ -87,9 +87,6 @@ class ModelWire(StubWire):
         super().__init__()
         self._mapping = None
 
-    def _hole(self, high, low):
-        self._holes[high * 256 + low] = True
-
     def _rewrite(self, text):
         if text.startswith(b"227"):
             found = LINE_227.fullmatch(text)
@@ -131,14 +128,11 @@ class ModelWire(StubWire):
 
     def _acknowledging(self, frame, segment):
         """With what the client acknowledges, in the server's numbers."""
-        mapping = self._mapping
-        seen = signed(segment.acknowledgement - mapping.first)
-        meant = mapping.to_original(seen)
-        patch = [(8, meant - seen)]
+        seen = signed(segment.acknowledgement - self._mapping.first)
+        meant = self._mapping.to_original(seen)
         if segment.sack:
-            frame, more = self._sack(frame, segment)
-            patch += more
-        return rebuilt(frame, patch=patch)
+            frame = self._sack(frame, segment)
+        return rebuilt(frame, patch=((8, meant - seen),))
 
     def _sack(self, frame, segment):
         """Blocks end at the edges of edits. One that would be empty is overwritten."""
@@ -157,7 +151,7 @@ class ModelWire(StubWire):
                                           self._mapping.first + right & 0xFFFFFFFF))
         option = struct.pack("!BB", 5, 2 + 8 * len(blocks)) + b"".join(blocks) if blocks else b""
         tcp[place:place + size + 2] = option.ljust(size + 2, b"\1")
-        return frame[:packet.ETHERNET + 20] + bytes(tcp), []
+        return frame[:packet.ETHERNET + 20] + bytes(tcp)
 
     def _outward(self, frame, segment):
         if segment.source_port != 21:
@@ -188,7 +182,7 @@ class ModelWire(StubWire):
             low = high = high + 1  # behind its FIN
         fin = segment.flags & FIN
         if fin and end > mapping.decided:
-            mapping._decide(end, False)
+            mapping.decide(end, False)
             high = mapping.to_out(end, True)
         if segment.payload and start >= 0 and low == high and not fin:
             low = high - 1  # a byte that the client has: it acknowledges

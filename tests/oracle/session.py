@@ -10,6 +10,7 @@ from .flight import Line, Stalled
 from .packet import Path, packed
 from .reference import Mismatch, check, secrets
 from .trace import Trace, Watch
+from .wire import SIDES
 
 CONTROL_PORT = 21
 # How a session went: rightly; ended with an error that the user sees; hung;
@@ -97,7 +98,7 @@ class Session:
 
     def _handshake(self):
         line, client, server = self.line, self.client, self.server
-        for side in ("outside", "inside"):
+        for side in SIDES:
             line.wire.receive(side)  # what is late from a session before
         line.send(client, client.open(False))
         self._arrives(server, "SYN").opened(self._taken, False)
@@ -187,5 +188,5 @@ class Session:
                     self.line.wire.send(end.side, end.abort())
             self.line.wire.wait()
         finally:
-            for side in ("outside", "inside"):
+            for side in SIDES:
                 self.line.wire.receive(side)
