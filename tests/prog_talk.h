@@ -150,7 +150,7 @@ static inline void talk_observe(struct talk *talk, const char *text)
 	struct frame frame;
 
 	talk_inner(talk, talk->inner_sequence, PSH | ACK, text, strlen(text), &frame);
-	run_passes(talk->world, SERVER_INGRESS, &frame);
+	run_passes(talk->world, INSIDE_INGRESS, &frame);
 	talk->inner_sequence += strlen(text);
 }
 
@@ -198,7 +198,7 @@ static inline int talk_session(const struct talk *talk, struct ftpfix_session *s
 static inline struct ftpfix_expectation_key expectation_key(const struct talk *talk, __u16 port)
 {
 	struct ftpfix_expectation_key key = {
-		.client = mapped(talk->client),
+		.peer = mapped(talk->client),
 		.be_port = htons(port),
 	};
 

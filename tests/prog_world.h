@@ -34,7 +34,7 @@
 #define FLOW_IDLE_NS (150 * FTPFIX_SECOND_NS)
 #define SESSION_IDLE_NS (120 * FTPFIX_SECOND_NS)
 
-enum program { UPLINK_INGRESS, UPLINK_EGRESS, SERVER_INGRESS, PROGRAM_COUNT };
+enum program { UPLINK_INGRESS, UPLINK_EGRESS, INSIDE_INGRESS, INSIDE_EGRESS, PROGRAM_COUNT };
 
 struct world {
 	struct ftpfix *skeleton;
@@ -133,10 +133,22 @@ static inline void world_allow(struct world *world, __u32 network, __u32 length,
 			 0);
 }
 
+/* What those are told whose address is within the prefix. */
+static inline void world_advertise(struct world *world, __u32 network, __u32 length, __u32 address)
+{
+	struct ftpfix_advertise_key key = {.prefix_length = 96 + length, .addr = mapped(network)};
+	struct ftpfix_advertise value = {.addr = mapped(address)};
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.advertise), &key,
+					     &value, BPF_ANY),
+			 0);
+}
+
 /* Empties every map and sets the services up as the loader does by default. */
 static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 {
 	map_clear(world->skeleton->maps.servers);
+	map_clear(world->skeleton->maps.advertise);
 	map_clear(world->skeleton->maps.seen);
 	map_clear(world->skeleton->maps.sessions);
 	map_clear(world->skeleton->maps.expectations);
@@ -177,7 +189,8 @@ static inline struct world *world_open(__u32 servers_configured)
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
 	world->program[UPLINK_EGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_egress);
-	world->program[SERVER_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_server_ingress);
+	world->program[INSIDE_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
+	world->program[INSIDE_EGRESS] = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	world->uplink = if_nametoindex("uplink");
 	world->server = if_nametoindex("server");
 	return world;
