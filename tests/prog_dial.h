@@ -38,6 +38,7 @@ static inline struct dial dial_of(const struct talk *talk, __u16 public_port, __
 		.server_port = server_port,
 		.client_sequence = 0x7ffffff0,
 		.server_sequence = 0xffffffc0,
+		.shape.ipv6 = talk->shape.ipv6,
 	};
 
 	return dial;

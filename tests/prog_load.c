@@ -44,7 +44,7 @@ static void of_clang_14(void **state)
 
 	(void)state;
 	needs_root();
-	world = world_open(0);
+	world = world_open(0, 0);
 	assert_non_null(world);
 	programs_cost(world->skeleton->obj, "clang-14");
 	world_close(world);

@@ -364,7 +364,7 @@ static void named_servers_only(void **state)
 	struct talk talk;
 
 	(void)usual;
-	world = world_open(1);
+	world = world_open(1, 0);
 	assert_non_null(world);
 	world_reset(world, FTPFIX_FORWARD_NAT);
 	world_allow(world, ip4(10, 0, 0, 0), 24, 1);
