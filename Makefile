@@ -3,6 +3,7 @@
 #   make          builds build/ftpfix, without root
 #   make check    builds and runs every test (root; installs what is missing)
 #   make demo     shows the failure without ftpfix and the cure with it (root)
+#   make fuzz     fuzzes scanner, reader and editor, each for FUZZ_SECONDS (600)
 #   make measure  compares speed and cost, side by side in one run (root)
 #   make install  puts the program and its manual page under $(DESTDIR)$(PREFIX)
 

@@ -113,7 +113,8 @@ static __always_inline void host_write(struct segment *segment)
 		if (rewrite == (adjusts ? FTPFIX_REWRITE_EQUAL_LENGTH : FTPFIX_REWRITE_ADJUST))
 			continue;
 		digits = ftp_edit_digits(&scratch->line, server, room);
-		if (digits < 0 || ftp_edit(&scratch->line, server, 0, room, &scratch->edit))
+		if (digits < 0 || ftp_edit(&scratch->line, server, 0, room, &scratch->edit) ||
+		    !line_fits(scratch))
 			continue;
 		count(FTPFIX_ANNOUNCEMENT_HOST);
 		line_edit(segment->stream, segment->peer);
@@ -183,10 +184,12 @@ static __always_inline void command_line(struct segment *segment)
 {
 	struct ftpfix_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_command_kind(scan);
-	int foreign = segment->service->allowed & FTPFIX_ALLOW_FOREIGN ? 0 : 1;
 
-	if (!segment->stream->lines && foreign)
+	/* A browser inside may be made to send to port 21 what a stranger likes. */
+	if (clients_inside && !segment->stream->judged &&
+	    !(segment->service->allowed & FTPFIX_ALLOW_FOREIGN))
 		segment->stream->foreign = ftp_scan_foreign(scan);
+	segment->stream->judged = 1;
 	if (segment->stream->foreign) {
 		if (kind != FTP_NONE && segment->scratch->crossing.entering)
 			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key.tuple,
@@ -201,7 +204,7 @@ static __always_inline void command_line(struct segment *segment)
 	} else if (kind != FTP_NONE) {
 		if (segment->scratch->crossing.entering)
 			command_judge(segment, kind);
-		else if (!segment_read(segment->scratch, kind) && publish_line())
+		else if (!segment_read(segment->scratch, kind) && publish_line() > 0)
 			line_edit(segment->stream, segment->peer);
 	}
 }

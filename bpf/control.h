@@ -37,6 +37,14 @@ static long control_step(__u32 index, void *context)
 	       segment->scratch->position.end != segment->scratch->packet.payload_length;
 }
 
+/* Whether an announcement may be published at all now: then what may be one is worth
+ * waiting for. */
+static __always_inline int replies_owed(const struct segment *segment)
+{
+	return segment->service->allowed & FTPFIX_ALLOW_UNASKED ||
+	       owed(segment->session, FTP_227) || owed(segment->session, FTP_229);
+}
+
 /* Whether the unfinished line may become one that is judged or published here, so that
  * its start must not go on before its end has come. */
 static __always_inline int control_undecided(const struct segment *segment)
@@ -47,7 +55,7 @@ static __always_inline int control_undecided(const struct segment *segment)
 		return 0;
 	if (!segment->scratch->crossing.from_client)
 		return !segment->scratch->crossing.entering && !clients_inside &&
-		       ftp_scan_reply_open(scan);
+		       replies_owed(segment) && ftp_scan_reply_open(scan);
 	if (segment->stream->foreign)
 		return 0;
 	return ftp_scan_command_open(scan,
@@ -83,6 +91,19 @@ static __noinline int control_resumes(struct segment *segment)
 	return !segment_load(segment) && ftp_plain(chunk, segment->scratch->crossing.from_client);
 }
 
+/* Whether a stream that begins here is encrypted from its first record on (implicit TLS,
+ * or taken up in mid-stream): content type and major version, RFC 8446 section 5.1. */
+static __always_inline int control_begins_encrypted(struct segment *segment)
+{
+	const struct packet *packet = &segment->scratch->packet;
+	__u8 record[2] = {};
+
+	if (segment->stream->begun || packet->payload_length < sizeof(record))
+		return 0;
+	bpf_skb_load_bytes(segment->skb, packet->payload_offset, record, sizeof(record));
+	return record[0] >= 20 && record[0] <= 23 && record[1] == 3;
+}
+
 /* Whether what is new in the packet is to be read. Returns 1; 0 when it is encrypted; or
  * -EAGAIN when the answer that tells has not come. */
 static __always_inline int control_readable(struct segment *segment, __u32 place)
@@ -90,13 +111,17 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 	struct ftpfix_session *session = segment->session;
 	struct ftpfix_stream *stream = segment->stream;
 
-	if (segment->scratch->crossing.from_client &&
-	    session->followed_auth != session->asked_auth) {
-		if (session->answered_auth != session->asked_auth)
+	if (segment->scratch->crossing.from_client) {
+		if (session->followed_encryption != session->encrypted) {
+			session->followed_encryption = session->encrypted;
+			stream->opaque = 1;
+		} else if (session->answered_auth != session->asked_auth) {
 			return session->server.last_seen_ns ? -EAGAIN : 1;
-		session->followed_auth = session->answered_auth;
-		stream->opaque = session->server.opaque;
+		}
 	}
+	if (control_begins_encrypted(segment))
+		stream->opaque = 1;
+	stream->begun = 1;
 	if (!stream->opaque)
 		return 1;
 	if (place || !control_resumes(segment))
@@ -184,8 +209,11 @@ static __always_inline int control_packet(struct segment *segment)
 		segment->scratch->crossing.from_client ? &session->server : &session->client;
 	stream_note(segment->stream, packet);
 	known = segment->stream->edits - segment->stream->holding;
-	if (packet->payload_length && !(packet->flags & TCP_RST))
+	if (packet->payload_length)
 		err = control_scan(segment);
+	/* A reset must arrive; what it carries no receiver reads. */
+	if (err == -EBUSY && packet->flags & TCP_RST)
+		err = payload_cut(segment->skb, packet, &segment->scratch->change, 0);
 	if (err == -EBUSY)
 		return err;
 	if (!err)

@@ -70,8 +70,8 @@ static inline int ftp_ipv6_octet(struct ftp_ipv6 *text)
 	__u32 hundreds = text->value >> 8, tens = text->value >> 4 & 15, ones = text->value & 15;
 	__u32 octet = hundreds * 100 + tens * 10 + ones;
 
-	if (text->before != FTP_IPV6_DIGIT || text->digits > 3 || hundreds > 2 || tens > 9 ||
-	    ones > 9 || octet > 255 || text->octets > 3)
+	if (text->before != FTP_IPV6_DIGIT || text->digits > 3 || tens > 9 || ones > 9 ||
+	    octet > 255 || text->octets > 3)
 		return -1;
 	if ((text->digits == 2 && octet < 10) || (text->digits == 3 && octet < 100))
 		return -1;

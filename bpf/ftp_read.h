@@ -109,8 +109,10 @@ static inline long ftp_read_octet(__u32 index, void *context)
 	line->digits = 0;
 	if (line->field < loop->fields && byte == loop->between)
 		return 0;
+	/* Nor may there be a number too many. */
 	line->last = at;
-	line->state = line->field == loop->fields ? FTP_READ_DONE : FTP_READ_BAD;
+	line->state =
+		line->field == loop->fields && byte != loop->between ? FTP_READ_DONE : FTP_READ_BAD;
 	return 1;
 }
 
@@ -155,8 +157,10 @@ static inline void ftp_read_227(struct ftp_announcement *line)
 		return;
 	}
 	ftp_read_six(line);
-	/* Numbers cannot be whole that nothing yet follows. */
-	if (line->last >= line->length || (line->parenthesis && ftp_text(line, line->last) != ')'))
+	/* Numbers cannot be whole that nothing yet follows; nor, without a
+	 * parenthesis, be the right ones while one may follow. */
+	if (line->last >= line->length ||
+	    (line->parenthesis ? ftp_text(line, line->last) != ')' : !line->complete))
 		line->state = FTP_READ_BAD;
 }
 

@@ -44,8 +44,9 @@ static inline __u32 ftp_word(const char *text)
 	__u32 word = (__u32)(__u8)text[0] << 24 | (__u32)(__u8)text[1] << 16 |
 		     (__u32)(__u8)text[2] << 8 | (__u8)text[3];
 	__u32 low = word & 0x7f7f7f7f;
-	/* The high bit of each byte that is 'a' to 'z'. */
-	__u32 lower = (low + 0x1f1f1f1f) & ~(low + 0x05050505) & ~word & 0x80808080;
+	/* The high bit of each byte that is 'a' to 'z'; or above ASCII, where no
+	 * constant is. */
+	__u32 lower = (low + 0x1f1f1f1f) & ~(low + 0x05050505) & 0x80808080;
 
 	return word - (lower >> 2);
 }

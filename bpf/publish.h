@@ -253,6 +253,13 @@ static __always_inline int publish_differs(const struct scratch *scratch)
 	       (line->kind != FTP_229 && !address_equal(&publishing->addr, &line->addr));
 }
 
+/* Whether the edited line can be remembered as a whole, as it must be if it is cut. */
+static __always_inline int line_fits(const struct scratch *scratch)
+{
+	return scratch->line.length + scratch->edit.length <=
+	       FTPFIX_LINE_MAX + scratch->edit.removed;
+}
+
 /* Writes what was settled on into scratch->edit. Returns 1 when that is another endpoint,
  * 0 when it is the announced one, or a refusal's reason, negated. */
 static __always_inline int publish_write(struct scratch *scratch, __u32 forward)
@@ -262,7 +269,8 @@ static __always_inline int publish_write(struct scratch *scratch, __u32 forward)
 	if (!publish_differs(scratch))
 		return 0;
 	if (!ftp_edit(&scratch->line, &publishing->addr, publishing->host_port, publishing->room,
-		      &scratch->edit))
+		      &scratch->edit) &&
+	    line_fits(scratch))
 		return 1;
 	if (forward != FTPFIX_FORWARD_NONE)
 		bpf_map_delete_elem(&expectations, &scratch->expectation_key);
@@ -290,7 +298,8 @@ __global int publish_refuse(enum ftpfix_reason reason)
 /*
  * Follows the announcement in scratch->line, which may be followed, to the other side
  * of the node: expects the connection. Returns 1 when scratch->edit is to be made in
- * the line, or 0: it is right as it is, or can not be followed, and passes unchanged.
+ * the line, 0 when it is right as it is, or -EPERM when it can not be followed, and
+ * passes unchanged.
  */
 __global int publish_line(void)
 {
@@ -300,11 +309,11 @@ __global int publish_line(void)
 	int err;
 
 	if (!scratch)
-		return 0;
+		return -EPERM;
 	session = bpf_map_lookup_elem(&sessions, &scratch->crossing.key);
 	service = bpf_map_lookup_elem(&services, &scratch->crossing.service_port);
 	if (!session || !service)
-		return 0;
+		return -EPERM;
 	__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
 	scratch->expectation.target.be_port = bpf_htons(scratch->line.host_port);
 	err = scratch->crossing.from_client ? publish_client(scratch)
@@ -317,7 +326,7 @@ __global int publish_line(void)
 		err = publish_write(scratch, service->forward);
 	if (err < 0) {
 		publish_refuse(-err);
-		return 0;
+		return -EPERM;
 	}
 	publish_remember(scratch, session, service->forward);
 	if (!err)

@@ -8,24 +8,27 @@
 
 #include "commands.h"
 
-/* Takes one of the announcements that are owed. Returns whether there was one. */
-static __always_inline int take_asked(struct ftpfix_session *session, enum ftp_kind kind)
+/* How many announcements of this kind are owed. */
+static __always_inline __u32 owed(const struct ftpfix_session *session, enum ftp_kind kind)
 {
-	int extended = kind == FTP_229;
-	__u32 asked = extended ? session->asked_epsv : session->asked_pasv;
-	__u32 answered = extended ? session->answered_epsv : session->answered_pasv;
-	__u32 owed = asked - answered;
+	__u32 count = kind == FTP_229 ? session->asked_epsv - session->answered_epsv
+				      : session->asked_pasv - session->answered_pasv;
 
 	if (asks_expired(session))
-		owed = 0;
-	if (owed > ASKED_MAX)
-		owed = ASKED_MAX;
-	answered = owed ? asked - owed + 1 : asked;
-	if (extended)
-		session->answered_epsv = answered;
+		return 0;
+	return count > ASKED_MAX ? ASKED_MAX : count;
+}
+
+/* Marks one of those that are owed as given. */
+static __always_inline void owed_given(struct ftpfix_session *session, enum ftp_kind kind)
+{
+	__u32 left = owed(session, kind);
+
+	left -= left != 0;
+	if (kind == FTP_229)
+		session->answered_epsv = session->asked_epsv - left;
 	else
-		session->answered_pasv = answered;
-	return owed != 0;
+		session->answered_pasv = session->asked_pasv - left;
 }
 
 /* Counts a line that is not followed up, with what little is known of it. */
@@ -34,20 +37,36 @@ static __always_inline void reply_refuse(struct segment *segment, enum ftpfix_re
 	report(reason, &segment->scratch->crossing.key.tuple, NULL, NULL);
 }
 
-/* A 227 or 229 on its way out: it counts as the answer to a PASV or EPSV, at the start of
- * a reply. */
+/*
+ * A 227 or 229 on its way out: it counts as the answer to a PASV or EPSV, at the start of
+ * a reply. One that can not be followed leaves the answer owed: a server that says
+ * something else in between gets no further than that.
+ */
 static __always_inline void reply_publish(struct segment *segment, enum ftp_kind kind)
 {
 	__u32 allowed = segment->service->allowed;
+	int published;
 
 	if (ftp_scan_inside(&segment->scratch->scan, kind == FTP_227 ? 227 : 229) &&
-	    !(allowed & FTPFIX_ALLOW_MULTILINE))
+	    !(allowed & FTPFIX_ALLOW_MULTILINE)) {
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_MULTILINE);
-	else if (!take_asked(segment->session, kind) && !(allowed & FTPFIX_ALLOW_UNASKED))
+		return;
+	}
+	/* Nor is it asked for when it began before the question. */
+	if ((!owed(segment->session, kind) && !(allowed & FTPFIX_ALLOW_UNASKED)) ||
+	    (segment->scratch->position.line_begun && !segment->stream->holding)) {
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_UNASKED);
-	else if (segment_read(segment->scratch, kind))
+		return;
+	}
+	if (segment_read(segment->scratch, kind)) {
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_MALFORMED);
-	else if (publish_line())
+		return;
+	}
+	published = publish_line();
+	if (published < 0)
+		return;
+	owed_given(segment->session, kind);
+	if (published)
 		line_edit(segment->stream, segment->peer);
 }
 
@@ -62,22 +81,23 @@ static __always_inline void reply_note(struct segment *segment, enum ftp_kind ki
 
 /*
  * The answers that change how the session is read. AUTH is accepted by 234 or 334
- * (RFC 2228 section 3) and refused by 4xx or 5xx; EPSV ALL is refused by 5xx.
+ * (RFC 2228 section 3); EPSV ALL is refused by 5xx.
  */
 static __always_inline void reply_answers(struct segment *segment, __u32 code)
 {
 	struct ftpfix_session *session = segment->session;
 
+	if (code < 200)
+		return;
+	session->answered_auth = session->asked_auth;
 	if (code == 234 || code == 334) {
-		segment->stream->opaque = 1;
-		session->answered_auth = session->asked_auth;
 		/* What is behind the line is encrypted. */
+		segment->stream->opaque = 1;
+		session->encrypted++;
 		if (segment->scratch->crossing.key.side == FTPFIX_SIDE_UPLINK)
 			count(FTPFIX_SESSION_OPAQUE);
-	} else if (code >= 400) {
-		session->answered_auth = session->asked_auth;
 	}
-	if (code >= 200 && session->answered_epsv_all != session->asked_epsv_all) {
+	if (session->answered_epsv_all != session->asked_epsv_all) {
 		session->answered_epsv_all = session->asked_epsv_all;
 		if (code >= 500)
 			session->refused_epsv_all = session->asked_epsv_all;

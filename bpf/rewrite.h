@@ -140,10 +140,15 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 	if (stream_has_floor(stream) && sequence_after(stream->floor, sequence))
 		sequence = stream->floor;
 	sequence = stream_output(stream, sequence);
+	/* A keepalive, or a probe of a zero window, stands one byte before what comes next:
+	 * among what is kept back it would ask for nothing. */
+	if (!payload && stream->holding && !(packet->flags & (TCP_FIN | TCP_RST)) &&
+	    sequence_after(stream->next_sequence, packet->host_sequence))
+		sequence--;
 	acknowledgement = stream_input(peer, packet->host_acknowledgement, SEQADJ_ACKNOWLEDGED);
 	if (payload && stream_edited(stream))
 		err = rewrite_payload(skb, packet, scratch, stream, known);
-	if (!err && payload && !packet->payload_length && !(packet->flags & TCP_FIN)) {
+	if (!err && payload && !packet->payload_length && !(packet->flags & (TCP_FIN | TCP_RST))) {
 		sequence--;
 		err = rewrite_probe(skb, packet, &scratch->change, stream);
 	}

@@ -32,6 +32,7 @@ static __always_inline void segment_begin(struct segment *segment, __u32 offset)
 	segment->scratch->position.loaded = offset;
 	segment->scratch->position.line_start = offset;
 	segment->scratch->position.line_begun = scratch->scan.column;
+	segment->scratch->position.failed = 0;
 	segment->scratch->position.end = segment->scratch->packet.payload_length;
 }
 

@@ -42,6 +42,7 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 	stream->started = 1;
 	stream->held = 0;
 	stream->holding = 0;
+	stream->lines = 0;
 	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
 }
 

@@ -90,7 +90,8 @@ enum ftpfix_allow {
 	FTPFIX_ALLOW_ADDRESS = 1 << 2,	 /* a 227 of any address */
 	FTPFIX_ALLOW_LOW_PORT = 1 << 3,	 /* ports below FTPFIX_PORT_MIN */
 	FTPFIX_ALLOW_EPSV_ALL = 1 << 4,	 /* PASV, PORT and EPRT after EPSV ALL */
-	FTPFIX_ALLOW_FOREIGN = 1 << 5,	 /* a session whose first line is no FTP command */
+	FTPFIX_ALLOW_FOREIGN = 1 << 5,	 /* of a client inside, a session whose first line is
+					  * no FTP command */
 	FTPFIX_ALLOW_FXP = 1 << 6,	 /* transfers between two servers: a PORT that names another
 					  * host, a data connection from another than the client */
 };
@@ -209,7 +210,9 @@ struct ftpfix_stream {
 	__u8 holding;	     /* 1: the newest edit is open */
 	__u8 opaque;	     /* 1: encrypted, not read */
 	__u8 foreign;	     /* 1: its first line was no FTP: nothing in it is followed */
-	__u8 lines; /* 1: a line has ended, so that the byte before the current one is '\n' */
+	__u8 lines;  /* 1: a line has ended, so that the byte before the current one is '\n' */
+	__u8 begun;  /* 1: its first bytes were looked at */
+	__u8 judged; /* 1: its first line was looked at */
 	struct ftpfix_scan scan;
 	struct ftpfix_edit edit[FTPFIX_EDITS_MAX];
 };
@@ -217,23 +220,23 @@ struct ftpfix_stream {
 struct ftpfix_session {
 	struct ftpfix_stream client; /* commands */
 	struct ftpfix_stream server; /* replies */
-	/* Written by the commands' direction: how often it asked; and how many answers to
-	 * AUTH it took note of. */
+	/* Written by the commands' direction: how often it asked; and of how many beginnings
+	 * of encryption it knows. */
 	__u64 asked_at_ns;
 	__u32 asked_pasv;
 	__u32 asked_epsv;
 	__u32 asked_auth;
 	__u32 asked_epsv_all;
-	__u32 followed_auth;
+	__u32 followed_encryption;
 	/* Written by the replies' direction: how much of it was answered. */
 	__u32 answered_pasv;
 	__u32 answered_epsv;
 	__u32 answered_auth;
+	__u32 encrypted; /* how often AUTH was accepted */
 	__u32 answered_epsv_all;
 	__u32 refused_epsv_all;
 	/* Written by the direction that is followed on this side of the node: */
 	__u32 announcements; /* so far; the next goes to this modulo the bound */
-	__u32 padding;
 	struct ftpfix_endpoint expected[FTPFIX_EXPECTED_MAX]; /* port 0: none */
 };
 

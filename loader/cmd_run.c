@@ -48,6 +48,10 @@ static int set_up(struct daemon *daemon)
 	err = dataplane_load(&instance->dataplane, &instance->config);
 	if (err)
 		return err;
+	instance->follow = follow_start(&daemon->loop, &instance->dataplane,
+					&instance->config.advertise, instance->config.dns_seconds);
+	if (!instance->follow)
+		return -EIO;
 	daemon->events = events_start(&daemon->loop, instance->dataplane.events,
 				      instance->config.clients_inside);
 	if (!daemon->events)
@@ -62,6 +66,7 @@ static void take_down(struct daemon *daemon)
 {
 	detach_all(&daemon->instance.attachments);
 	events_stop(daemon->events);
+	follow_stop(daemon->instance.follow);
 	http_stop(daemon->http);
 	control_stop(daemon->control);
 	dataplane_free(&daemon->instance.dataplane);
@@ -84,12 +89,13 @@ int cmd_run(int argc, char **argv)
 		goto out;
 	}
 	err = check(&daemon->instance.config);
-	if (err)
-		goto out;
-	err = set_up(daemon);
-	if (!err)
-		err = daemon_serve(daemon);
-	take_down(daemon);
+	if (!err) {
+		err = set_up(daemon);
+		if (!err)
+			err = daemon_serve(daemon);
+		take_down(daemon);
+	}
+	config_free(&daemon->instance.config);
 	status = err ? EXIT_FAILURE : EXIT_SUCCESS;
 out:
 	free(daemon);

@@ -5,13 +5,15 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <string.h>
 
 #define DEFAULT_PORT 21
 #define DEFAULT_LISTEN_PORT 9199
 #define PORT_HIGHEST 65535
+
+#define DEFAULT_DNS_SECONDS 60
+
+#define WORDS(array) array, sizeof(array) / sizeof((array)[0])
 
 static const char *const forward_names[] = {
 	[FTPFIX_FORWARD_NONE] = "none",
@@ -19,26 +21,41 @@ static const char *const forward_names[] = {
 	[FTPFIX_FORWARD_FULLNAT] = "fullnat",
 };
 
-/* RFC 1918, and RFC 6598 for what carriers and clouds use beside it. */
-static const struct {
-	__u32 network;
-	unsigned int length;
-} private_ranges[] = {
-	{0x0a000000, 8},
-	{0xac100000, 12},
-	{0xc0a80000, 16},
-	{0x64400000, 10},
+static const char *const rewrite_names[] = {
+	[FTPFIX_REWRITE_AUTO] = "auto",
+	[FTPFIX_REWRITE_EQUAL_LENGTH] = "equal-length",
+	[FTPFIX_REWRITE_ADJUST] = "adjust",
+};
+
+static const char *const clients_names[] = {"outside", "inside"};
+
+const struct allowance allowances[ALLOWANCES] = {
+	{"unasked", FTPFIX_ALLOW_UNASKED},	   {"multiline", FTPFIX_ALLOW_MULTILINE},
+	{"address", FTPFIX_ALLOW_ADDRESS},	   {"low-port", FTPFIX_ALLOW_LOW_PORT},
+	{"after-epsv-all", FTPFIX_ALLOW_EPSV_ALL}, {"foreign", FTPFIX_ALLOW_FOREIGN},
+};
+
+/* RFC 1918, RFC 6598 for what carriers and clouds use beside it, and RFC 4193. */
+static const char *const private_ranges[] = {
+	"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7",
 };
 
 void config_init(struct config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->forward = FTPFIX_FORWARD_NAT;
+	config->rewrite = FTPFIX_REWRITE_AUTO;
 	config->port_low = FTPFIX_PORT_MIN;
 	config->port_high = PORT_HIGHEST;
-	config->listen.sin_family = AF_INET;
-	config->listen.sin_port = htons(DEFAULT_LISTEN_PORT);
-	config->listen.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	config->expect_seconds = FTPFIX_EXPECTATION_NS / FTPFIX_SECOND_NS;
+	config->dns_seconds = DEFAULT_DNS_SECONDS;
+	config->listen.addr = address_from_ipv4(htonl(INADDR_LOOPBACK));
+	config->listen.be_port = htons(DEFAULT_LISTEN_PORT);
+}
+
+void config_free(struct config *config)
+{
+	advertise_clear(&config->advertise);
 }
 
 const char *forward_name(enum ftpfix_forward forward)
@@ -46,17 +63,35 @@ const char *forward_name(enum ftpfix_forward forward)
 	return forward_names[forward];
 }
 
-int value_forward(const char *name, const char *text, enum ftpfix_forward *forward,
-		  struct problem *problem)
+const char *rewrite_name(enum ftpfix_rewrite rewrite)
 {
-	for (size_t i = 0; i < sizeof(forward_names) / sizeof(forward_names[0]); i++) {
-		if (strcmp(text, forward_names[i]) == 0) {
-			*forward = i;
-			return 0;
-		}
-	}
-	return problem_set(problem, "%s: '%s' is no way to forward; say none, nat or fullnat", name,
-			   text);
+	return rewrite_names[rewrite];
+}
+
+const char *clients_name(bool inside)
+{
+	return clients_names[inside];
+}
+
+int config_set_forward(struct config *config, const char *text, struct problem *problem)
+{
+	return value_word("--forward", text, WORDS(forward_names), &config->forward, problem);
+}
+
+int config_set_rewrite(struct config *config, const char *text, struct problem *problem)
+{
+	return value_word("--rewrite", text, WORDS(rewrite_names), &config->rewrite, problem);
+}
+
+int config_set_clients(struct config *config, const char *text, struct problem *problem)
+{
+	unsigned int inside;
+	int err;
+
+	err = value_word("--clients", text, WORDS(clients_names), &inside, problem);
+	if (!err)
+		config->clients_inside = inside;
+	return err;
 }
 
 bool device_list_has(const struct device_list *list, unsigned int index)
@@ -65,16 +100,6 @@ bool device_list_has(const struct device_list *list, unsigned int index)
 		if (list->device[i].index == index)
 			return true;
 	return false;
-}
-
-int config_set_advertise(struct config *config, const char *name, const char *text,
-			 struct problem *problem)
-{
-	if (strcmp(text, "dialled") == 0) {
-		memset(&config->advertise, 0, sizeof(config->advertise));
-		return 0;
-	}
-	return value_host(name, text, &config->advertise, problem);
 }
 
 static bool is_control_port(const struct config *config, unsigned int port)
@@ -117,29 +142,63 @@ int config_set_data_ports(struct config *config, const char *name, const char *t
 
 static void allow_private_servers(struct config *config)
 {
-	for (size_t i = 0; i < sizeof(private_ranges) / sizeof(private_ranges[0]); i++) {
-		config->server[i].be_network = htonl(private_ranges[i].network);
-		config->server[i].length = private_ranges[i].length;
-		config->server_count++;
-	}
+	struct problem none;
+
+	for (size_t i = 0; i < sizeof(private_ranges) / sizeof(private_ranges[0]); i++)
+		value_prefix("", private_ranges[i], &config->server[config->server_count++], &none);
 }
 
-int config_complete(struct config *config, struct problem *problem)
+static int check_source(const struct config *config, struct problem *problem)
 {
-	if (config->uplinks.count == 0)
-		return problem_set(problem, "run: no --dev; name the interface on which the "
-					    "clients' control connections come in");
-	if (config->server_side.count > 0 && config->forward == FTPFIX_FORWARD_NONE)
-		return problem_set(problem, "--server-dev: --forward none forwards no data "
-					    "connections; leave one of the two out");
-	if (config->source.be_word[3] && config->forward != FTPFIX_FORWARD_FULLNAT)
+	if (address_is_none(&config->source[FTPFIX_IPV4]) &&
+	    address_is_none(&config->source[FTPFIX_IPV6]))
+		return 0;
+	if (config->forward != FTPFIX_FORWARD_FULLNAT)
 		return problem_set(problem,
 				   "--source: --forward %s keeps the client's address; leave "
 				   "--source out, or say --forward fullnat",
 				   forward_name(config->forward));
+	return 0;
+}
+
+static int check_clients_inside(const struct config *config, struct problem *problem)
+{
+	if (config->forward == FTPFIX_FORWARD_NONE)
+		return problem_set(problem,
+				   "--clients inside: --forward none carries no connection to the "
+				   "clients behind this node; leave --forward out, or say "
+				   "--clients outside");
+	if (config->servers_named)
+		return problem_set(problem,
+				   "--server: with --clients inside the servers announce nothing "
+				   "that is replaced; leave --server out, and name the interface "
+				   "toward the clients with --server-dev");
+	if (config->forward == FTPFIX_FORWARD_FULLNAT)
+		return problem_set(problem,
+				   "--forward fullnat: with --clients inside the clients see the "
+				   "server's own address; leave --forward out");
+	return 0;
+}
+
+int config_complete(struct config *config, struct problem *problem)
+{
+	int err;
+
+	if (config->uplinks.count == 0)
+		return problem_set(problem, "run: no --dev; name the interface on which control "
+					    "connections pass to or from outside");
+	if (config->server_side.count > 0 && config->forward == FTPFIX_FORWARD_NONE)
+		return problem_set(problem, "--server-dev: --forward none forwards no data "
+					    "connections; leave one of the two out");
+	err = check_source(config, problem);
+	if (err)
+		return err;
 	if (config->port_count == 0)
 		config->port[config->port_count++] = DEFAULT_PORT;
 	config->servers_named = config->server_count > 0;
+	err = config->clients_inside ? check_clients_inside(config, problem) : 0;
+	if (err)
+		return err;
 	if (!config->servers_named)
 		allow_private_servers(config);
 	return check_data_ports(config, "--data-ports", config->port_low, config->port_high,

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "advertise.h"
 #include "value.h"
 
 #define DEVICES_MAX 64
@@ -37,23 +38,36 @@ struct config {
 	size_t port_count;
 	struct prefix server[FTPFIX_SERVERS_MAX];
 	size_t server_count;
-	bool servers_named;	      /* false: `server` holds the private ranges */
-	struct ftpfix_addr advertise; /* none: the address that the client dialled */
-	struct ftpfix_addr source;    /* none: the control peer's address */
+	bool servers_named; /* false: `server` holds the private ranges */
+	struct advertise advertise;
+	struct ftpfix_addr source[FTPFIX_FAMILIES]; /* none: the control peer's address */
 	__u16 port_low;
 	__u16 port_high;
 	enum ftpfix_forward forward;
+	enum ftpfix_rewrite rewrite;
+	__u32 allowed; /* bits of enum ftpfix_allow */
 	bool clients_inside;
-	struct sockaddr_in listen;
+	unsigned int expect_seconds;
+	unsigned int dns_seconds;
+	struct ftpfix_endpoint listen;
 	enum attach_choice attach;
 };
+
+/* A rule that can be lifted, as --allow names it, and its bit. */
+struct allowance {
+	const char *name;
+	enum ftpfix_allow bit;
+};
+
+#define ALLOWANCES 6
+
+extern const struct allowance allowances[ALLOWANCES];
 
 /* Every default that does not depend on what else was given. */
 void config_init(struct config *config);
 
-/* Sets what announcements carry: an address, or "dialled". */
-int config_set_advertise(struct config *config, const char *name, const char *text,
-			 struct problem *problem);
+/* Gives back what the settings hold. */
+void config_free(struct config *config);
 
 /* Sets the range of public data ports, which must hold more than control ports. */
 int config_set_data_ports(struct config *config, const char *name, const char *text,
@@ -66,11 +80,14 @@ int config_complete(struct config *config, struct problem *problem);
 /* Whether the list holds the interface. */
 bool device_list_has(const struct device_list *list, unsigned int index);
 
-/* The word for a way of forwarding, as --forward takes it. */
+/* The words for these settings, as the options take them. */
 const char *forward_name(enum ftpfix_forward forward);
+const char *rewrite_name(enum ftpfix_rewrite rewrite);
+const char *clients_name(bool inside);
 
-/* Reads such a word. */
-int value_forward(const char *name, const char *text, enum ftpfix_forward *forward,
-		  struct problem *problem);
+/* Read such words. */
+int config_set_forward(struct config *config, const char *text, struct problem *problem);
+int config_set_rewrite(struct config *config, const char *text, struct problem *problem);
+int config_set_clients(struct config *config, const char *text, struct problem *problem);
 
 #endif /* CONFIG_H */

@@ -42,6 +42,7 @@ static void clock_ready(void *context, uint32_t events)
 		return;
 	events_second(service->daemon->events);
 	control_second(service->daemon->control);
+	follow_second(service->daemon->instance.follow);
 	service->seconds += seconds;
 	if (service->seconds >= SWEEP_SECONDS) {
 		service->seconds = 0;

@@ -44,17 +44,21 @@ static void write_constants(struct ftpfix *skeleton, const struct config *config
 		skeleton->rodata->service_ports[port >> 6] |= 1ULL << (port & 63);
 	}
 	skeleton->rodata->servers_configured = config->servers_named;
+	skeleton->rodata->clients_inside = config->clients_inside;
+	skeleton->rodata->expectation_ns = config->expect_seconds * FTPFIX_SECOND_NS;
 }
 
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config)
 {
 	struct ftpfix_service service = {
-		.source = {[FTPFIX_IPV4] = config->source},
 		.port_low = config->port_low,
 		.port_high = config->port_high,
 		.forward = config->forward,
+		.rewrite = config->rewrite,
+		.allowed = config->allowed,
 	};
 
+	memcpy(service.source, config->source, sizeof(service.source));
 	for (size_t i = 0; i < config->port_count; i++) {
 		__u32 port = config->port[i];
 		int err = bpf_map_update_elem(dataplane->services, &port, &service, BPF_ANY);
@@ -75,8 +79,8 @@ static int write_servers(struct ftpfix *skeleton, const struct config *config)
 
 	for (size_t i = 0; i < config->server_count; i++) {
 		struct ftpfix_server_key key = {
-			.prefix_length = 96 + config->server[i].length,
-			.addr = address_from_ipv4(config->server[i].be_network),
+			.prefix_length = config->server[i].length,
+			.addr = config->server[i].addr,
 		};
 		int err = bpf_map_update_elem(map, &key, &server, BPF_ANY);
 
@@ -89,6 +93,68 @@ static int write_servers(struct ftpfix *skeleton, const struct config *config)
 	return 0;
 }
 
+/* The entry that a rule makes for a family; false if it makes none. Where all
+ * addresses of the family have none, no entry says the same. */
+static bool advertise_entry(const struct advertise_rule *rule, enum ftpfix_family family,
+			    struct ftpfix_advertise_key *key, struct ftpfix_advertise *value)
+{
+	struct prefix net;
+
+	if (!advertise_net(rule, family, &net))
+		return false;
+	*key = (struct ftpfix_advertise_key){.prefix_length = net.length, .addr = net.addr};
+	value->addr = rule->addr[family];
+	return rule->narrowed || !address_is_none(&value->addr);
+}
+
+static bool is_advertised(const struct advertise *advertise, const struct ftpfix_advertise_key *key)
+{
+	struct ftpfix_advertise_key other;
+	struct ftpfix_advertise value;
+
+	for (size_t i = 0; i < advertise->count * FTPFIX_FAMILIES; i++)
+		if (advertise_entry(&advertise->rule[i / FTPFIX_FAMILIES], i % FTPFIX_FAMILIES,
+				    &other, &value) &&
+		    memcmp(&other, key, sizeof(other)) == 0)
+			return true;
+	return false;
+}
+
+/* First, so that the map never holds more than both sets have in common. */
+static int remove_stale(int map, const struct advertise *advertise)
+{
+	struct ftpfix_advertise_key *keys = calloc(FTPFIX_ADVERTISE_MAX, sizeof(*keys));
+	size_t count = 0;
+	int err = 0;
+
+	if (!keys)
+		return -ENOMEM;
+	while (count < FTPFIX_ADVERTISE_MAX &&
+	       !bpf_map_get_next_key(map, count ? &keys[count - 1] : NULL, &keys[count]))
+		count++;
+	for (size_t i = 0; !err && i < count; i++)
+		if (!is_advertised(advertise, &keys[i]))
+			err = bpf_map_delete_elem(map, &keys[i]);
+	free(keys);
+	return err;
+}
+
+int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise)
+{
+	struct ftpfix_advertise_key key;
+	struct ftpfix_advertise value;
+	int err;
+
+	err = remove_stale(dataplane->advertise, advertise);
+	for (size_t i = 0; !err && i < advertise->count * FTPFIX_FAMILIES; i++)
+		if (advertise_entry(&advertise->rule[i / FTPFIX_FAMILIES], i % FTPFIX_FAMILIES,
+				    &key, &value))
+			err = bpf_map_update_elem(dataplane->advertise, &key, &value, BPF_ANY);
+	if (err)
+		log_line("the advertise map cannot be written: %s", strerror(-err));
+	return err;
+}
+
 static void take_descriptors(struct dataplane *dataplane)
 {
 	const struct ftpfix *skeleton = dataplane->skeleton;
@@ -99,6 +165,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
+	dataplane->advertise = bpf_map__fd(skeleton->maps.advertise);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);

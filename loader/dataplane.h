@@ -20,6 +20,7 @@ struct dataplane {
 	int sweep;
 	/* Maps: */
 	int services;
+	int advertise;
 	int sessions;
 	int expectations;
 	int flows;
@@ -33,6 +34,9 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config);
 
 /* Writes the services map again, after the configuration has changed. */
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config);
+
+/* Makes the advertise map what the rules say at present. */
+int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise);
 
 /* Ends what was silent for too long. */
 void dataplane_sweep(const struct dataplane *dataplane);

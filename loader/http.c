@@ -5,11 +5,11 @@
  */
 #include "http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,21 +79,38 @@ static const char *mend(int error)
 	return "name another address or port";
 }
 
-/* Opened here and not by the library, which does not say why it failed. */
-static int open_socket(const struct sockaddr_in *address)
+static int bind_socket(int fd, const struct ftpfix_endpoint *endpoint)
 {
-	char text[INET_ADDRSTRLEN];
+	const struct sockaddr_in ipv4 = {.sin_family = AF_INET,
+					 .sin_port = endpoint->be_port,
+					 .sin_addr.s_addr = endpoint->addr.be_word[3]};
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = endpoint->be_port};
+	/* :: is every address of both families, whatever the node's default is. */
+	int alone = !address_is_none(&endpoint->addr);
+
+	if (address_family(&endpoint->addr) == FTPFIX_IPV4)
+		return bind(fd, (const struct sockaddr *)&ipv4, sizeof(ipv4));
+	memcpy(&ipv6.sin6_addr, &endpoint->addr, sizeof(ipv6.sin6_addr));
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof(alone)))
+		return -1;
+	return bind(fd, (const struct sockaddr *)&ipv6, sizeof(ipv6));
+}
+
+/* Opened here and not by the library, which does not say why it failed. */
+static int open_socket(const struct ftpfix_endpoint *endpoint)
+{
+	bool ipv4 = address_family(&endpoint->addr) == FTPFIX_IPV4;
+	char text[ENDPOINT_TEXT_MAX];
 	int fd, error, one = 1;
 
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
-	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
-	    listen(fd, CONNECTIONS_MAX) == 0)
+	    bind_socket(fd, endpoint) == 0 && listen(fd, CONNECTIONS_MAX) == 0)
 		return fd;
 	error = errno;
-	inet_ntop(AF_INET, &address->sin_addr, text, sizeof(text));
-	log_line("--listen %s:%u: cannot listen there: %s; %s", text, ntohs(address->sin_port),
-		 strerror(error), mend(error));
+	log_line("--listen %s: cannot listen there: %s; %s",
+		 endpoint_format(&endpoint->addr, endpoint->be_port, text), strerror(error),
+		 mend(error));
 	if (fd >= 0)
 		close(fd);
 	return -error;

@@ -11,10 +11,12 @@
 #include "attach.h"
 #include "config.h"
 #include "dataplane.h"
+#include "follow.h"
 
 struct instance {
 	struct config config;
 	struct dataplane dataplane;
+	struct follow *follow; /* of config.advertise */
 	struct attachments attachments;
 	time_t started; /* wall clock */
 };

@@ -104,10 +104,26 @@ static void keep_ethernet(struct device_list *list)
 		if (hardware_type(device->name) == ARPHRD_ETHER)
 			list->device[kept++] = *device;
 		else
-			log_line("%s: a route to servers uses it, but it is not an Ethernet "
-				 "interface: left out",
+			log_line("%s: a route to private addresses or servers uses it, but it "
+				 "is not an Ethernet interface: left out",
 				 device->name);
 	}
+	list->count = kept;
+}
+
+static const char *whom_inside(const struct config *config)
+{
+	return config->clients_inside ? "clients" : "servers";
+}
+
+/* Clients inside are reached by another interface than the servers outside. */
+static void drop_uplinks(struct device_list *list, const struct device_list *uplinks)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!device_list_has(uplinks, list->device[i].index))
+			list->device[kept++] = list->device[i];
 	list->count = kept;
 }
 
@@ -121,16 +137,34 @@ static int choose_server_side(struct config *config)
 	if (err)
 		return err;
 	keep_ethernet(list);
+	if (config->clients_inside)
+		drop_uplinks(list, &config->uplinks);
 	if (list->count == 0) {
-		log_line("no route leads to the servers over an Ethernet interface; name the "
-			 "interface toward them with --server-dev");
+		log_line("no route leads to the %s over %s Ethernet interface; name the "
+			 "interface toward them with --server-dev",
+			 whom_inside(config), config->clients_inside ? "another" : "an");
 		return -ENETUNREACH;
 	}
 	for (size_t i = 0; i < list->count; i++) {
 		strcat(names, i ? " " : "");
 		strcat(names, list->device[i].name);
 	}
-	log_line("toward the servers, by the routes: %s", names);
+	log_line("toward the %s, by the routes: %s", whom_inside(config), names);
+	return 0;
+}
+
+static int check_two_arms(const struct config *config)
+{
+	for (size_t i = 0; i < config->server_side.count; i++) {
+		const struct device *device = &config->server_side.device[i];
+
+		if (!device_list_has(&config->uplinks, device->index))
+			continue;
+		log_line("--clients inside: %s is both --dev and --server-dev, and so cannot tell "
+			 "the clients from the servers outside; name one interface for each side",
+			 device->name);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -143,9 +177,12 @@ int interfaces_find(struct config *config)
 		return err;
 	if (config->forward == FTPFIX_FORWARD_NONE)
 		return 0;
-	if (config->server_side.count > 0)
-		return find_devices("--server-dev", &config->server_side);
-	return choose_server_side(config);
+	if (config->server_side.count == 0)
+		return choose_server_side(config);
+	err = find_devices("--server-dev", &config->server_side);
+	if (!err && config->clients_inside)
+		err = check_two_arms(config);
+	return err;
 }
 
 const char *interface_name(unsigned int index, char name[IF_NAMESIZE])

@@ -88,6 +88,41 @@ static int write_tables(FILE *out, const struct dataplane *dataplane)
 			   sizeof(struct ftpfix_flow), count_connection);
 }
 
+/* The name of an interface may hold what a label must escape. */
+static void write_label(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', out);
+		fputc(*value, out);
+	}
+	fputc('"', out);
+}
+
+static void write_rules(FILE *out, const struct advertise *advertise)
+{
+	char source[ADVERTISE_TEXT_MAX], net_text[PREFIX_TEXT_MAX], text[ENDPOINT_TEXT_MAX];
+	struct prefix net;
+
+	fputs("# HELP ftpfix_advertise_info Which address is announced to whom; none: the one "
+	      "that was dialled.\n"
+	      "# TYPE ftpfix_advertise_info gauge\n",
+	      out);
+	for (size_t i = 0; i < advertise->count * FTPFIX_FAMILIES; i++) {
+		const struct advertise_rule *rule = &advertise->rule[i / FTPFIX_FAMILIES];
+		enum ftpfix_family family = i % FTPFIX_FAMILIES;
+		bool none = address_is_none(&rule->addr[family]);
+
+		if (!advertise_net(rule, family, &net))
+			continue;
+		fprintf(out, "ftpfix_advertise_info{net=\"%s\",", prefix_format(&net, net_text));
+		write_label(out, "source", advertise_format_source(rule, source));
+		fprintf(out, ",address=\"%s\"} 1\n",
+			none ? "" : address_format(&rule->addr[family], text));
+	}
+}
+
 static void write_process(FILE *out, const struct instance *instance)
 {
 	fprintf(out,
@@ -113,6 +148,7 @@ char *metrics_text(const struct instance *instance)
 	err = write_counters(out, instance);
 	if (!err)
 		err = write_tables(out, &instance->dataplane);
+	write_rules(out, &instance->config.advertise);
 	write_process(out, instance);
 	if (fclose(out) && !err)
 		err = -ENOMEM;

@@ -19,6 +19,7 @@ struct section {
 	json_t *entries;
 	const struct dataplane *dataplane;
 	__u64 now_ns;
+	bool clients_inside;
 };
 
 static __u64 monotonic_ns(void)
@@ -79,15 +80,67 @@ static json_t *devices(const struct device_list *list)
 static json_t *servers(const struct config *config)
 {
 	json_t *prefixes = json_array();
+	char text[PREFIX_TEXT_MAX];
 
-	for (size_t i = 0; i < config->server_count; i++) {
-		char text[INET_ADDRSTRLEN];
-
-		inet_ntop(AF_INET, &config->server[i].be_network, text, sizeof(text));
+	for (size_t i = 0; i < config->server_count; i++)
 		json_array_append_new(prefixes,
-				      json_sprintf("%s/%u", text, config->server[i].length));
-	}
+				      json_string(prefix_format(&config->server[i], text)));
 	return prefixes;
+}
+
+/* One for each family; where none was given, the control connection tells. */
+static json_t *sources(const struct config *config)
+{
+	json_t *given = json_array();
+
+	for (int family = 0; family < FTPFIX_FAMILIES; family++)
+		if (!address_is_none(&config->source[family]))
+			json_array_append_new(given, address(&config->source[family]));
+	return given;
+}
+
+static json_t *allowed(const struct config *config)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < ALLOWANCES; i++)
+		if (config->allowed & allowances[i].bit)
+			json_array_append_new(names, json_string(allowances[i].name));
+	if (config->allowed & FTPFIX_ALLOW_FXP)
+		json_array_append_new(names, json_string("fxp"));
+	return names;
+}
+
+/* The rules as they were given. */
+static json_t *advertise_rules(const struct advertise *advertise)
+{
+	json_t *texts = json_array();
+	char text[ADVERTISE_TEXT_MAX];
+
+	for (size_t i = 0; i < advertise->count; i++)
+		json_array_append_new(texts,
+				      json_string(advertise_format(&advertise->rule[i], text)));
+	if (advertise->count == 0)
+		json_array_append_new(texts, json_string("dialled"));
+	return texts;
+}
+
+/* Whom they are for and what they say at present; null is what was dialled. */
+static json_t *advertise_map(const struct advertise *advertise)
+{
+	json_t *map = json_object();
+	char text[PREFIX_TEXT_MAX];
+	struct prefix net;
+
+	for (size_t i = 0; i < advertise->count * FTPFIX_FAMILIES; i++) {
+		const struct advertise_rule *rule = &advertise->rule[i / FTPFIX_FAMILIES];
+		enum ftpfix_family family = i % FTPFIX_FAMILIES;
+
+		if (advertise_net(rule, family, &net))
+			json_object_set_new(map, prefix_format(&net, text),
+					    address(&rule->addr[family]));
+	}
+	return map;
 }
 
 static int append(const struct section *section, json_t *entry)
@@ -95,25 +148,29 @@ static int append(const struct section *section, json_t *entry)
 	return json_array_append_new(section->entries, entry) ? -ENOMEM : 0;
 }
 
+static json_t *service(const struct instance *instance, unsigned int port)
+{
+	const struct config *config = &instance->config;
+
+	return json_pack(
+		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:b, s:s}",
+		"port", port, "clients", clients_name(config->clients_inside), "forward",
+		forward_name(config->forward), "rewrite", rewrite_name(config->rewrite), "allowed",
+		allowed(config), "advertise", advertise_rules(&config->advertise), "advertise_map",
+		advertise_map(&config->advertise), "data_port_low", config->port_low,
+		"data_port_high", config->port_high, "expect_seconds", config->expect_seconds,
+		"source", sources(config), "devices", devices(&config->uplinks), "server_devices",
+		devices(&config->server_side), "servers", servers(config), "servers_named",
+		config->servers_named, "attached_by", attach_name(instance->attachments.how));
+}
+
 static int read_services(const struct section *section, const struct instance *instance)
 {
 	const struct config *config = &instance->config;
-	char advertise[ENDPOINT_TEXT_MAX] = "dialled";
 	int err = 0;
 
-	if (!address_is_none(&config->advertise))
-		address_format(&config->advertise, advertise);
 	for (size_t i = 0; !err && i < config->port_count; i++)
-		err = append(section,
-			     json_pack("{s:i, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:b, s:s}",
-				       "port", config->port[i], "forward",
-				       forward_name(config->forward), "advertise", advertise,
-				       "data_port_low", config->port_low, "data_port_high",
-				       config->port_high, "source", address(&config->source),
-				       "devices", devices(&config->uplinks), "server_devices",
-				       devices(&config->server_side), "servers", servers(config),
-				       "servers_named", config->servers_named, "attached_by",
-				       attach_name(instance->attachments.how)));
+		err = append(section, service(instance, config->port[i]));
 	return err;
 }
 
@@ -195,7 +252,9 @@ static int read_flow(const void *key, const void *value, void *context)
 		.be_source_port = to->be_destination_port,
 		.be_destination_port = to->be_source_port,
 	};
+	const struct ftpfix_flow *up, *down;
 	struct ftpfix_flow back = {0};
+	bool inside;
 	__u64 seen;
 
 	if (flow->side != FTPFIX_SIDE_UPLINK)
@@ -203,17 +262,21 @@ static int read_flow(const void *key, const void *value, void *context)
 	/* The other direction may have ended in the meantime: then it is zero. */
 	bpf_map_lookup_elem(section->dataplane->flows, &back_key, &back);
 	seen = flow->last_seen_ns > back.last_seen_ns ? flow->last_seen_ns : back.last_seen_ns;
-	return append(section,
-		      json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "client",
-				endpoint(&from->source, from->be_source_port), "public",
-				endpoint(&from->destination, from->be_destination_port), "source",
-				endpoint(&to->source, to->be_source_port), "server",
-				endpoint(&to->destination, to->be_destination_port), "state",
-				flow_state(flow, &back), "packets_to_server",
-				(json_int_t)flow->packets, "bytes_to_server",
-				(json_int_t)flow->bytes, "packets_to_client",
-				(json_int_t)back.packets, "bytes_to_client", (json_int_t)back.bytes,
-				"idle_seconds", seconds_since(section, seen)));
+	inside = section->clients_inside;
+	up = inside ? &back : flow;
+	down = inside ? flow : &back;
+	return append(
+		section,
+		json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}",
+			  inside ? "server" : "client",
+			  endpoint(&from->source, from->be_source_port), "public",
+			  endpoint(&from->destination, from->be_destination_port), "source",
+			  endpoint(&to->source, to->be_source_port), inside ? "client" : "server",
+			  endpoint(&to->destination, to->be_destination_port), "state",
+			  flow_state(flow, &back), "packets_to_server", (json_int_t)up->packets,
+			  "bytes_to_server", (json_int_t)up->bytes, "packets_to_client",
+			  (json_int_t)down->packets, "bytes_to_client", (json_int_t)down->bytes,
+			  "idle_seconds", seconds_since(section, seen)));
 }
 
 static int read_counters(const struct section *section)
@@ -240,7 +303,9 @@ static json_t *new_section(struct section *section, json_t *model, const char *n
 static int read_sections(json_t *model, const struct instance *instance)
 {
 	const struct dataplane *dataplane = &instance->dataplane;
-	struct section section = {.dataplane = dataplane, .now_ns = monotonic_ns()};
+	struct section section = {.dataplane = dataplane,
+				  .now_ns = monotonic_ns(),
+				  .clients_inside = instance->config.clients_inside};
 	int err = 0;
 
 	if (!err && new_section(&section, model, "services"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Sends one rtnetlink dump request and reads the answer to its end.
+ * Sends rtnetlink dump requests and reads each answer to its end; hears of changes.
  * This file knows nothing of what is asked.
  */
 #include "netlink.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define SEQUENCE 1
 #define ANSWER_BYTES 32768 /* what the kernel fills at most in one dump message */
@@ -49,4 +50,25 @@ int netlink_dump(struct nlmsghdr *request, mnl_cb_t each, void *context)
 		err = read_answer(socket, each, context);
 	mnl_socket_close(socket);
 	return err;
+}
+
+struct mnl_socket *netlink_listen(unsigned int groups)
+{
+	struct mnl_socket *socket;
+
+	socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (socket && mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0) {
+		mnl_socket_close(socket);
+		return NULL;
+	}
+	return socket;
+}
+
+void netlink_drain(const struct mnl_socket *socket)
+{
+	char piece[64];
+
+	/* ENOBUFS: more was told than there was room for, which says enough. */
+	while (recv(mnl_socket_get_fd(socket), piece, sizeof(piece), 0) >= 0 || errno == ENOBUFS)
+		;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One question to the kernel's rtnetlink, with all of its answers.
+ * Questions to the kernel's rtnetlink with all of their answers, and what it tells
+ * unasked.
  * This header knows nothing of what is asked.
  */
 #ifndef NETLINK_H
@@ -11,5 +12,12 @@
 /* Sends the dump request (its flags and sequence are set here) and calls `each`
  * for every message of the answer. 0 or a negative errno. */
 int netlink_dump(struct nlmsghdr *request, mnl_cb_t each, void *context);
+
+/* Opens a socket that never waits, on which the kernel tells of changes (a mask of
+ * RTMGRP_). NULL and errno if that fails. */
+struct mnl_socket *netlink_listen(unsigned int groups);
+
+/* Takes what the kernel told, without looking at it. */
+void netlink_drain(const struct mnl_socket *socket);
 
 #endif /* NETLINK_H */

@@ -63,15 +63,32 @@ static int take_port(struct config *config, const char *text, struct problem *pr
 
 static int take_server(struct config *config, const char *text, struct problem *problem)
 {
+	const struct prefix all_ipv4 = prefix_of_all(FTPFIX_IPV4);
+	struct prefix *server = &config->server[config->server_count];
+	struct prefix start = {all_ipv4.addr, 0};
+	int err;
+
 	if (config->server_count == FTPFIX_SERVERS_MAX)
 		return problem_set(problem, "--server: more than %d; name prefixes that hold them",
 				   FTPFIX_SERVERS_MAX);
-	return value_prefix("--server", text, &config->server[config->server_count++], problem);
+	err = value_prefix("--server", text, server, problem);
+	if (err)
+		return err;
+	/* The map holds IPv4 addresses as mapped ones: ::/0 would name them too. */
+	start.length = server->length;
+	start = prefix_masked(&start);
+	if (prefix_family(server) == FTPFIX_IPV6 && prefix_equal(&start, server))
+		return problem_set(problem,
+				   "--server: %s holds what IPv4 addresses are mapped to; write "
+				   "2000::/3 for every global IPv6 address",
+				   text);
+	config->server_count++;
+	return 0;
 }
 
 static int take_advertise(struct config *config, const char *text, struct problem *problem)
 {
-	return config_set_advertise(config, "--advertise", text, problem);
+	return advertise_add(&config->advertise, "--advertise", text, problem);
 }
 
 static int take_data_ports(struct config *config, const char *text, struct problem *problem)
@@ -81,14 +98,57 @@ static int take_data_ports(struct config *config, const char *text, struct probl
 				problem);
 }
 
-static int take_forward(struct config *config, const char *text, struct problem *problem)
-{
-	return value_forward("--forward", text, &config->forward, problem);
-}
-
 static int take_source(struct config *config, const char *text, struct problem *problem)
 {
-	return value_host("--source", text, &config->source, problem);
+	struct ftpfix_addr addr, *source;
+	int err;
+
+	err = value_host("--source", text, &addr, problem);
+	if (err)
+		return err;
+	source = &config->source[address_family(&addr)];
+	if (!address_is_none(source))
+		return problem_set(problem,
+				   "--source: %s is a second %s address; give one of each family",
+				   text, family_name(address_family(&addr)));
+	*source = addr;
+	return 0;
+}
+
+static int take_allow(struct config *config, const char *text, struct problem *problem)
+{
+	const char *names[ALLOWANCES];
+	unsigned int choice;
+	int err;
+
+	for (size_t i = 0; i < ALLOWANCES; i++)
+		names[i] = allowances[i].name;
+	err = value_word("--allow", text, names, ALLOWANCES, &choice, problem);
+	if (!err)
+		config->allowed |= allowances[choice].bit;
+	return err;
+}
+
+static int take_fxp(struct config *config, const char *text, struct problem *problem)
+{
+	(void)text;
+	(void)problem;
+	config->allowed |= FTPFIX_ALLOW_FXP;
+	return 0;
+}
+
+static int take_expect_timeout(struct config *config, const char *text, struct problem *problem)
+{
+	static const struct span allowed = {1, 3600};
+
+	return value_seconds("--expect-timeout", text, &allowed, &config->expect_seconds, problem);
+}
+
+static int take_dns_interval(struct config *config, const char *text, struct problem *problem)
+{
+	static const struct span allowed = {5, 86400};
+
+	return value_seconds("--dns-interval", text, &allowed, &config->dns_seconds, problem);
 }
 
 static int take_listen(struct config *config, const char *text, struct problem *problem)
@@ -108,23 +168,31 @@ static int take_attach(struct config *config, const char *text, struct problem *
 	return 0;
 }
 
-/* The options of `run`. A list takes commas, repetition, and the arguments that
- * follow; of the others each may be given once. */
+/* How often an option is given: a list takes commas, repetition, and the arguments
+ * that follow; a flag takes nothing. */
+enum option_form { ONCE, LIST, FLAG };
+
 static const struct run_option {
 	const char *name;
-	bool list;
+	enum option_form form;
 	int (*take)(struct config *config, const char *text, struct problem *problem);
 } run_options[] = {
-	{"dev", true, take_dev},
-	{"server-dev", true, take_server_dev},
-	{"port", true, take_port},
-	{"server", true, take_server},
-	{"advertise", false, take_advertise},
-	{"data-ports", false, take_data_ports},
-	{"forward", false, take_forward},
-	{"source", false, take_source},
-	{"listen", false, take_listen},
-	{"attach", false, take_attach},
+	{"dev", LIST, take_dev},
+	{"server-dev", LIST, take_server_dev},
+	{"clients", ONCE, config_set_clients},
+	{"port", LIST, take_port},
+	{"server", LIST, take_server},
+	{"advertise", LIST, take_advertise},
+	{"dns-interval", ONCE, take_dns_interval},
+	{"data-ports", ONCE, take_data_ports},
+	{"rewrite", ONCE, config_set_rewrite},
+	{"forward", ONCE, config_set_forward},
+	{"source", LIST, take_source},
+	{"expect-timeout", ONCE, take_expect_timeout},
+	{"allow", LIST, take_allow},
+	{"fxp", FLAG, take_fxp},
+	{"listen", ONCE, take_listen},
+	{"attach", ONCE, take_attach},
 };
 
 #define RUN_OPTIONS (sizeof(run_options) / sizeof(run_options[0]))
@@ -146,9 +214,9 @@ static int take_list(const struct run_option *option, struct config *config, cha
 static int take_option(const struct run_option *option, bool *given, struct config *config,
 		       char *text, struct problem *problem)
 {
-	if (option->list)
+	if (option->form == LIST)
 		return take_list(option, config, text, problem);
-	if (*given)
+	if (*given && option->form == ONCE)
 		return problem_set(problem, "--%s: given twice; give it once", option->name);
 	*given = true;
 	return option->take(config, text, problem);
@@ -167,8 +235,10 @@ static int read_run(int argc, char **argv, struct config *config, struct problem
 	int code, err = 0;
 
 	for (size_t i = 0; i < RUN_OPTIONS; i++)
-		options[i] = (struct option){run_options[i].name, required_argument, NULL,
-					     OPTION_FIRST + (int)i};
+		options[i] = (struct option){run_options[i].name,
+					     run_options[i].form == FLAG ? no_argument
+									 : required_argument,
+					     NULL, OPTION_FIRST + (int)i};
 	options[RUN_OPTIONS] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 
 	while (!err && (code = getopt_long(argc, argv, "-h", options, NULL)) != -1) {
@@ -187,7 +257,7 @@ static int read_run(int argc, char **argv, struct config *config, struct problem
 		if (!option)
 			return unexpected(optarg, problem);
 		err = take_option(option, &given[option - run_options], config, optarg, problem);
-		list = option->list ? option : NULL;
+		list = option->form == LIST ? option : NULL;
 	}
 	if (!err && optind < argc)
 		err = unexpected(argv[optind], problem);
@@ -205,12 +275,14 @@ int options_run(int argc, char **argv, struct config *config)
 		err = config_complete(config, &problem);
 	if (err < 0)
 		log_problem(&problem);
+	if (err)
+		config_free(config);
 	return err;
 }
 
 static int take_word(struct client_options *options, const char *word, struct problem *problem)
 {
-	if (options->word_count == sizeof(options->word) / sizeof(options->word[0]))
+	if (options->word_count == WORDS_MAX)
 		return unexpected(word, problem);
 	options->word[options->word_count++] = word;
 	return 0;

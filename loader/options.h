@@ -19,11 +19,14 @@ void options_help(void);
  * printing why. */
 int options_run(int argc, char **argv, struct config *config);
 
+/* A setting, and as many rules as `set advertise` takes. */
+#define WORDS_MAX (1 + ADVERTISE_RULES_MAX)
+
 /* What `set`, `show` and `metrics` take. */
 struct client_options {
 	const char *device; /* --dev, or NULL */
 	bool json;	    /* --json */
-	const char *word[2];
+	const char *word[WORDS_MAX];
 	size_t word_count;
 };
 

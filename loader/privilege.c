@@ -55,10 +55,17 @@ int privilege_check(void)
 	return 0;
 }
 
-int privilege_drop(void)
+static int set(const struct __user_cap_data_struct data[WORDS])
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+int privilege_drop(void)
+{
 	struct __user_cap_data_struct data[WORDS] = {0};
+	int err;
 
 	for (size_t i = 0; i < NEEDED; i++) {
 		__u32 mask = CAP_TO_MASK(needed[i].number);
@@ -66,11 +73,15 @@ int privilege_drop(void)
 		data[CAP_TO_INDEX(needed[i].number)].effective |= mask;
 		data[CAP_TO_INDEX(needed[i].number)].permitted |= mask;
 	}
-	if (syscall(SYS_capset, &header, data)) {
-		int err = -errno;
-
+	err = set(data);
+	if (err)
 		log_line("capabilities cannot be given up: %s", strerror(-err));
-		return err;
-	}
-	return 0;
+	return err;
+}
+
+int privilege_drop_all(void)
+{
+	const struct __user_cap_data_struct none[WORDS] = {0};
+
+	return set(none);
 }

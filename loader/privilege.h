@@ -11,4 +11,7 @@ int privilege_check(void);
 /* Gives up every capability that serving and detaching do not take. */
 int privilege_drop(void);
 
+/* Gives up every capability there is. 0 or a negative errno, nothing printed. */
+int privilege_drop_all(void);
+
 #endif /* PRIVILEGE_H */

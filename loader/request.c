@@ -17,21 +17,52 @@ static json_t *error(const char *text)
 	return json_pack("{s:s}", "error", text);
 }
 
-static json_t *answer_set(struct instance *instance, const json_t *request)
+/* Each text may hold several rules, with commas between them, as an option may. */
+static int read_rules(const json_t *texts, struct advertise *rules, struct problem *problem)
 {
-	const char *advertise = json_string_value(json_object_get(request, "advertise"));
-	const char *data_ports = json_string_value(json_object_get(request, "data_ports"));
-	struct config before = instance->config;
+	const json_t *text;
+	char *copy, *rest, *item;
+	size_t i;
+	int err = 0;
+
+	if (json_array_size(texts) == 0)
+		return problem_set(problem, "set: no address to advertise was named");
+	json_array_foreach (texts, i, text) {
+		rest = copy = strdup(json_string_length(text) ? json_string_value(text) : "");
+		if (!copy)
+			return problem_set(problem, "set: no memory");
+		while (!err && (item = strsep(&rest, ",")))
+			err = advertise_add(rules, "advertise", item, problem);
+		free(copy);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static json_t *set_advertise(struct instance *instance, const json_t *texts)
+{
+	struct advertise rules = {0};
 	struct problem problem;
 	int err;
 
-	if (advertise)
-		err = config_set_advertise(&instance->config, "advertise", advertise, &problem);
-	else if (data_ports)
-		err = config_set_data_ports(&instance->config, "data-ports", data_ports, &problem);
-	else
-		err = problem_set(&problem, "set: nothing that can be set was named");
-	if (err)
+	err = read_rules(texts, &rules, &problem);
+	if (!err && follow_replace(instance->follow, &rules))
+		err = problem_set(
+			&problem,
+			"set: the advertise map cannot be written; see the log of ftpfix");
+	if (!err)
+		return json_object();
+	advertise_clear(&rules);
+	return error(problem.text);
+}
+
+static json_t *set_data_ports(struct instance *instance, const char *text)
+{
+	struct config before = instance->config;
+	struct problem problem;
+
+	if (config_set_data_ports(&instance->config, "data-ports", text, &problem))
 		return error(problem.text);
 	if (dataplane_write_services(&instance->dataplane, &instance->config)) {
 		/* The ports that were written go back to what the others have. */
@@ -40,6 +71,18 @@ static json_t *answer_set(struct instance *instance, const json_t *request)
 		return error("set: the services map cannot be written; see the log of ftpfix");
 	}
 	return json_object();
+}
+
+static json_t *answer_set(struct instance *instance, const json_t *request)
+{
+	const json_t *advertise = json_object_get(request, "advertise");
+	const char *data_ports = json_string_value(json_object_get(request, "data_ports"));
+
+	if (advertise)
+		return set_advertise(instance, advertise);
+	if (data_ports)
+		return set_data_ports(instance, data_ports);
+	return error("set: nothing that can be set was named");
 }
 
 static json_t *answer_show(const struct instance *instance)

@@ -3,8 +3,8 @@
  * What can be asked of a running instance, in JSON. This header knows nothing
  * of sockets.
  *
- * A request is one line, an object: {"verb": "set", "advertise": TEXT},
- * {"verb": "set", "data_ports": TEXT}, {"verb": "show"} or {"verb": "metrics"}.
+ * A request is one line, an object: {"verb": "set", "advertise": [TEXT,
+ * ...]}, {"verb": "set", "data_ports": TEXT}, {"verb": "show"} or {"verb": "metrics"}.
  * The answer is an object: {"error": TEXT}, {"sections": {...}} (see model.h),
  * {"text": TEXT}, or {} where there is nothing to say.
  */
@@ -15,7 +15,8 @@
 
 #include "instance.h"
 
-#define REQUEST_MAX 4096
+/* Holds as many rules as `set advertise` takes, of usual length. */
+#define REQUEST_MAX 65536
 
 /* Does what the request asks for. The answer is for free(); NULL if memory ran
  * out. */

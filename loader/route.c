@@ -5,7 +5,6 @@
  */
 #include "route.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -60,19 +59,22 @@ static int add_nexthops(struct route_table *table, const struct prefix *destinat
 static int read_route(const struct nlmsghdr *message, void *context)
 {
 	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-	struct prefix destination = {.length = header->rtm_dst_len};
+	bool ipv4 = header->rtm_family == AF_INET;
+	struct prefix destination = prefix_of_all(ipv4 ? FTPFIX_IPV4 : FTPFIX_IPV6);
 	struct route_table *table = context;
 	const struct nlattr *attribute;
 	int err = 0;
 
 	/* Every table counts, for policy routing may lead to servers by any of
 	 * them; but not "local", the node's own addresses. */
-	if (header->rtm_family != AF_INET || header->rtm_type != RTN_UNICAST ||
+	if ((!ipv4 && header->rtm_family != AF_INET6) || header->rtm_type != RTN_UNICAST ||
 	    header->rtm_table == RT_TABLE_LOCAL || (header->rtm_flags & RTM_F_CLONED))
 		return MNL_CB_OK;
 	mnl_attr_for_each (attribute, message, sizeof(*header))
 		if (mnl_attr_get_type(attribute) == RTA_DST)
-			destination.be_network = mnl_attr_get_u32(attribute);
+			destination.addr = address_from_bytes(header->rtm_family,
+							      mnl_attr_get_payload(attribute));
+	destination.length += header->rtm_dst_len;
 	mnl_attr_for_each (attribute, message, sizeof(*header)) {
 		if (mnl_attr_get_type(attribute) == RTA_OIF)
 			err = add_route(table, &destination, mnl_attr_get_u32(attribute));
@@ -86,12 +88,9 @@ static int read_route(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static bool holds(const struct prefix *outer, const struct prefix *inner)
+static bool is_default(const struct prefix *destination)
 {
-	__u32 difference = ntohl(outer->be_network ^ inner->be_network);
-
-	return outer->length <= inner->length &&
-	       (outer->length == 0 || difference >> (32 - outer->length) == 0);
+	return destination->length == prefix_of_all(prefix_family(destination)).length;
 }
 
 /* Of the routes that hold the prefix as a whole, the kernel follows the longest;
@@ -104,9 +103,9 @@ static int longest_holding(const struct route_table *table, const struct prefix 
 	for (size_t i = 0; i < table->count; i++) {
 		const struct prefix *destination = &table->route[i].destination;
 
-		if (destination->length == 0 && !with_default)
+		if (is_default(destination) && !with_default)
 			continue;
-		if (holds(destination, servers) && (int)destination->length > longest)
+		if (prefix_holds(destination, servers) && (int)destination->length > longest)
 			longest = destination->length;
 	}
 	return longest;
@@ -120,8 +119,8 @@ static int add_device(struct device_list *list, unsigned int index)
 	    strcmp(device->name, "lo") == 0)
 		return 0;
 	if (list->count == DEVICES_MAX - 1) {
-		log_line("the routes to the servers use more than %d interfaces; name those "
-			 "toward the servers with --server-dev",
+		log_line("the routes use more than %d interfaces; name those on the inside with "
+			 "--server-dev",
 			 DEVICES_MAX - 1);
 		return -E2BIG;
 	}
@@ -141,8 +140,10 @@ static int add_toward(const struct route_table *table, const struct prefix *serv
 
 	for (size_t i = 0; i < table->count; i++) {
 		const struct prefix *destination = &table->route[i].destination;
-		bool part = destination->length > servers->length && holds(servers, destination);
-		bool rest = (int)destination->length == longest && holds(destination, servers);
+		bool part =
+			destination->length > servers->length && prefix_holds(servers, destination);
+		bool rest =
+			(int)destination->length == longest && prefix_holds(destination, servers);
 
 		if (!part && !rest)
 			continue;
@@ -185,11 +186,11 @@ int route_devices(const struct config *config, struct device_list *list)
 	int err;
 
 	request->nlmsg_type = RTM_GETROUTE;
-	header->rtm_family = AF_INET;
+	header->rtm_family = AF_UNSPEC;
 	err = netlink_dump(request, read_route, &table);
 	if (err)
-		log_line("the routing tables cannot be read: %s; name the interfaces toward the "
-			 "servers with --server-dev",
+		log_line("the routing tables cannot be read: %s; name the interfaces on the "
+			 "inside with --server-dev",
 			 strerror(-err));
 	else
 		err = choose(config, &table, list);

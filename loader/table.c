@@ -25,6 +25,7 @@ static void put_text(FILE *out, const char *text)
 
 static void put_value(FILE *out, const json_t *value)
 {
+	const char *name, *comma = "";
 	size_t i;
 	json_t *item;
 
@@ -36,6 +37,14 @@ static void put_value(FILE *out, const json_t *value)
 		json_array_foreach (value, i, item) {
 			fputs(i ? "," : "", out);
 			put_value(out, item);
+		}
+	} else if (json_is_object(value) && json_object_size(value) > 0) {
+		json_object_foreach ((json_t *)value, name, item) {
+			fputs(comma, out);
+			put_text(out, name);
+			fputc('=', out);
+			put_value(out, item);
+			comma = ",";
 		}
 	} else {
 		fputc('-', out);

@@ -5,7 +5,6 @@
  */
 #include "value.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -72,77 +71,87 @@ int value_port_range(const char *name, const char *text, __u16 *low, __u16 *high
 	return 0;
 }
 
-static int read_ipv4(const char *name, const char *text, __be32 *be_ipv4, struct problem *problem)
+int value_seconds(const char *name, const char *text, const struct span *allowed,
+		  unsigned int *seconds, struct problem *problem)
 {
-	struct in6_addr ipv6;
+	unsigned long number;
 
-	if (inet_pton(AF_INET, text, be_ipv4) == 1)
-		return 0;
-	if (inet_pton(AF_INET6, text, &ipv6) == 1)
-		return problem_set(problem,
-				   "%s: '%s': IPv6 is not supported yet; name an IPv4 address",
-				   name, text);
-	return problem_set(problem, "%s: '%s' is no IPv4 address; write it like 203.0.113.5", name,
-			   text);
+	if (!read_number(text, &number) || number < allowed->low || number > allowed->high)
+		return problem_set(problem, "%s: '%s' is no number of seconds from %u to %u", name,
+				   text, allowed->low, allowed->high);
+	*seconds = number;
+	return 0;
 }
 
-/* Why no connection can go to the address, or NULL if one can. */
-static const char *unreachable(__be32 be_ipv4)
+int value_word(const char *name, const char *text, const char *const *words, size_t count,
+	       unsigned int *choice, struct problem *problem)
 {
-	__u32 ipv4 = ntohl(be_ipv4);
+	char known[256] = "";
 
-	if (ipv4 >> 24 == 0)
-		return "is in 0.0.0.0/8, which names no host";
-	if (ipv4 >> 24 == IN_LOOPBACKNET)
-		return "is a loopback address, which no other host reaches";
-	if (IN_MULTICAST(ipv4))
-		return "is a multicast address, which TCP cannot use";
-	if (ipv4 == INADDR_BROADCAST)
-		return "is the broadcast address, which TCP cannot use";
-	return NULL;
+	for (size_t i = 0; i < count; i++) {
+		const char *before = i + 1 < count ? ", " : " or ";
+		size_t used = strlen(known);
+
+		if (strcmp(text, words[i]) == 0) {
+			*choice = i;
+			return 0;
+		}
+		snprintf(known + used, sizeof(known) - used, "%s%s", i ? before : "", words[i]);
+	}
+	return problem_set(problem, "%s: '%s' is not among its words; say %s", name, text, known);
+}
+
+static int no_address(const char *name, const char *text, struct problem *problem)
+{
+	return problem_set(problem,
+			   "%s: '%s' is no IP address; write it like 203.0.113.5 or 2001:db8::5",
+			   name, text);
 }
 
 int value_host(const char *name, const char *text, struct ftpfix_addr *addr,
 	       struct problem *problem)
 {
 	const char *reason;
-	__be32 be_ipv4;
-	int err;
 
-	err = read_ipv4(name, text, &be_ipv4, problem);
-	if (err)
-		return err;
-	reason = unreachable(be_ipv4);
+	if (!address_read(text, addr))
+		return no_address(name, text, problem);
+	reason = address_unreachable(addr);
 	if (reason)
 		return problem_set(problem, "%s: %s %s; name the address of a host", name, text,
 				   reason);
-	*addr = address_from_ipv4(be_ipv4);
 	return 0;
 }
 
-static __be32 network_mask(unsigned int length)
+/* Copies what stands before the end; false if that is longer than any address. */
+static bool copy_address(const char *text, const char *end, char address[INET6_ADDRSTRLEN])
 {
-	return length ? htonl(~0U << (32 - length)) : 0;
+	size_t length = end - text;
+
+	if (length >= INET6_ADDRSTRLEN)
+		return false;
+	memcpy(address, text, length);
+	address[length] = '\0';
+	return true;
 }
 
 static int check_prefix(const char *name, const char *text, const struct prefix *prefix,
 			struct problem *problem)
 {
-	struct in_addr network = {prefix->be_network & network_mask(prefix->length)};
-	char suggestion[INET_ADDRSTRLEN];
+	bool ipv4 = prefix_family(prefix) == FTPFIX_IPV4;
+	struct prefix masked = prefix_masked(prefix);
+	char suggestion[PREFIX_TEXT_MAX];
 	const char *reason;
 
-	if (prefix->be_network != network.s_addr) {
-		inet_ntop(AF_INET, &network, suggestion, sizeof(suggestion));
+	if (!prefix_equal(prefix, &masked))
 		return problem_set(problem,
-				   "%s: '%s' has bits set after its length; write %s/%u, or the "
+				   "%s: '%s' has bits set after its length; write %s, or the "
 				   "address alone for one host",
-				   name, text, suggestion, prefix->length);
-	}
-	/* 0.0.0.0/0 is every address, and the operator's own choice. */
-	reason = prefix->length < 8 ? NULL : unreachable(prefix->be_network);
-	if (reason)
-		return problem_set(problem, "%s: %s %s; name addresses of servers", name, text,
+				   name, text, prefix_format(&masked, suggestion));
+	/* One that holds more than what cannot be reached is the operator's choice. */
+	reason = prefix->length < (ipv4 ? MAPPED_BITS + 8 : 8) ? NULL
+							       : address_unreachable(&prefix->addr);
+	if (reason && (ipv4 || prefix->length > 0))
+		return problem_set(problem, "%s: %s %s; name addresses of hosts", name, text,
 				   reason);
 	return 0;
 }
@@ -150,51 +159,55 @@ static int check_prefix(const char *name, const char *text, const struct prefix 
 int value_prefix(const char *name, const char *text, struct prefix *prefix, struct problem *problem)
 {
 	const char *slash = strchr(text, '/');
-	unsigned long length = 32;
 	char address[INET6_ADDRSTRLEN];
-	int err;
+	unsigned int offset, bits;
+	unsigned long length;
+	bool ipv4;
 
 	if (slash && !read_number(slash + 1, &length))
 		return problem_set(problem, "%s: '%s' has no prefix length after its '/'", name,
 				   text);
-	snprintf(address, sizeof(address), "%.*s",
-		 (int)(slash ? (size_t)(slash - text) : strlen(text)), text);
-	err = read_ipv4(name, address, &prefix->be_network, problem);
-	if (err)
-		return err;
-	if (length > 32)
+	if (!copy_address(text, slash ? slash : text + strlen(text), address) ||
+	    !address_read(address, &prefix->addr))
+		return no_address(name, text, problem);
+	/* Written as IPv4, or as what it is mapped to. */
+	ipv4 = !strchr(address, ':');
+	offset = ipv4 ? MAPPED_BITS : 0;
+	bits = 128 - offset;
+	if (!slash)
+		length = bits;
+	if (length > bits)
 		return problem_set(problem,
-				   "%s: '%s' has a prefix length above 32; IPv4 has 32 bits", name,
-				   text);
-	prefix->length = length;
+				   "%s: '%s' has a prefix length above %u; IPv%d has %u bits", name,
+				   text, bits, ipv4 ? 4 : 6, bits);
+	prefix->length = offset + length;
 	return check_prefix(name, text, prefix, problem);
 }
 
-int value_listen(const char *name, const char *text, struct sockaddr_in *address,
+int value_listen(const char *name, const char *text, struct ftpfix_endpoint *endpoint,
 		 struct problem *problem)
 {
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN];
-	__be32 be_ipv4;
+	bool bracketed = text[0] == '[';
+	const char *start = text + bracketed;
+	const char *end = bracketed ? strchr(text, ']') : strrchr(text, ':');
+	const char *colon = end ? end + bracketed : "";
+	char address[INET6_ADDRSTRLEN];
 	__u16 port;
 	int err;
 
-	if (text[0] == '[')
+	if (*colon != ':' || !copy_address(start, end, address))
 		return problem_set(problem,
-				   "%s: '%s': IPv6 is not supported yet; name an IPv4 address",
+				   "%s: '%s' is no address and port; write it like "
+				   "127.0.0.1:9199 or [::1]:9199",
 				   name, text);
-	if (!colon || (size_t)(colon - text) >= sizeof(host))
-		return problem_set(problem,
-				   "%s: '%s' is no address and port; write it like 127.0.0.1:9199",
-				   name, text);
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
-	err = read_ipv4(name, host, &be_ipv4, problem);
-	if (err)
-		return err;
+	if (!address_read(address, &endpoint->addr))
+		return no_address(name, address, problem);
+	if (!bracketed && strchr(address, ':'))
+		return problem_set(problem, "%s: '%s' has no brackets; write [%s]%s", name, text,
+				   address, colon);
 	err = value_port(name, colon + 1, &port, problem);
 	if (err)
 		return err;
-	*address = (struct sockaddr_in){
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = be_ipv4};
+	endpoint->be_port = htons(port);
 	return 0;
 }

@@ -9,14 +9,15 @@
 #ifndef VALUE_H
 #define VALUE_H
 
-#include <netinet/in.h>
+#include <stddef.h>
 
-#include "ftpfix.h"
+#include "address.h"
 #include "log.h"
 
-struct prefix {
-	__be32 be_network;
-	unsigned int length; /* 0..32 */
+/* What a number may be, both ends in it. */
+struct span {
+	unsigned int low;
+	unsigned int high;
 };
 
 /* A port from 1 to 65535. */
@@ -26,7 +27,15 @@ int value_port(const char *name, const char *text, __u16 *port, struct problem *
 int value_port_range(const char *name, const char *text, __u16 *low, __u16 *high,
 		     struct problem *problem);
 
-/* An IPv4 address that another host can send packets to. */
+/* A number of seconds within the span. */
+int value_seconds(const char *name, const char *text, const struct span *allowed,
+		  unsigned int *seconds, struct problem *problem);
+
+/* One of the words; its index. */
+int value_word(const char *name, const char *text, const char *const *words, size_t count,
+	       unsigned int *choice, struct problem *problem);
+
+/* An address that another host can send packets to. */
 int value_host(const char *name, const char *text, struct ftpfix_addr *addr,
 	       struct problem *problem);
 
@@ -34,8 +43,9 @@ int value_host(const char *name, const char *text, struct ftpfix_addr *addr,
 int value_prefix(const char *name, const char *text, struct prefix *prefix,
 		 struct problem *problem);
 
-/* ADDR:PORT to listen on; 0.0.0.0 stands for every address. */
-int value_listen(const char *name, const char *text, struct sockaddr_in *address,
+/* ADDR:PORT or [ADDR]:PORT to listen on; 0.0.0.0 stands for every IPv4 address, ::
+ * for every address. */
+int value_listen(const char *name, const char *text, struct ftpfix_endpoint *endpoint,
 		 struct problem *problem);
 
 #endif /* VALUE_H */

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cli_advertise  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
 from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,
                        equal, main, mapped, test, tool_json, wait_until)
@@ -37,13 +38,18 @@ def help_and_version_need_no_root():
 def help_and_manual_page_name_every_option():
     text = as_nobody("--help").stdout
     manual = (TOP / "man/ftpfix.8").read_text().replace("\\-", "-")
-    for option in ("dev server-dev port advertise data-ports server forward source listen attach "
-                   "json version help").split():
+    for option in ("dev server-dev clients port advertise dns-interval data-ports rewrite server "
+                   "forward source expect-timeout allow fxp listen attach json version "
+                   "help").split():
         contains(text, f"--{option}", "--help")
         contains(manual, f"Fl -{option}", "the manual page")
     for verb in "run set show metrics".split():
         contains(text, f"ftpfix {verb}", "--help")
         contains(manual, f"Cm {verb}", "the manual page")
+    for word in ("outside inside auto equal-length adjust unasked multiline address low-port "
+                 "after-epsv-all foreign dialled").split():
+        contains(text, word, "--help")
+        contains(manual, f"Cm {word}", "the manual page")
 
 
 @test
@@ -83,28 +89,64 @@ def command_lines_at_fault_are_refused():
         ([*run, "--advertise", "127.0.0.1"], "loopback"),
         ([*run, "--advertise", "224.0.0.1"], "multicast"),
         ([*run, "--advertise", "255.255.255.255"], "broadcast"),
-        ([*run, "--advertise", "203.0.113"], "is no IPv4 address"),
-        ([*run, "--advertise", "2001:db8::1"], "IPv6 is not supported yet"),
-        ([*run, "--advertise", "203.0.113.5", "--advertise", "203.0.113.6"], "given twice"),
+        ([*run, "--advertise", "203.0.113"], "'203.0.113' is no IP address; write it like"),
+        ([*run, "--advertise", "2001:db8::g"], "is no IP address"),
+        ([*run, "--advertise", "[2001:db8::1]"], "is no IP address"),
+        ([*run, "--advertise", "::"], ":: names no host"),
+        ([*run, "--advertise", "::1"], "loopback"),
+        ([*run, "--advertise", "fe80::1"], "link-local"),
+        ([*run, "--advertise", "ff02::1"], "multicast"),
+        ([*run, "--advertise", "::ffff:127.0.0.1"], "loopback"),
         ([*run, "--server", "10.0.0.0/33"], "above 32"),
         ([*run, "--server", "10.0.0.1/8"], "write 10.0.0.0/8"),
         ([*run, "--server", "10.0.0.0/"], "no prefix length"),
-        ([*run, "--server", "2001:db8::/32"], "IPv6 is not supported yet"),
+        ([*run, "--server", "2001:db8::/129"], "above 128; IPv6 has 128 bits"),
+        ([*run, "--server", "2001:db8::1/32"], "write 2001:db8::/32"),
+        ([*run, "--server", "::/0"], "write 2000::/3 for every global IPv6 address"),
+        ([*run, "--server", "::/80"], "name"),
+        ([*run, "--server", "fe80::/10"], "link-local"),
+        ([*run, "--server", "ff00::/8"], "multicast"),
+        ([*run, "--server", "2001:db8::" + "0" * 60], "is no IP address"),
         ([*run, "--server", "224.0.0.0/4", "127.0.0.1"], "loopback"),
         ([*run, "--server", "239.0.0.0/8"], "multicast"),
-        ([*run, "--forward", "half"], "say none, nat or fullnat"),
+        ([*run, "--forward", "half"], "--forward: 'half' is not among its words; say none, nat or "
+                                      "fullnat"),
+        ([*run, "--rewrite", "long"], "say auto, equal-length or adjust"),
+        ([*run, "--clients", "between"], "say outside or inside"),
+        ([*run, "--clients", "inside", "--forward", "none"],
+         "--clients inside: --forward none carries no connection"),
+        ([*run, "--clients", "inside", "--forward", "fullnat"], "leave --forward out"),
+        ([*run, "--clients", "inside", "--server", "10.0.0.1"], "leave --server out"),
+        ([*run, "--clients", "inside", "--clients", "inside"], "--clients: given twice"),
+        ([*run, "--allow", "everything"],
+         "say unasked, multiline, address, low-port, after-epsv-all or foreign"),
+        ([*run, "--allow", "fxp"], "--allow: 'fxp' is not among its words"),
+        ([*run, "--fxp", "up1"], "'up1' is not expected here"),
+        ([*run, "--expect-timeout", "0"], "no number of seconds from 1 to 3600"),
+        ([*run, "--expect-timeout", "3601"], "no number of seconds from 1 to 3600"),
+        ([*run, "--dns-interval", "4"], "no number of seconds from 5 to 86400"),
+        ([*run, "--dns-interval", "86401"], "no number of seconds from 5 to 86400"),
+        ([*run, "--dns-interval", "1m"], "no number of seconds from 5 to 86400"),
         ([*run, "--source", "10.0.0.1"], "--source: --forward nat"),
         ([*run, "--source", "10.0.0.1", "--forward", "none"], "--source: --forward none"),
+        ([*run, "--source", "fd00::1"], "--source: --forward nat"),
         ([*run, "--source", "0.0.0.0", "--forward", "fullnat"], "names no host"),
+        ([*run, "--source", "10.0.0.1", "10.0.0.2", "--forward", "fullnat"],
+         "10.0.0.2 is a second IPv4 address"),
+        ([*run, "--source", "fd00::1", "--source", "fd00::2", "--forward", "fullnat"],
+         "fd00::2 is a second IPv6 address"),
         ([*run, "--listen", "127.0.0.1"], "is no address and port"),
         ([*run, "--listen", "127.0.0.1:0"], "is no port"),
-        ([*run, "--listen", "[::1]:9199"], "IPv6 is not supported yet"),
-        ([*run, "--listen", "localhost:9199"], "is no IPv4 address"),
+        ([*run, "--listen", "::1:9199"], "has no brackets; write [::1]:9199"),
+        ([*run, "--listen", "[::1]"], "is no address and port"),
+        ([*run, "--listen", "[::1"], "is no address and port"),
+        ([*run, "--listen", ":9199"], "is no IP address"),
+        ([*run, "--listen", "localhost:9199"], "is no IP address"),
         ([*run, "--attach", "xdp"], "say tcx or clsact"),
         (["set"], "say set advertise"),
         (["set", "advertise"], "say set advertise"),
         (["set", "colour", "red"], "say set advertise"),
-        (["set", "advertise", "a", "b"], "'b' is not expected here"),
+        (["set", "data-ports", "2000-3000", "b"], "say set advertise"),
         (["show", "everything"], "'everything' cannot be shown"),
         (["show", "flows", "sessions"], "'sessions' cannot be shown"),
         (["metrics", "--json"], "see ftpfix --help"),
@@ -196,7 +238,7 @@ def tcx_is_chosen_and_holds_the_right_programs():
         world.run("--dev", "up0", "--server-dev", "sv0")
         equal(world.service()["attached_by"], "tcx", "attached by")
         equal(world.all_tcx(), [["ftpfix_uplink_ingress"], ["ftpfix_uplink_egress"],
-                                ["ftpfix_server_ingress"], []], "programs")
+                                ["ftpfix_inside_ingress"], ["ftpfix_inside_egress"]], "programs")
         contains(world.do("tc qdisc show dev up0"), "noqueue", "qdisc")
         assert "clsact" not in world.do("tc qdisc show dev up0"), "a clsact qdisc beside TCX"
 
@@ -211,7 +253,8 @@ def without_tcx_in_the_kernel_clsact_is_chosen():
         equal(world.service()["attached_by"], "clsact", "attached by")
 
 
-ONE_ARM = ["ftpfix_uplink_ingress", "ftpfix_server_ingress"]
+ONE_ARM = {direction: [f"ftpfix_uplink_{direction}", f"ftpfix_inside_{direction}"]
+           for direction in ("ingress", "egress")}
 
 
 @test
@@ -219,15 +262,18 @@ def a_one_arm_interface_runs_the_uplink_program_first_by_tcx():
     with World() as world:
         world.all_tcx()
         world.run("--dev", "up0", "--server-dev", "up0", "--attach", "tcx")
-        equal(world.tcx("up0", "ingress"), ONE_ARM, "order")
+        for direction, programs in ONE_ARM.items():
+            equal(world.tcx("up0", direction), programs, f"order on {direction}")
 
 
 @test
 def a_one_arm_interface_runs_the_uplink_program_first_by_clsact():
     with World() as world:
         world.run("--dev", "up0", "--server-dev", "up0", "--attach", "clsact")
-        ids = re.findall(r"\bid (\d+)", world.do("tc filter show dev up0 ingress"))
-        equal([tool_json("prog", "show", "id", i)["name"] for i in ids], ONE_ARM, "order")
+        for direction, programs in ONE_ARM.items():
+            ids = re.findall(r"\bid (\d+)", world.do(f"tc filter show dev up0 {direction}"))
+            equal([tool_json("prog", "show", "id", i)["name"] for i in ids], programs,
+                  f"order on {direction}")
 
 
 @test
@@ -402,8 +448,13 @@ def several_instances_are_told_apart():
 # Settings ------------------------------------------------------------------
 
 
-def service_value(advertise=bytes(16), source=bytes(16), low=1024, high=65535, forward=1):
-    return advertise + source + struct.pack("=HHI", low, high, forward)
+def service_value(sources=(None, None), low=1024, high=65535, forward=1, rewrite=0, allowed=0):
+    source = b"".join(mapped(address) if address else bytes(16) for address in sources)
+    return source + struct.pack("=HHIII", low, high, forward, rewrite, allowed)
+
+
+PRIVATE = {("10.0.0.0", 104), ("172.16.0.0", 108), ("192.168.0.0", 112), ("100.64.0.0", 106),
+           ("fc00::", 7)}
 
 
 @test
@@ -411,10 +462,13 @@ def defaults_are_written_into_the_maps():
     with World() as world:
         daemon = world.run("--dev", "up0")
         equal(daemon.maps("services"), [(struct.pack("=I", 21), service_value())], "services")
-        private = {("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("100.64.0.0", 10)}
         equal(sorted(daemon.maps("servers")),
-              sorted((struct.pack("=I", 96 + length) + mapped(address), struct.pack("=I", 0))
-                     for address, length in private), "servers")
+              sorted((struct.pack("=I", length) + mapped(address), struct.pack("=I", 0))
+                     for address, length in PRIVATE), "servers")
+        equal(daemon.maps("advertise"), [], "advertise")
+        constants = daemon.constants()
+        equal((constants["clients_inside"], constants["servers_configured"],
+               constants["expectation_ns"]), (0, 0, 60 * 10**9), "constants")
 
 
 @test
@@ -423,65 +477,102 @@ def options_are_written_into_the_maps():
         daemon = world.run(
             "--dev", "up0", "up1", "--port", "21", "2100", "--port", "2121,65535", "--advertise",
             "198.51.100.1", "--data-ports", "20000-29999", "--server", "10.1.0.0/16,10.2.0.3",
-            "--server-dev", "sv0", "--forward", "fullnat", "--source", "10.0.0.1", "--listen",
-            "0.0.0.0:9300")
-        value = service_value(mapped("198.51.100.1"), mapped("10.0.0.1"), 20000, 29999, 2)
+            "2001:db8:0::/48", "--server-dev", "sv0", "--forward", "fullnat", "--source",
+            "10.0.0.1", "FD00:0::1", "--rewrite", "adjust", "--allow", "unasked,foreign", "--fxp",
+            "--expect-timeout", "90", "--listen", "0.0.0.0:9300")
+        value = service_value(("10.0.0.1", "fd00::1"), 20000, 29999, 2, 2, 1 | 32 | 64)
         equal(sorted(daemon.maps("services")),
               sorted((struct.pack("=I", port), value) for port in (21, 2100, 2121, 65535)),
               "services")
         equal(sorted(daemon.maps("servers")),
-              sorted([(struct.pack("=I", 112) + mapped("10.1.0.0"), struct.pack("=I", 1)),
-                      (struct.pack("=I", 128) + mapped("10.2.0.3"), struct.pack("=I", 1))]),
-              "servers")
+              sorted((struct.pack("=I", length) + mapped(address), struct.pack("=I", 1))
+                     for address, length in (("10.1.0.0", 112), ("10.2.0.3", 128),
+                                             ("2001:db8::", 48))), "servers")
+        constants = daemon.constants()
+        equal((constants["servers_configured"], constants["expectation_ns"]), (1, 90 * 10**9),
+              "constants")
         equal(world.get("/metrics", port=9300)[0], 200, "status of /metrics")
         services = world.show("services")["services"]
         equal([service["port"] for service in services], [21, 2100, 2121, 65535], "ports shown")
-        expected = {"forward": "fullnat", "advertise": "198.51.100.1", "data_port_low": 20000,
-                    "data_port_high": 29999, "source": "10.0.0.1", "devices": ["up0", "up1"],
-                    "server_devices": ["sv0"], "servers": ["10.1.0.0/16", "10.2.0.3/32"],
+        expected = {"clients": "outside", "forward": "fullnat", "rewrite": "adjust",
+                    "allowed": ["unasked", "foreign", "fxp"], "advertise": ["198.51.100.1"],
+                    "advertise_map": {"0.0.0.0/0": "198.51.100.1"}, "data_port_low": 20000,
+                    "data_port_high": 29999, "expect_seconds": 90,
+                    "source": ["10.0.0.1", "fd00::1"], "devices": ["up0", "up1"],
+                    "server_devices": ["sv0"],
+                    "servers": ["10.1.0.0/16", "10.2.0.3/32", "2001:db8::/48"],
                     "servers_named": True}
         equal({key: services[0][key] for key in expected}, expected, "service shown")
+
+
+@test
+def every_rule_that_is_lifted_has_its_bit():
+    words = ["unasked", "multiline", "address", "low-port", "after-epsv-all", "foreign"]
+    with World() as world:
+        for number, word in enumerate(words):
+            daemon = world.run("--dev", "up0", "--allow", word, "--rewrite", "equal-length")
+            equal(daemon.maps("services")[0][1], service_value(rewrite=1, allowed=1 << number),
+                  f"services with --allow {word}")
+            equal(world.service()["allowed"], [word], "what is shown")
+            daemon.end()
+        daemon = world.run("--dev", "up0", "--allow", *words, "--fxp", "--fxp")
+        equal(daemon.maps("services")[0][1], service_value(allowed=127), "all of them")
+
+
+@test
+def metrics_are_served_over_ipv6():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--listen", "[::1]:9199")
+        equal(world.get("/metrics", host="::1")[0], 200, "status of /metrics")
+        daemon.end()
+        daemon = world.run("--dev", "up0", "--listen", "[::]:9199")
+        for host in "::1", "127.0.0.1":
+            equal(world.get("/metrics", host=host)[0], 200, f"status of /metrics at {host}")
+        world.refused("run", "--dev", "up1", "--server-dev", "sv1", "--listen", "[::]:9199",
+                      text="--listen [::]:9199: cannot listen there: Address already in use")
 
 
 @test
 def set_changes_the_next_announcement():
     with World() as world:
         daemon = world.run("--dev", "up0", "--port", "21,2100")
-        for words, value, shown in (
-                (["advertise", "198.51.100.9"], service_value(mapped("198.51.100.9")),
-                 ("198.51.100.9", 1024, 65535)),
-                (["data-ports", "3000-3999"],
-                 service_value(mapped("198.51.100.9"), low=3000, high=3999),
-                 ("198.51.100.9", 3000, 3999)),
-                (["advertise", "dialled"], service_value(low=3000, high=3999),
-                 ("dialled", 3000, 3999))):
+        whole = struct.pack("=I", 96) + mapped("0.0.0.0")
+        for words, low, high, advertised in (
+                (["advertise", "198.51.100.9"], 1024, 65535, "198.51.100.9"),
+                (["data-ports", "3000-3999"], 3000, 3999, "198.51.100.9"),
+                (["advertise", "dialled"], 3000, 3999, None)):
             done = world.ftpfix("set", *words)
             equal((done.returncode, done.stdout, done.stderr), (0, "", ""), f"set {words}")
             equal(sorted(daemon.maps("services")),
-                  [(struct.pack("=I", port), value) for port in (21, 2100)], f"after set {words}")
+                  [(struct.pack("=I", port), service_value(low=low, high=high))
+                   for port in (21, 2100)], f"services after set {words}")
+            equal(daemon.maps("advertise"), [(whole, mapped(advertised))] if advertised else [],
+                  f"advertise after set {words}")
             service = world.service()
             equal((service["advertise"], service["data_port_low"], service["data_port_high"]),
-                  shown, f"shown after set {words}")
+                  ([advertised or "dialled"], low, high), f"shown after set {words}")
 
 
 @test
 def a_setting_that_cannot_be_changes_nothing():
     with World() as world:
-        daemon = world.run("--dev", "up0", "--port", "2100")
-        before = daemon.maps("services")
+        daemon = world.run("--dev", "up0", "--port", "2100", "--advertise", "198.51.100.9")
+        before = daemon.maps("services"), daemon.maps("advertise")
         for words, text in ((["advertise", "0.0.0.0"], "names no host"),
-                            (["advertise", "2001:db8::1"], "IPv6 is not supported yet"),
-                            (["advertise", "\x1b[31m\xff"], "is no IPv4 address"),
+                            (["advertise", "\x1b[31m\xff"], "is no IP address"),
+                            (["advertise", "198.51.100.7", "198.51.100.8"], "both are for"),
+                            (["advertise", "198.51.100.7,"], "'' is no IP address"),
                             (["data-ports", "3000-2000"], "write 2000-3000"),
                             (["data-ports", "80-90"], "starts below 1024"),
                             (["data-ports", "1024-65536"], "ends above 65535"),
                             (["data-ports", "2100-2100"], "only control ports")):
             world.refused("set", *words, text=text)
-            equal(daemon.maps("services"), before, f"after set {words}")
+            equal((daemon.maps("services"), daemon.maps("advertise")), before,
+                  f"after set {words}")
         done = world.ftpfix("set", "data-ports", "80-90", prefix=NOBODY)
         equal(done.returncode, 1, "set by a user")
         contains(done.stderr, "only root may ask it", "set by a user")
-        equal(daemon.maps("services"), before, "after set by a user")
+        equal(daemon.maps("services"), before[0], "after set by a user")
 
 
 # The interfaces toward the servers -----------------------------------------
@@ -519,7 +610,17 @@ def the_server_side_follows_the_routes():
              ["--server", "172.20.0.0/16"], ["sv0", "sv1"]),
             ([also, both], ["--server", "198.18.0.5"], ["sv0", "sv1"]),
             ([also, "route add 198.18.0.0/24 via 192.168.7.9 table 77"],
-             ["--server", "198.18.0.5"], ["sv1"])):
+             ["--server", "198.18.0.5"], ["sv1"]),
+            # IPv6: unique local addresses are private ones; a default route of one
+            # family leads to no server of the other.
+            (["addr add fd00:7::1/64 dev sv1"], [], ["sv0", "sv1"]),
+            (["addr add fd00:7::1/64 dev sv1"], ["--server", "fd00:7::/64"], ["sv1"]),
+            (["addr add 2001:db8:7::1/64 dev sv1"], [], ["sv0"]),
+            (["addr add 2001:db8:7::1/64 dev sv1", "-6 route add default via 2001:db8:7::9"],
+             ["--server", "2001:db8:8::8", "10.0.0.7"], ["sv0", "sv1"]),
+            ([default, "addr add fd00:7::1/64 dev sv1", "addr add fd00:8::1/64 dev sv0",
+              "-6 route add 2001:db8:8::/64 nexthop via fd00:7::9 nexthop via fd00:8::9"],
+             ["--server", "2001:db8:8::/64"], ["sv0", "sv1"])):
         equal(chosen(routes, *args), expected, f"routes {routes}, {args}")
 
 
@@ -535,6 +636,34 @@ def without_a_route_the_server_side_must_be_named():
         equal(world.attached(), before, "attached")
 
 
+@test
+def clients_inside_take_two_arms():
+    with World() as world:
+        before = world.attached()
+        inside = ["run", "--clients", "inside", "--dev", "up0"]
+        world.refused(*inside, "--server-dev", "sv0", "up0",
+                      text="--clients inside: up0 is both --dev and --server-dev")
+        world.do("ip link property add dev up0 altname uplink")
+        world.refused(*inside, "--server-dev", "uplink",
+                      text="uplink is both --dev and --server-dev")
+        world.do("ip addr del 10.0.0.1/24 dev sv0")
+        world.do("ip addr add 10.9.0.1/24 dev up0")
+        world.refused(*inside, text="no route leads to the clients over another Ethernet interface")
+        equal(world.attached(), before, "attached")
+
+
+@test
+def clients_inside_are_where_the_private_addresses_are():
+    with World() as world:
+        world.do("ip addr add 10.9.0.1/24 dev up0")
+        world.do("ip addr add fd00:7::1/64 dev sv1")
+        daemon = world.run("--clients", "inside", "--dev", "up0")
+        contains(daemon.log(), "toward the clients, by the routes:", "log")
+        equal(sorted(world.service()["server_devices"]), ["sv0", "sv1"], "inside")
+        equal(world.service()["clients"], "inside", "what is shown")
+        equal(daemon.constants()["clients_inside"], 1, "the constant")
+
+
 # Hostile and idle askers ---------------------------------------------------
 
 
@@ -543,7 +672,10 @@ def the_control_socket_takes_nonsense():
     with World() as world:
         world.run("--dev", "up0")
         for data in (b"\n", b"nonsense\n", b"[]\n", b"{}\n", b'{"verb": 1}\n', b'{"verb":"x"}\n',
-                     b'{"verb":"set"}\n', b'{"verb":"set","advertise":7}\n', b"[" * 4000 + b"\n",
+                     b'{"verb":"set"}\n', b'{"verb":"set","advertise":7}\n',
+                     b'{"verb":"set","advertise":[]}\n', b'{"verb":"set","advertise":[7]}\n',
+                     b'{"verb":"set","advertise":["a",{}]}\n',
+                     b'{"verb":"set","advertise":"203.0.113.5"}\n', b"[" * 4000 + b"\n",
                      b'{"verb":"show"}{"verb":"show"}\n'):
             answer = json.loads(world.control(data))
             equal(list(answer), ["error"], f"answer to {data[:40]!r}")

@@ -23,7 +23,7 @@ UNPACKED_PROMETHEUS = TOP / "build/servers/prometheus/usr/bin"
 def contract():
     """Every (family, reason) of the header, read without the preprocessor."""
     text = (TOP / "include/ftpfix.h").read_text()
-    return set(re.findall(r'\bX\([A-Z_]+,\s*([a-z]+),\s*"([a-z_]+)"', text.replace("\\\n", "")))
+    return set(re.findall(r'\bX\([A-Z0-9_]+,\s*([a-z]+),\s*"([a-z_]+)"', text.replace("\\\n", "")))
 
 
 @test
@@ -99,7 +99,7 @@ def show_has_tables_and_json_of_one_model():
         for section in sections:
             contains(done.stdout, f"{section} (", "show")
         row = world.ftpfix("show", "services").stdout.splitlines()[1].split()
-        equal(row[:5], ["21", "nat", "dialled", "1024-65535", "-"], "row of the service")
+        equal(row[:6], ["21", "nat", "dialled", "-", "1024-65535", "-"], "row of the service")
 
 
 # What the programs wrote ---------------------------------------------------
@@ -114,18 +114,31 @@ def ago(seconds):
     return time.monotonic_ns() - seconds * 10**9
 
 
-def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0):
-    stream = struct.pack("=Q32x", ago(idle))
-    return (stream + stream + struct.pack("=QIIIIII", 0, pasv[0], epsv[0], pasv[1], epsv[1],
-                                          announcements, 0) + bytes(480 - 112))
+def session_key(*ends, side=0):
+    return be_tuple(*ends) + struct.pack("=B3x", side)
 
 
-def expectation(client, port, deadline):
-    session = be_tuple(client, 40112, "203.0.113.5", 21)
-    server = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
-    return (mapped(client) + struct.pack(">HH", port, 0),
-            mapped("203.0.113.5") + mapped("198.51.100.9") + server + mapped("10.0.0.1") +
-            session + struct.pack("=IIQ", 1, 0, deadline))
+def stream(idle, opaque=0, foreign=0):
+    """Of 752 bytes, the time and the flags after the sequence numbers."""
+    return struct.pack("=Q20x5xBBx716x", ago(idle), opaque, foreign)
+
+
+def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0), server=(0, 0)):
+    asked = struct.pack("=QIIIII", 0, pasv[0], epsv[0], 0, 0, 0)
+    answered = struct.pack("=IIIIIII", pasv[1], epsv[1], 0, 0, 0, announcements, 0)
+    value = stream(idle, *client) + stream(idle, *server) + asked + answered + bytes(4 * 20)
+    assert len(value) == 1640, "the layout of struct ftpfix_session has changed"
+    return value
+
+
+def expectation(peer, port, deadline, advertised="198.51.100.9", side=0):
+    client, service = "198.51.100.10", "203.0.113.5"
+    target = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
+    value = (mapped(service) + mapped(advertised) + target + mapped("10.0.0.1") +
+             session_key(client, 40112, service, 21, side=side) +
+             struct.pack("=IIIQ", 1, 0, side, deadline))
+    assert len(value) == 128, "the layout of struct ftpfix_expectation has changed"
+    return (mapped(peer) if peer else bytes(16)) + struct.pack(">HH", port, 0), value
 
 
 def flow_value(to, idle, packets, size, side, **bits):
@@ -138,17 +151,28 @@ def sessions_are_shown():
     with World() as world:
         daemon = world.run("--dev", "up0")
         daemon.insert("sessions", [
-            (be_tuple("198.51.100.10", 40112, "203.0.113.5", 21),
+            (session_key("198.51.100.10", 40112, "203.0.113.5", 21),
              session_value(5, (5, 3), (2, 2), 5)),
             # The replies' direction may be ahead of the commands' one.
-            (be_tuple("198.51.100.11", 40113, "203.0.113.5", 21),
-             session_value(0, (1, 2)))])
-        first, second = sorted(world.show("sessions")["sessions"], key=lambda i: i["client"])
+            (session_key("198.51.100.11", 40113, "203.0.113.5", 21),
+             session_value(0, (1, 2), client=(1, 0), server=(1, 0))),
+            (session_key("2001:db8::10", 40114, "2001:db8:0:0:1::5", 21, side=1),
+             session_value(0, server=(1, 0))),
+            (session_key("2001:db8::11", 40115, "2001:db8:0:0:1::5", 21),
+             session_value(0, client=(0, 1)))])
+        first, second, third, fourth = sorted(world.show("sessions")["sessions"],
+                                              key=lambda i: i["client"])
         assert 5 <= first.pop("idle_seconds") < 5 + PATIENCE, "idle seconds"
-        equal(first, {"client": "198.51.100.10:40112", "service": "203.0.113.5:21",
-                      "outstanding_pasv": 2, "outstanding_epsv": 0, "announcements": 5}, "session")
-        equal(second["outstanding_pasv"], 0, "outstanding of the second")
-        contains(world.get("/metrics")[2], "\nftpfix_sessions 2\n", "gauge")
+        equal(first, {"side": "uplink", "client": "198.51.100.10:40112",
+                      "service": "203.0.113.5:21", "state": "plain", "outstanding_pasv": 2,
+                      "outstanding_epsv": 0, "announcements": 5}, "session")
+        equal((second["outstanding_pasv"], second["state"]), (0, "encrypted"), "the second")
+        # RFC 5952 sections 4.2.3 and 6.
+        equal((third["side"], third["client"], third["service"], third["state"]),
+              ("inside", "[2001:db8::10]:40114", "[2001:db8::1:0:0:5]:21", "half encrypted"),
+              "the third")
+        equal((fourth["side"], fourth["state"]), ("uplink", "foreign"), "the fourth")
+        contains(world.get("/metrics")[2], "\nftpfix_sessions 4\n", "gauge")
         contains(world.ftpfix("show", "sessions").stdout, "198.51.100.10:40112", "table")
 
 
@@ -156,13 +180,15 @@ def sessions_are_shown():
 def expectations_are_shown():
     with World() as world:
         daemon = world.run("--dev", "up0")
-        daemon.insert("expectations", [expectation("198.51.100.10", 21486, ago(-500))])
-        shown, = world.show("expected")["expected"]
+        daemon.insert("expectations", [expectation("198.51.100.10", 21486, ago(-500)),
+                                       expectation(None, 21487, ago(-500), side=1)])
+        shown, anyone = sorted(world.show("expected")["expected"], key=lambda i: i["public"])
         assert 500 - PATIENCE < shown.pop("seconds_left") <= 500, "seconds left"
-        equal(shown, {"client": "198.51.100.10", "public": "198.51.100.9:21486",
-                      "server": "10.0.0.9:21485", "source": "10.0.0.1", "server_device": "lo",
+        equal(shown, {"peer": "198.51.100.10", "side": "uplink", "public": "198.51.100.9:21486",
+                      "target": "10.0.0.9:21485", "source": "10.0.0.1", "device": "lo",
                       "session": "198.51.100.10:40112"}, "expectation")
-        contains(world.get("/metrics")[2], "\nftpfix_expectations 1\n", "gauge")
+        equal((anyone["peer"], anyone["side"]), (None, "inside"), "that of anyone")
+        contains(world.get("/metrics")[2], "\nftpfix_expectations 2\n", "gauge")
         contains(world.ftpfix("show", "expected").stdout, "198.51.100.9:21486", "table")
 
 
@@ -195,6 +221,24 @@ def flows_are_shown_as_connections():
 
 
 @test
+def flows_of_clients_inside_are_shown_from_the_servers_side():
+    up = be_tuple("198.51.100.10", 20, "203.0.113.5", 50001)
+    up_to = be_tuple("198.51.100.10", 20, "10.0.0.9", 50001)
+    down = be_tuple("10.0.0.9", 50001, "198.51.100.10", 20)
+    down_to = be_tuple("203.0.113.5", 50001, "198.51.100.10", 20)
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", "inside")
+        daemon.insert("flows", [(up, flow_value(up_to, 2, 5, 60000, 0, seen_syn=1)),
+                                (down, flow_value(down_to, 2, 3, 4000, 1, seen_syn=1))])
+        shown, = world.show("flows")["flows"]
+        shown.pop("idle_seconds")
+        equal(shown, {"client": "10.0.0.9:50001", "public": "203.0.113.5:50001",
+                      "source": "198.51.100.10:20", "server": "198.51.100.10:20",
+                      "state": "established", "packets_to_server": 3, "bytes_to_server": 4000,
+                      "packets_to_client": 5, "bytes_to_client": 60000}, "flow")
+
+
+@test
 def counters_are_summed_over_the_cpus():
     with World() as world:
         daemon = world.run("--dev", "up0")
@@ -214,7 +258,7 @@ def large_tables_are_shown_whole():
         daemon = world.run("--dev", "up0")
         count = 5000
         daemon.insert("sessions", [
-            (be_tuple("198.51.100.10", 1024 + i, "203.0.113.5", 21), session_value(0))
+            (session_key("198.51.100.10", 1024 + i, "203.0.113.5", 21), session_value(0))
             for i in range(count)])
         clients = {session["client"] for session in world.show("sessions")["sessions"]}
         equal(clients, {f"198.51.100.10:{1024 + i}" for i in range(count)}, "clients")
@@ -240,3 +284,18 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
             assert found and int(found[1]) < count, f"line of the log: {line!r}"
         contains(lines[10], f"{count - 10} more suppressed", "the last line")
         equal(world.show("expected")["expected"], [], "expectations afterwards")
+
+
+@test
+def the_log_names_who_did_not_come():
+    for clients, advertised, peer in (
+            # A client that its server reaches directly announces itself.
+            ("outside", "198.51.100.10", "203.0.113.5"),
+            ("outside", "203.0.113.5", "198.51.100.10"),
+            ("inside", "192.0.2.1", "203.0.113.5")):
+        with World() as world:
+            daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", clients)
+            daemon.insert("expectations", [expectation(peer, 20000, ago(1), advertised)])
+            wait_until(lambda: "nobody came" in daemon.log(), "the line of the log")
+            contains(daemon.log(), f"announced {advertised}:20000 to {peer}, nobody came",
+                     f"the log, clients {clients}")

@@ -70,12 +70,12 @@ def die_with_parent():
 class Daemon:
     """A running `ftpfix run`."""
 
-    def __init__(self, world, args, env):
+    def __init__(self, world, args, env, prefix):
         self.log_path = WORK / f"log-{time.monotonic_ns()}"
         with open(self.log_path, "wb") as log:
-            # nsenter becomes ftpfix: the pid is the daemon's.
+            # nsenter, and what stands in the prefix, become ftpfix: the pid is the daemon's.
             self.process = subprocess.Popen(
-                world.enter(FTPFIX, "run", *args), stdin=subprocess.DEVNULL, stdout=log,
+                world.enter(*prefix, FTPFIX, "run", *args), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env={**os.environ, **env}, preexec_fn=die_with_parent)
         self.pid = self.process.pid
 
@@ -99,6 +99,12 @@ class Daemon:
             if found and tool_json("map", "show", "id", found[1])["name"] == name:
                 return found[1]
         raise AssertionError(f"no map {name}")
+
+    def constants(self):
+        """The constants that the programs were loaded with, by name."""
+        dump, = tool_json("map", "dump", "id", self.map_id("ftpfix.rodata"))
+        section, = dump["formatted"]["value"].values()
+        return {name: value for constant in section for name, value in constant.items()}
 
     def maps(self, name):
         """The entries of one of its maps, read without its help."""
@@ -169,13 +175,13 @@ class World:
         return subprocess.run(self.enter(*prefix, FTPFIX, *args), capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=PATIENCE)
 
-    def start(self, *args, **env):
-        daemon = Daemon(self, args, env)
+    def start(self, *args, prefix=(), **env):
+        daemon = Daemon(self, args, env, prefix)
         self.daemons.append(daemon)
         return daemon
 
-    def run(self, *args, **env):
-        return self.start(*args, **env).wait_ready()
+    def run(self, *args, prefix=(), **env):
+        return self.start(*args, prefix=prefix, **env).wait_ready()
 
     def refused(self, *args, text, status=1):
         done = self.ftpfix(*args)
@@ -243,9 +249,9 @@ class World:
                 self.do(f"tc filter show dev {device} ingress"),
                 self.do(f"tc filter show dev {device} egress")]
 
-    def http(self, text, port=9199):
+    def http(self, text, port=9199, host="127.0.0.1"):
         def ask():
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            with socket.create_connection((host, port), timeout=10) as connection:
                 connection.sendall(text.encode())
                 answer = b""
                 while part := connection.recv(65536):
@@ -253,8 +259,9 @@ class World:
                 return answer.decode()
         return self.inside(ask)
 
-    def get(self, path, method="GET", port=9199):
-        answer = self.http(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", port)
+    def get(self, path, method="GET", **where):
+        answer = self.http(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                           **where)
         head, _, body = answer.partition("\r\n\r\n")
         return int(head.split()[1]), head, body
 
@@ -276,6 +283,8 @@ class World:
 
 
 def mapped(address):
+    if ":" in address:
+        return socket.inet_pton(socket.AF_INET6, address)
     return bytes(10) + b"\xff\xff" + socket.inet_aton(address)
 
 

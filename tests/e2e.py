@@ -4,8 +4,6 @@
 
     tests/e2e.py [WORD…]    only scenarios whose name has one of the words
 """
-import os
-import shutil
 import signal
 import sys
 import time
@@ -14,28 +12,16 @@ import traceback
 sys.dont_write_bytecode = True
 
 from e2e.check import Failed, Skipped  # noqa: E402
-from e2e.ftpfix import PROGRAM  # noqa: E402
 from e2e.guardian import guardian  # noqa: E402
 from e2e.kernel_log import KernelLog  # noqa: E402
+from e2e.needs import missing  # noqa: E402
 from e2e.scenario import SCENARIOS  # noqa: E402
 from e2e.world import World  # noqa: E402
 import e2e.scenarios  # noqa: E402, F401
 
-NEEDED_PROGRAMS = ("ip", "nsenter", "nft", "ss", "tc", "ethtool")
-
 
 def say(text):
     print(text, flush=True)
-
-
-def missing():
-    """Why no scenario can run here, or nothing."""
-    if os.geteuid() != 0:
-        return "needs root"
-    if not os.path.exists(PROGRAM):
-        return "needs build/ftpfix (make)"
-    absent = [program for program in NEEDED_PROGRAMS if not shutil.which(program)]
-    return f"needs {', '.join(absent)} (tools/install-needed)" if absent else None
 
 
 def run(function, kernel_log):

@@ -2,6 +2,7 @@
 #
 # Test programs: tests/unit_*.c run natively under ASan and UBSan, tests/prog_*.c
 # run the BPF programs through BPF_PROG_TEST_RUN. All speak TAP (see tests/run).
+# tests/fuzz_*.c are for make fuzz alone.
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_FLAGS := -std=gnu17 -O1 -g $(WARNINGS) -Iinclude -Ibpf -Itests -D_GNU_SOURCE \
@@ -36,6 +37,25 @@ $(BUILD)/tests/ftpfix-clang-19.bpf.o: bpf/ftpfix.bpf.c | $(BUILD)/tests
 	$(say) BPF $@
 	$(quiet)clang-19 $(BPF_FLAGS) -c -o $@ $<
 
+# tests/fuzz_*.c run under libFuzzer, one after the other, without root. They start
+# from tests/corpus, which they do not write to; what they find goes to build/fuzz,
+# and with it a later run goes on. A failure leaves build/fuzz/NAME-crash-…, which
+# build/tests/NAME reads again.
+FUZZ_SECONDS ?= 600
+FUZZERS := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
+
+$(BUILD)/tests/fuzz_%: tests/fuzz_%.c | $(BUILD)/tests
+	$(say) CC $@
+	$(quiet)$(CC) $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $<
+
+fuzz: $(FUZZERS)
+
+$(FUZZERS): %: $(BUILD)/tests/%
+	$(quiet)mkdir -p $(BUILD)/fuzz/$@
+	$(quiet)$< -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=10 -print_final_stats=1 \
+		-dict=tests/fuzz.dict -artifact_prefix=$(BUILD)/fuzz/$@- \
+		$(BUILD)/fuzz/$@ tests/corpus
+
 # What the closing figures are taken with: see tools/cost.c, tools/throughput.
 $(BUILD)/tests/cost: tools/cost.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 	$(say) CC $@
@@ -46,4 +66,4 @@ measure: needed
 	$(BUILD)/tests/cost
 	tools/throughput
 
-.PHONY: measure
+.PHONY: measure fuzz $(FUZZERS)

@@ -13,23 +13,6 @@
 
 #include <cmocka.h>
 
-#include "ftp_edit.h"
-
-/* Fills an announcement as the dataplane does: the line's bytes, up to the bound. */
-static inline struct ftp_announcement announcement_of(const char *text, __u32 complete)
-{
-	struct ftp_announcement line = {.complete = complete};
-	size_t length = strlen(text);
-
-	line.length = length < FTP_LINE_MAX ? length : FTP_LINE_MAX;
-	memcpy(line.text, text, line.length);
-	line.code = atoi(text);
-	return line;
-}
-
-static inline __u32 address_of(__u8 one, __u8 two, __u8 three, __u8 four)
-{
-	return (__u32)one << 24 | two << 16 | three << 8 | four;
-}
+#include "ftp_engine.h"
 
 #endif /* FTPFIX_UNIT_H */

@@ -7,44 +7,44 @@
 
 #include "port_choice.h"
 
-static int fits(__u32 code, __u32 port, int digits)
+static int fits(__u32 kind, __u32 port, int digits)
 {
 	char text[16];
 
-	if (code == FTP_CODE_227)
+	if (kind == FTP_227 || kind == FTP_PORT)
 		snprintf(text, sizeof(text), "%u%u", port >> 8, port & 255);
 	else
 		snprintf(text, sizeof(text), "%u", port);
 	return (int)strlen(text) <= digits;
 }
 
-static void check_range(__u32 code, __u32 low, __u32 high, int digits)
+static void check_range(__u32 kind, __u32 low, __u32 high, int digits)
 {
 	struct port_choice choice = {};
-	int err = port_choose(&choice, code, low, high, digits), exists = 0;
+	int err = port_choose(&choice, kind, low, high, digits), exists = 0;
 	__u32 usable = 0;
 
 	for (__u32 port = low; port <= high && !exists; port++)
-		exists = fits(code, port, digits);
+		exists = fits(kind, port, digits);
 	if (err) {
 		assert_int_equal(err, -ENOSPC);
 		if (exists)
-			fail_msg("%u: %u-%u with %d digits: none chosen", code, low, high, digits);
+			fail_msg("%u: %u-%u with %d digits: none chosen", kind, low, high, digits);
 		return;
 	}
 	for (__u32 index = 0; index < choice.count; index++) {
 		__u32 port = port_candidate(&choice, index);
 
 		if (port < low || port > high)
-			fail_msg("%u: %u-%u with %d digits: chose %u", code, low, high, digits,
+			fail_msg("%u: %u-%u with %d digits: chose %u", kind, low, high, digits,
 				 port);
 		usable++;
-		if (!fits(code, port, digits))
-			fail_msg("%u: %u-%u with %d digits: chose %u", code, low, high, digits,
+		if (!fits(kind, port, digits))
+			fail_msg("%u: %u-%u with %d digits: chose %u", kind, low, high, digits,
 				 port);
 	}
 	if (!usable != !exists)
-		fail_msg("%u: %u-%u with %d digits: %u usable", code, low, high, digits, usable);
+		fail_msg("%u: %u-%u with %d digits: %u usable", kind, low, high, digits, usable);
 }
 
 static void ranges(void **state)
@@ -59,8 +59,8 @@ static void ranges(void **state)
 	(void)state;
 	for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++)
 		for (int digits = -1; digits <= 8; digits++) {
-			check_range(FTP_CODE_227, rows[row].low, rows[row].high, digits);
-			check_range(FTP_CODE_229, rows[row].low, rows[row].high, digits);
+			for (__u32 kind = FTP_227; kind <= FTP_EPRT; kind++)
+				check_range(kind, rows[row].low, rows[row].high, digits);
 		}
 }
 
@@ -72,7 +72,7 @@ static void any_range(void **state)
 		__u32 low = 1024 + rand() % 64512;
 		__u32 high = low + rand() % (65536 - low);
 
-		check_range(rand() & 1 ? FTP_CODE_227 : FTP_CODE_229, low, high, 1 + rand() % 6);
+		check_range(FTP_227 + rand() % 4, low, high, 1 + rand() % 6);
 	}
 }
 
@@ -83,13 +83,17 @@ static void whole_range(void **state)
 	__u32 usable = 0;
 
 	(void)state;
-	assert_int_equal(port_choose(&choice, FTP_CODE_227, 21000, 21999, 6), 0);
+	assert_int_equal(port_choose(&choice, FTP_227, 21000, 21999, 6), 0);
 	for (__u32 index = 0; index < choice.count; index++)
 		usable += port_candidate(&choice, index) >= 21000 &&
 			  port_candidate(&choice, index) <= 21999;
 	assert_int_equal(usable, 1000);
-	assert_int_equal(port_choose(&choice, FTP_CODE_229, 21000, 21999, 5), 0);
+	assert_int_equal(port_choose(&choice, FTP_229, 21000, 21999, 5), 0);
 	assert_int_equal(choice.count, 1000);
+	for (__u32 kind = FTP_227; kind <= FTP_EPRT; kind++) {
+		assert_int_equal(port_choose(&choice, kind, 21000, 21999, FTP_DIGITS_ANY), 0);
+		assert_true(choice.count >= 1000);
+	}
 }
 
 int main(void)

@@ -32,6 +32,14 @@ def read_227(text):
     return Endpoint(".".join(map(str, part[:4])), part[4] * 256 + part[5])
 
 
+def read_port(line):
+    """The endpoint that a PORT or an EPRT names, as it names it."""
+    if line[:4].upper() == "PORT":
+        return read_227(line)
+    _, _, address, port, _ = line.split("|")
+    return Endpoint(address, int(port))
+
+
 def dial(namespace, endpoint, timeout=TIMEOUT):
     return namespace.call(
         lambda: socket.create_connection((endpoint.address, endpoint.port), timeout))
@@ -44,6 +52,37 @@ def receive_all(connection):
         while part := connection.recv(1 << 16):
             parts.append(part)
         return b"".join(parts)
+
+
+class Listener:
+    """Where a client in active mode waits for the server."""
+
+    def __init__(self, namespace, address):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = namespace.call(lambda: socket.create_server((address, 0), family=family))
+        self._socket.settimeout(TIMEOUT)
+        self.endpoint = Endpoint(*self._socket.getsockname()[:2])
+
+    @property
+    def port_command(self):
+        parts = [*self.endpoint.address.split("."), *map(str, divmod(self.endpoint.port, 256))]
+        return f"PORT {','.join(parts)}"
+
+    @property
+    def eprt_command(self):
+        kind = 2 if ":" in self.endpoint.address else 1
+        return f"EPRT |{kind}|{self.endpoint.address}|{self.endpoint.port}|"
+
+    def command(self, verb):
+        return self.port_command if verb == "PORT" else self.eprt_command
+
+    def accept(self):
+        """The connection, and the endpoint that it comes from."""
+        connection, peer = self._socket.accept()
+        return connection, Endpoint(*peer[:2])
+
+    def close(self):
+        self._socket.close()
 
 
 class Control:
@@ -113,6 +152,23 @@ class Control:
         if not found:
             raise Failed(f"no port in {text!r}")
         return Endpoint(self.address, int(found.group(1)))
+
+    def listen(self):
+        """At the address that the control connection has."""
+        return Listener(self.namespace, self._socket.getsockname()[0])
+
+    def active(self, listener, announcement, command):
+        """Downloads in active mode, to the reply that ends it; returns what came
+        and where it came from."""
+        self.ask(announcement, 200)
+        self.send(command)
+        connection, peer = listener.accept()
+        content = receive_all(connection)
+        for expected in ((125, 150), (226,)):
+            reply = self.reply()
+            if reply.code not in expected:
+                raise Failed(f"{command}: {reply.text}")
+        return content, peer
 
     def dial(self, endpoint, timeout=TIMEOUT):
         return dial(self.namespace, endpoint, timeout)

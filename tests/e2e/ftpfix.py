@@ -11,7 +11,8 @@ import socket
 from .check import Failed, equal, wait_until
 from .servers import TOP
 
-PROGRAM = os.path.join(TOP, "build", "ftpfix")
+# Another build is tried with FTPFIX=its path.
+PROGRAM = os.path.abspath(os.environ.get("FTPFIX") or os.path.join(TOP, "build", "ftpfix"))
 
 READY = "ready"
 # The kernel's verifier reads every program once, on whatever machine this is.

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 REMOVAL_SECONDS = 10
@@ -43,13 +44,15 @@ class Guardian:
 
     def __init__(self):
         self._process = None
+        self._lock = threading.Lock()
 
     def watch(self, kind, name):
-        if self._process is None:
-            # Of its own session, so that a signal to the run's group spares it.
-            self._process = subprocess.Popen(
-                [sys.executable, __file__], stdin=subprocess.PIPE,
-                text=True, start_new_session=True)
+        with self._lock:
+            if self._process is None:
+                # Of its own session, so that a signal to the run's group spares it.
+                self._process = subprocess.Popen(
+                    [sys.executable, __file__], stdin=subprocess.PIPE,
+                    text=True, start_new_session=True)
         self._tell("+", kind, name)
 
     def remove(self, kind, name):
@@ -57,8 +60,9 @@ class Guardian:
         self._tell("-", kind, name)
 
     def _tell(self, sign, kind, name):
-        self._process.stdin.write(f"{sign} {kind} {name}\n")
-        self._process.stdin.flush()
+        with self._lock:
+            self._process.stdin.write(f"{sign} {kind} {name}\n")
+            self._process.stdin.flush()
 
     def close(self):
         if self._process is not None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The list of scenarios, and what they have in common: a client that must come
 through with the right bytes, or must not."""
+from concurrent.futures import ThreadPoolExecutor
+
 from .check import Failed, equal
 from .clients import HANGING_SECONDS, Curl, Ftplib, Inetutils, Lftp, Tnftp
 
@@ -22,13 +24,15 @@ def scenario(name):
 
 
 def label(client):
-    return f"{type(client).__name__} {'EPSV' if client.extended else 'PASV'}"
+    return f"{type(client).__name__} {client.verb}"
 
 
-def every_client(world, namespace, address, server, kinds=CLIENTS):
-    """Each kind of client, once with PASV and once with EPSV."""
-    return [kind(world, namespace, address, server.port, server.login, extended)
+def every_client(world, namespace, address, server, kinds=CLIENTS, active=False):
+    """Each kind of client, once with PASV and once with EPSV; or with PORT and
+    with EPRT; with what it has of them."""
+    made = [kind(world, namespace, address, server.port, server.login, extended, active)
             for kind in kinds for extended in (False, True)]
+    return [one for one in made if one.verb in (one.verbs6 if one.ipv6 else one.verbs4)]
 
 
 def must_download(client, server, remote=SMALL):
@@ -43,6 +47,12 @@ def must_not_download(client, server, remote=SMALL):
     if outcome.checksum() == server.files.checksum(remote):
         raise Failed(f"{label(client)} got {remote}, and must not: {outcome.output}")
     return outcome.output
+
+
+def none_may_download(clients, server):
+    """All at once, since some hang; returns what they said."""
+    with ThreadPoolExecutor(len(clients)) as pool:
+        return list(pool.map(lambda client: must_not_download(client, server), clients))
 
 
 def must_upload(client, server, name):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Real FTP servers, from build/servers or from the machine, with the least
 configuration that a test needs. Each announces the address it was dialled at,
-as they all do by default: behind a balancer that is the private one."""
+as they all do by default: behind a balancer that is the private one. In active
+mode they connect from port 20 where they can. Two that are less of a server
+stand in servers_small.py."""
 import glob
 import os
 import shutil
@@ -19,6 +21,8 @@ SECRET_HASH = ("$6$ftpfix$E0jA6itsAWoVLSAmcK2JR1l1unrFNszUFCe10M2/"
                "HNbfFH3nJyuUOOOcM6ezVgT2ZZtbfwDcrFNcoQ8mWnSTC/")
 # vsftpd enters the home of the user that it becomes, and nobody's does not exist.
 VSFTPD_USER = "daemon"
+# All addresses of the machine, by family.
+ANY = {4: "0.0.0.0", 6: "::"}
 
 
 def find_program(server, program):
@@ -51,7 +55,7 @@ class Server:
         self.process.wait_for(lambda: listening(namespace, port), f"listening on port {port}")
 
 
-def vsftpd(world, namespace, port=21, passive=None, promiscuous=False):
+def vsftpd(world, namespace, port=21, passive=None, promiscuous=False, family=4):
     command = find_program("vsftpd", "vsftpd")
     name = f"{namespace.role}-vsftpd-{port}"
     files = Files(world, name)
@@ -61,8 +65,10 @@ def vsftpd(world, namespace, port=21, passive=None, promiscuous=False):
     low, high = passive or (0, 0)
     with open(configuration, "w", encoding="ascii") as file:
         file.write(f"""\
-listen=YES
+listen={"YES" if family == 4 else "NO"}
+listen_ipv6={"YES" if family == 6 else "NO"}
 listen_port={port}
+connect_from_port_20=YES
 background=NO
 anonymous_enable=YES
 no_anon_password=YES
@@ -86,7 +92,7 @@ seccomp_sandbox=NO
                   [*command, configuration], port)
 
 
-def pure_ftpd(world, namespace, port=21, passive=None):
+def pure_ftpd(world, namespace, port=21, passive=None, family=4):
     command = find_program("pure-ftpd", "pure-ftpd")
     name = f"{namespace.role}-pure-ftpd-{port}"
     files = Files(world, name)
@@ -95,7 +101,8 @@ def pure_ftpd(world, namespace, port=21, passive=None):
     with open(users, "w", encoding="ascii") as file:
         file.write(f"tester:{SECRET_HASH}:65534:65534::{files.root}/./::::::::::::\n")
     namespace.run(*find_program("pure-ftpd", "pure-pw"), "mkdb", database, "-f", users)
-    options = ["-l", f"puredb:{database}", "-A", "-E", "-H", "-u", "1", "-S", str(port),
+    options = [f"-{family}", "-l", f"puredb:{database}", "-A", "-E", "-H", "-u", "1",
+               "-S", str(port),
                "-g", world.path(f"{name}-state", "pid")]
     if passive:
         options += ["-p", f"{passive[0]}:{passive[1]}"]
@@ -103,7 +110,7 @@ def pure_ftpd(world, namespace, port=21, passive=None):
                   [*command, *options], port)
 
 
-def proftpd(world, namespace, port=21, passive=None):
+def proftpd(world, namespace, port=21, passive=None, family=4):
     command = find_program("proftpd", "proftpd")
     name = f"{namespace.role}-proftpd-{port}"
     files = Files(world, name)
@@ -124,8 +131,10 @@ DelayEngine off
 SystemLog {state}/log
 TransferLog none
 WtmpLog off
-UseIPv6 off
+UseIPv6 {"off" if family == 4 else "on"}
 UseReverseDNS off
+RootRevoke off
+DefaultAddress {ANY[family]}
 {ports}
 <Anonymous {files.root}>
   User nobody

@@ -3,7 +3,11 @@
 Knows nothing of FTP.
 
     clients 198.51.100.10… ── uplink  balancer  inside ── servers 10.0.0.175…
-                                     VIP 203.0.113.5
+      2001:db8:c::10…                VIP 203.0.113.5        fd00:10::175…
+                                     2001:db8:5::5
+
+IPv6 is there only where it is asked for. topology_inside.py has the network
+with the clients inside.
 """
 from dataclasses import dataclass
 
@@ -13,6 +17,10 @@ VIP = "203.0.113.5"
 SPARE_VIP = "203.0.113.6"
 BALANCER_OUTSIDE = "198.51.100.1"
 BALANCER_INSIDE = "10.0.0.1"
+
+VIP6 = "2001:db8:5::5"
+BALANCER_OUTSIDE6 = "2001:db8:c::1"
+BALANCER_INSIDE6 = "fd00:10::1"
 
 EIP = "123.56.241.199"
 EIP_SERVER = "172.17.9.135"
@@ -29,6 +37,14 @@ def client_address(index):
 
 def server_address(index):
     return f"10.0.0.{175 + index}"
+
+
+def client_address6(index):
+    return f"2001:db8:c::{10 + index}"
+
+
+def server_address6(index):
+    return f"fd00:10::{175 + index}"
 
 
 @dataclass
@@ -70,28 +86,47 @@ def connect(world, ports):
             switch.run("ip", "link", "set", f"port{index}", "master", "bridge", "up")
     for port in ports:
         for address in port.addresses:
-            port.namespace.run("ip", "address", "add", address, "dev", port.device)
+            port.namespace.run("ip", "address", "add", address, "dev", port.device,
+                               *(["nodad"] if ":" in address else []))
         port.namespace.run("ip", "link", "set", port.device, "up")
 
 
-def _forwarding(namespace):
+def speak_ipv6(namespace):
+    """Before the devices are made, which inherit it."""
+    for scope in ("all", "default"):
+        namespace.sysctl(f"net/ipv6/conf/{scope}/disable_ipv6", 0)
+        # What the addresses are is known here: nobody waits for them.
+        namespace.sysctl(f"net/ipv6/conf/{scope}/accept_dad", 0)
+
+
+def forward(namespace):
     namespace.sysctl("net/ipv4/ip_forward", 1)
+    namespace.sysctl("net/ipv6/conf/all/forwarding", 1)
     # One-arm nodes would else tell a client to go around them.
     namespace.sysctl("net/ipv4/conf/all/send_redirects", 0)
     namespace.sysctl("net/ipv4/conf/default/send_redirects", 0)
 
 
-def balanced(world, clients=1, servers=1, one_arm=False):
+def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False):
     """Clients and servers with a balancer between, on two interfaces or on one."""
     made = Topology([world.namespace(f"client{index}") for index in range(clients)],
                     world.namespace("balancer"),
                     [world.namespace(f"server{index}") for index in range(servers)])
-    _forwarding(made.balancer)
-    outside = [Port(namespace, CLIENT_DEVICE, [f"{client_address(index)}/24"])
+    if ipv6:
+        for namespace in (*made.clients, made.balancer, *made.servers):
+            speak_ipv6(namespace)
+    forward(made.balancer)
+
+    def addresses(four, six):
+        return [f"{four}/24"] + ([f"{six}/64"] if ipv6 else [])
+    outside = [Port(namespace, CLIENT_DEVICE,
+                    addresses(client_address(index), client_address6(index)))
                for index, namespace in enumerate(made.clients)]
-    inside = [Port(namespace, SERVER_DEVICE, [f"{server_address(index)}/24"])
+    inside = [Port(namespace, SERVER_DEVICE,
+                   addresses(server_address(index), server_address6(index)))
               for index, namespace in enumerate(made.servers)]
-    outer, inner = [f"{BALANCER_OUTSIDE}/24"], [f"{BALANCER_INSIDE}/24"]
+    outer = addresses(BALANCER_OUTSIDE, BALANCER_OUTSIDE6)
+    inner = addresses(BALANCER_INSIDE, BALANCER_INSIDE6)
     if one_arm:
         connect(world, outside + inside + [Port(made.balancer, UPLINK, outer + inner)])
     else:
@@ -100,15 +135,26 @@ def balanced(world, clients=1, servers=1, one_arm=False):
     for address in (VIP, SPARE_VIP):
         made.balancer.run("ip", "address", "add", f"{address}/32", "dev", "lo")
     for namespace in made.clients:
-        _public_routes(namespace, "203.0.113.0/24")
+        public_routes(namespace, "203.0.113.0/24")
     for namespace in made.servers:
         namespace.run("ip", "route", "add", "default", "via", BALANCER_INSIDE)
+    if ipv6:
+        made.balancer.run("ip", "address", "add", f"{VIP6}/128", "dev", "lo")
+        for namespace in made.clients:
+            namespace.run("ip", "route", "add", "2001:db8:5::/64", "via", BALANCER_OUTSIDE6)
+            namespace.run("ip", "route", "add", "unreachable", "fd00::/8")
+        for namespace in made.servers:
+            namespace.run("ip", "-6", "route", "add", "default", "via", BALANCER_INSIDE6)
     return made
 
 
-def _public_routes(namespace, prefix):
+def public_routes(namespace, prefix):
     """The client's routes: the public prefix, and nothing private."""
     namespace.run("ip", "route", "add", prefix, "via", BALANCER_OUTSIDE)
+    no_private_routes(namespace)
+
+
+def no_private_routes(namespace):
     for private in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"):
         namespace.run("ip", "route", "add", "unreachable", private)
 
@@ -117,12 +163,12 @@ def mapped(world):
     """A server whose gateway maps a public address to it, one to one."""
     made = Topology([world.namespace("client")], world.namespace("gateway"),
                     [world.namespace("server")])
-    _forwarding(made.balancer)
+    forward(made.balancer)
     connect(world, [Port(made.client, CLIENT_DEVICE, [f"{client_address(0)}/24"]),
                     Port(made.balancer, UPLINK, [f"{BALANCER_OUTSIDE}/24"])])
     connect(world, [Port(made.server, SERVER_DEVICE, [f"{EIP_SERVER}/24"]),
                     Port(made.balancer, INSIDE, ["172.17.9.1/24"])])
-    _public_routes(made.client, f"{EIP}/32")
+    public_routes(made.client, f"{EIP}/32")
     made.server.run("ip", "route", "add", "default", "via", "172.17.9.1")
     made.balancer.run("nft", "-f", "-", text_in=f"""
         table ip mapping {{

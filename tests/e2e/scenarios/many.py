@@ -56,7 +56,7 @@ def _one_port(world, mode, start_forwarding):
         first, second = [getattr(control, announce)() for control, _ in sessions]
         equal(first.port, ONE_PORT[0], "a port that is free is kept")
         check(second.port != first.port, "the second session has a public port of its own")
-        expected = {entry["public"]: entry["server"] for entry in ftpfix.show("expected")}
+        expected = {entry["public"]: entry["target"] for entry in ftpfix.show("expected")}
         equal(sorted(expected), sorted(f"{VIP}:{one.port}" for one in (first, second)),
               "expected")
         equal(sorted(expected.values()),

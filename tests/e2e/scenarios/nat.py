@@ -107,7 +107,7 @@ def data_ports(world):
         endpoint = announce()
         expected, = ftpfix.show("expected")
         equal(expected["public"], f"{VIP}:{endpoint.port}", "expected as announced")
-        equal(expected["server"], f"{server_address(0)}:{endpoint.port}", "port kept")
+        equal(expected["target"], f"{server_address(0)}:{endpoint.port}", "port kept")
         equal(control.transfer(endpoint, f"RETR {SMALL}") == content, True, "same content")
     ftpfix.announced(rewritten=1, kept=1)
     ftpfix.settle(2)
