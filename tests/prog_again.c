@@ -108,7 +108,7 @@ static void forgotten(void **state)
 	replies_segment(&replies, in + 5, "ering", floor - 1, "\n");
 	in += strlen(VSFTPD);
 	replies_segment(&replies, in, VSFTPD, floor, &VSFTPD[NUMBERS_END]);
-	replies_segment(&replies, in, VSFTPD VSFTPD, floor, &(VSFTPD VSFTPD)[NUMBERS_END]);
+	replies_segment(&replies, in, VSFTPD VSFTPD, floor, &(VSFTPD LONGER)[NUMBERS_END]);
 }
 
 static void remembered(void **state)
