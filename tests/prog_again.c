@@ -3,7 +3,7 @@
  * Announcements of another length that are sent again, in whatever pieces, also when they
  * are long forgotten; and what is left to come again because it does not fit.
  */
-#include "prog_adjust.h"
+#include "prog_stream.h"
 
 /* What the uplink takes of one segment: 1500 bytes without headers. */
 #define SEGMENT 1460
@@ -12,15 +12,15 @@
 #define NUMBERS_END (NUMBERS + VSFTPD_NUMBERS)
 
 /* Replies that said FILLER, VSFTPD and FILLER; nothing is acknowledged. */
-static struct replies said(void **state, __u32 vip, const char *line)
+static struct stream said(void **state, __u32 vip, const char *line)
 {
-	struct replies replies = replies_begin(state, vip, -20u);
+	struct stream stream = replies_begin(state, vip, -20u);
 
-	replies_next(&replies, FILLER, FILLER);
-	replies_next(&replies, VSFTPD, line);
-	replies_next(&replies, FILLER, FILLER);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
-	return replies;
+	stream_next(&stream, FILLER, FILLER);
+	stream_next(&stream, VSFTPD, line);
+	stream_next(&stream, FILLER, FILLER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
+	return stream;
 }
 
 static const char whole[] = FILLER VSFTPD FILLER;
@@ -28,17 +28,17 @@ static const char whole[] = FILLER VSFTPD FILLER;
 
 /* Bytes at..end of all that was said come again: of the numbers either all go on or
  * none do, so that the client gets no part of one text behind a part of the other. */
-static void again(struct replies *replies, const char *line, __u32 at, __u32 end)
+static void again(struct stream *stream, const char *line, __u32 at, __u32 end)
 {
 	__u32 first = strlen(FILLER) + NUMBERS, last = strlen(FILLER) + NUMBERS_END;
-	__u32 growth = strlen(line) - strlen(VSFTPD), out = replies->start + at;
+	__u32 growth = strlen(line) - strlen(VSFTPD), out = stream->start + at;
 	char text[256] = "", expected[256] = "";
 
 	memcpy(text, whole + at, end - at);
 	if (at >= last)
 		out += growth;
 	else if (at > first)
-		out = replies->start + first;
+		out = stream->start + first;
 	if (end <= first || at >= last) {
 		strcpy(expected, text);
 	} else {
@@ -48,13 +48,13 @@ static void again(struct replies *replies, const char *line, __u32 at, __u32 end
 		if (end > last)
 			strncat(expected, whole + last, end - last);
 	}
-	replies_segment(replies, replies->start + at, text, out, expected);
-	counted(replies->talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, end > first && at < last});
+	stream_segment(stream, stream->start + at, text, out, expected);
+	counted(stream->talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, end > first && at < last});
 }
 
 static void in_pieces(void **state)
 {
-	struct replies longer = said(state, LONG_VIP, LONGER), shorter;
+	struct stream longer = said(state, LONG_VIP, LONGER), shorter;
 
 	for (int round = 0; round < 3; round++)
 		again(&longer, LONGER, 0, WHOLE);
@@ -70,91 +70,88 @@ static void in_pieces(void **state)
 /* Together with a line that is new. */
 static void coalesced(void **state)
 {
-	struct replies replies = said(state, LONG_VIP, LONGER);
+	struct stream stream = said(state, LONG_VIP, LONGER);
 
-	replies.in -= strlen(FILLER);
-	replies.out -= strlen(FILLER);
-	replies_next(&replies, FILLER VSFTPD, FILLER LONGER);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
-	replies.in -= strlen(VSFTPD);
-	replies.out -= strlen(LONGER);
-	replies_next(&replies, VSFTPD FILLER, LONGER FILLER);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
+	stream.in -= strlen(FILLER);
+	stream.out -= strlen(FILLER);
+	stream_next(&stream, FILLER VSFTPD, FILLER LONGER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
+	stream.in -= strlen(VSFTPD);
+	stream.out -= strlen(LONGER);
+	stream_next(&stream, VSFTPD FILLER, LONGER FILLER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
 }
 
 /* Six announcements, each acknowledged, of which the last four are remembered. */
-static struct replies six(void **state)
+static struct stream six(void **state)
 {
-	struct replies replies = replies_begin(state, LONG_VIP, -100u);
+	struct stream stream = replies_begin(state, LONG_VIP, -100u);
 
 	for (int number = 0; number < 6; number++) {
-		replies_ask(&replies, "PASV\r\n");
-		replies_next(&replies, VSFTPD, LONGER);
-		replies_acknowledged(&replies, replies.out, replies.in);
+		stream_told(&stream, "PASV\r\n");
+		stream_next(&stream, VSFTPD, LONGER);
+		stream_acknowledged(&stream, stream.out, stream.in);
 	}
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 6});
-	return replies;
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 6});
+	return stream;
 }
 
 /* What the client has does no more need its text: it is told a byte that it knows, or
  * what is behind the numbers that were forgotten. */
 static void forgotten(void **state)
 {
-	struct replies replies = six(state);
-	__u32 in = replies.start, out = replies.start;
+	struct stream stream = six(state);
+	__u32 in = stream.start, out = stream.start;
 	__u32 floor = out + strlen(LONGER) + NUMBERS + LONGER_NUMBERS;
 
-	replies_segment(&replies, in, VSFTPD, floor - 1, "\n");
-	replies_segment(&replies, in + 5, "ering", floor - 1, "\n");
+	stream_segment(&stream, in, VSFTPD, floor - 1, "\n");
+	stream_segment(&stream, in + 5, "ering", floor - 1, "\n");
 	in += strlen(VSFTPD);
-	replies_segment(&replies, in, VSFTPD, floor, &VSFTPD[NUMBERS_END]);
-	replies_segment(&replies, in, VSFTPD VSFTPD, floor, &(VSFTPD LONGER)[NUMBERS_END]);
+	stream_segment(&stream, in, VSFTPD, floor, &VSFTPD[NUMBERS_END]);
+	stream_segment(&stream, in, VSFTPD VSFTPD, floor, &(VSFTPD LONGER)[NUMBERS_END]);
 }
 
 static void remembered(void **state)
 {
-	struct replies replies = six(state);
-	__u32 in = replies.in - 4 * strlen(VSFTPD), out = replies.out - 4 * strlen(LONGER);
+	struct stream stream = six(state);
+	__u32 in = stream.in - 4 * strlen(VSFTPD), out = stream.out - 4 * strlen(LONGER);
 
-	replies_segment(&replies, in, VSFTPD VSFTPD VSFTPD VSFTPD, out,
-			LONGER LONGER LONGER LONGER);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 4});
+	stream_segment(&stream, in, VSFTPD VSFTPD VSFTPD VSFTPD, out, LONGER LONGER LONGER LONGER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 4});
 	/* Acknowledgements that come late still know those that are remembered. */
-	replies_acknowledged(&replies, out, in);
-	replies_acknowledged(&replies, out + strlen(LONGER), in + strlen(VSFTPD));
-	replies_acknowledged(&replies, replies.out, replies.in);
+	stream_acknowledged(&stream, out, in);
+	stream_acknowledged(&stream, out + strlen(LONGER), in + strlen(VSFTPD));
+	stream_acknowledged(&stream, stream.out, stream.in);
 }
 
 /* Four edits may be unacknowledged: the rest of the segment waits for the first. */
 static void five_at_once(void **state)
 {
-	struct replies replies = replies_begin(state, LONG_VIP, 1000);
+	struct stream stream = replies_begin(state, LONG_VIP, 1000);
 
-	replies_segment(&replies, replies.in, VSFTPD VSFTPD VSFTPD VSFTPD EXTENDED FILLER,
-			replies.out, LONGER LONGER LONGER LONGER);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 4}, {FTPFIX_PACKET_CUT, 1});
-	replies.in += 4 * strlen(VSFTPD);
-	replies.out += 4 * strlen(LONGER);
-	piece_drops(&replies.talk, UPLINK_EGRESS,
-		    PIECE(replies.in, replies.talk.client_sequence, EXTENDED FILLER));
-	counted(replies.talk.world, {FTPFIX_PACKET_HELD, 1});
+	stream_segment(&stream, stream.in, VSFTPD VSFTPD VSFTPD VSFTPD EXTENDED FILLER, stream.out,
+		       LONGER LONGER LONGER LONGER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 4}, {FTPFIX_PACKET_CUT, 1});
+	stream.in += 4 * strlen(VSFTPD);
+	stream.out += 4 * strlen(LONGER);
+	piece_drops(&stream.talk, UPLINK_EGRESS, PIECE(stream.in, stream.other, EXTENDED FILLER));
+	counted(stream.talk.world, {FTPFIX_PACKET_HELD, 1});
 	/* The first three of it are enough. */
-	replies_acknowledged(&replies, replies.start + strlen(LONGER),
-			     replies.start + strlen(VSFTPD));
-	replies_next(&replies, EXTENDED FILLER, EXTENDED FILLER);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_KEPT, 1});
+	stream_acknowledged(&stream, stream.start + strlen(LONGER), stream.start + strlen(VSFTPD));
+	stream_next(&stream, EXTENDED FILLER, EXTENDED FILLER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_KEPT, 1});
 }
 
 /* The same for announcements that are written in place. */
 static void five_in_place(void **state)
 {
-	struct replies replies = replies_begin(state, ip4(203, 0, 113, 5), 1000);
+	struct stream stream = replies_begin(state, ip4(203, 0, 113, 5), 1000);
 
-	replies.talk.world->service.rewrite = FTPFIX_REWRITE_EQUAL_LENGTH;
-	world_write_service(replies.talk.world);
-	replies_segment(&replies, replies.in, VSFTPD VSFTPD VSFTPD VSFTPD EXTENDED, replies.out,
-			VSFTPD_PUBLIC VSFTPD_PUBLIC VSFTPD_PUBLIC VSFTPD_PUBLIC);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 4}, {FTPFIX_PACKET_CUT, 1});
+	stream.talk.world->service.rewrite = FTPFIX_REWRITE_EQUAL_LENGTH;
+	world_write_service(stream.talk.world);
+	stream_segment(&stream, stream.in, VSFTPD VSFTPD VSFTPD VSFTPD EXTENDED, stream.out,
+		       VSFTPD_PUBLIC VSFTPD_PUBLIC VSFTPD_PUBLIC VSFTPD_PUBLIC);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 4}, {FTPFIX_PACKET_CUT, 1});
 }
 
 /* A reply of `length` bytes that announces nothing, with its end. */
@@ -168,27 +165,27 @@ static void put_filler(char *text, __u32 length)
 /* A full segment that grows loses its end, and its FIN with it; they come again. */
 static void cut_behind_the_announcement(void **state)
 {
-	struct replies replies = replies_begin(state, LONG_VIP, 1000);
-	__u32 client = replies.talk.client_sequence, kept = SEGMENT - 5;
+	struct stream stream = replies_begin(state, LONG_VIP, 1000);
+	__u32 client = stream.other, kept = SEGMENT - 5;
 	char text[SEGMENT + 1] = VSFTPD, expected[SEGMENT + 8] = LONGER;
 
 	put_filler(text + strlen(VSFTPD), SEGMENT - strlen(VSFTPD));
 	strcat(expected, text + strlen(VSFTPD));
 	expected[SEGMENT] = 0;
-	piece_gives(&replies.talk, UPLINK_EGRESS, PIECE(1000, client, text, FIN | PSH | ACK),
+	piece_gives(&stream.talk, UPLINK_EGRESS, PIECE(1000, client, text, FIN | PSH | ACK),
 		    PIECE(1000, client, expected, PSH | ACK));
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1}, {FTPFIX_PACKET_CUT, 1});
-	replies_acknowledged(&replies, 1000 + SEGMENT, 1000 + kept);
-	piece_gives(&replies.talk, UPLINK_EGRESS,
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1}, {FTPFIX_PACKET_CUT, 1});
+	stream_acknowledged(&stream, 1000 + SEGMENT, 1000 + kept);
+	piece_gives(&stream.talk, UPLINK_EGRESS,
 		    PIECE(1000 + kept, client, text + kept, FIN | PSH | ACK),
 		    PIECE(1000 + SEGMENT, client, text + kept, FIN | PSH | ACK));
-	replies_acknowledged(&replies, 1000 + SEGMENT + 6, 1000 + SEGMENT + 1);
+	stream_acknowledged(&stream, 1000 + SEGMENT + 6, 1000 + SEGMENT + 1);
 }
 
 /* Where not even the announcement fits, it comes again as a whole. */
 static void cut_before_the_announcement(void **state)
 {
-	struct replies replies = replies_begin(state, LONG_VIP, 1000);
+	struct stream stream = replies_begin(state, LONG_VIP, 1000);
 	__u32 before = SEGMENT - strlen(VSFTPD), kept = before + NUMBERS;
 	char text[SEGMENT + 1], expected[SEGMENT + 1];
 
@@ -196,17 +193,17 @@ static void cut_before_the_announcement(void **state)
 	strcat(text, VSFTPD);
 	memcpy(expected, text, kept);
 	expected[kept] = 0;
-	replies_segment(&replies, 1000, text, 1000, expected);
-	counted(replies.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1}, {FTPFIX_PACKET_CUT, 1});
-	replies_acknowledged(&replies, 1000 + kept, 1000 + kept);
-	replies_segment(&replies, 1000 + kept, text + kept, 1000 + kept, &LONGER[NUMBERS]);
-	replies_acknowledged(&replies, 1000 + SEGMENT + 5, 1000 + SEGMENT);
+	stream_segment(&stream, 1000, text, 1000, expected);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1}, {FTPFIX_PACKET_CUT, 1});
+	stream_acknowledged(&stream, 1000 + kept, 1000 + kept);
+	stream_segment(&stream, 1000 + kept, text + kept, 1000 + kept, &LONGER[NUMBERS]);
+	stream_acknowledged(&stream, 1000 + SEGMENT + 5, 1000 + SEGMENT);
 }
 
 /* Two in a full segment: the text of the second is cut, and comes again whole. */
 static void cut_within_the_second(void **state)
 {
-	struct replies replies = replies_begin(state, LONG_VIP, 1000);
+	struct stream stream = replies_begin(state, LONG_VIP, 1000);
 	__u32 middle = SEGMENT - 2 * strlen(VSFTPD), second = 1000 + SEGMENT - strlen(VSFTPD);
 	char text[SEGMENT + 1] = VSFTPD, expected[SEGMENT + 16] = LONGER;
 
@@ -216,11 +213,11 @@ static void cut_within_the_second(void **state)
 	strncat(expected, VSFTPD, NUMBERS);
 	expected[SEGMENT] = 0;
 	assert_in_range(strlen(expected), SEGMENT - strlen(VSFTPD), SEGMENT);
-	replies_segment(&replies, 1000, text, 1000, expected);
-	replies_acknowledged(&replies, second + 5 + NUMBERS, second + NUMBERS);
-	replies_segment(&replies, second + NUMBERS, &VSFTPD[NUMBERS], second + 5 + NUMBERS,
-			&LONGER[NUMBERS]);
-	replies_acknowledged(&replies, 1000 + SEGMENT + 10, 1000 + SEGMENT);
+	stream_segment(&stream, 1000, text, 1000, expected);
+	stream_acknowledged(&stream, second + 5 + NUMBERS, second + NUMBERS);
+	stream_segment(&stream, second + NUMBERS, &VSFTPD[NUMBERS], second + 5 + NUMBERS,
+		       &LONGER[NUMBERS]);
+	stream_acknowledged(&stream, 1000 + SEGMENT + 10, 1000 + SEGMENT);
 }
 
 int main(void)
