@@ -57,13 +57,19 @@ static inline void counted_check(struct world *world, const struct change *chang
 #define counted(world, ...) \
 	counted_check(world, (const struct change[]){__VA_ARGS__, NOTHING}, __FILE__, __LINE__)
 
+static inline __u32 program_interface(const struct world *world, enum program program)
+{
+	return program == INSIDE_INGRESS || program == INSIDE_EGRESS ? world->server
+								     : world->uplink;
+}
+
 /* Runs one packet through a program; the frame that comes out stands in
  * world->output. Unless a test says otherwise the kernel
  * knows the sum over the packet, and checks that it is right behind the program too. */
 static inline int run(struct world *world, enum program program, const struct frame *frame)
 {
 	struct __sk_buff context = {
-		.ifindex = program == SERVER_INGRESS ? world->server : world->uplink,
+		.ifindex = program_interface(world, program),
 		.gso_size = world->gso_size,
 		.gso_segs = world->gso_size ? 2 : 0,
 	};

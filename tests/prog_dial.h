@@ -38,6 +38,7 @@ static inline struct dial dial_of(const struct talk *talk, __u16 public_port, __
 		.server_port = server_port,
 		.client_sequence = 0x7ffffff0,
 		.server_sequence = 0xffffffc0,
+		.shape.ipv6 = talk->shape.ipv6,
 	};
 
 	return dial;
@@ -126,7 +127,7 @@ static inline void dial_down_at(struct dial *dial, __u8 flags, const char *bytes
 
 	dial_down_frame(dial, flags, dial->server_sequence, bytes, 0, &input);
 	dial_down_frame(dial, flags, dial->server_sequence, bytes, 1, &output);
-	run_check(dial->world, SERVER_INGRESS, &input, TC_ACT_REDIRECT, &output, file, line);
+	run_check(dial->world, INSIDE_INGRESS, &input, TC_ACT_REDIRECT, &output, file, line);
 	dial->server_sequence += dial_step(flags, bytes);
 }
 
@@ -145,7 +146,7 @@ static inline void dial_down_at(struct dial *dial, __u8 flags, const char *bytes
 	do {                                                                                  \
 		struct frame down_frame;                                                      \
 		dial_down_frame(dial, flags, (dial)->server_sequence, bytes, 0, &down_frame); \
-		run_passes((dial)->world, SERVER_INGRESS, &down_frame);                       \
+		run_passes((dial)->world, INSIDE_INGRESS, &down_frame);                       \
 	} while (0)
 
 /* The three packets that open the connection. */

@@ -28,7 +28,7 @@ static void syn_claims_and_travels(void **state)
 	turned = tuple_of(dial.vip, dial.public_port, dial.client, dial.client_port);
 	assert_memory_equal(&back.to, &turned, sizeof(turned));
 	assert_int_equal(back.out_ifindex, dial.world->uplink);
-	assert_int_equal(back.side, FTPFIX_SIDE_SERVER);
+	assert_int_equal(back.side, FTPFIX_SIDE_INSIDE);
 	assert_int_equal(back.packets, 0);
 }
 
@@ -164,7 +164,7 @@ static void only_who_is_expected(void **state)
 	dial_up_passes(&dial, SYN | RST, "");
 	/* It is the uplink where the client comes in. */
 	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
-	run_passes(dial.world, SERVER_INGRESS, &frame);
+	run_passes(dial.world, INSIDE_INGRESS, &frame);
 	counted(dial.world, NOTHING);
 	assert_int_equal(dial_entries(&dial), 0);
 	dial_open(&dial);
@@ -182,8 +182,7 @@ static void advertised_or_dialled(void **state)
 
 		world_reset(world, FTPFIX_FORWARD_NAT);
 		talk = talk_of(world);
-		world->service.advertise = mapped(ip4(192, 0, 2, 99));
-		world_write_service(world);
+		world_advertise(world, 0, 0, ip4(192, 0, 2, 99));
 		talk_ask(&talk, "EPSV\r\n");
 		talk_answer(&talk, "229 Entering Extended Passive Mode (|||21485|)\r\n",
 			    "229 Entering Extended Passive Mode (|||21485|)\r\n");
@@ -198,7 +197,7 @@ static void advertised_or_dialled(void **state)
 static void too_late(void **state)
 {
 	struct dial dial = dial_expected(state);
-	struct ftpfix_expectation_key key = {.client = mapped(dial.client),
+	struct ftpfix_expectation_key key = {.peer = mapped(dial.client),
 					     .be_port = htons(dial.public_port)};
 	int map = bpf_map__fd(dial.world->skeleton->maps.expectations);
 	struct ftpfix_expectation expectation;
@@ -222,7 +221,7 @@ static void last_hop(void **state)
 	dial_up_frame(&dial, PSH | ACK, dial.client_sequence, "data", 0, &frame);
 	run_drops(dial.world, UPLINK_INGRESS, &frame);
 	dial_down_frame(&dial, PSH | ACK, dial.server_sequence, "data", 0, &frame);
-	run_drops(dial.world, SERVER_INGRESS, &frame);
+	run_drops(dial.world, INSIDE_INGRESS, &frame);
 	counted(dial.world, {FTPFIX_PACKET_TTL, 2});
 	dial.shape.ttl = 2;
 	dial_up(&dial, PSH | ACK, "data");
@@ -243,7 +242,7 @@ static void too_big(void **state)
 	dial_up_frame(&dial, ACK, dial.client_sequence, bytes, 0, &frame);
 	run_drops(dial.world, UPLINK_INGRESS, &frame);
 	dial_down_frame(&dial, ACK, dial.server_sequence, bytes, 0, &frame);
-	run_drops(dial.world, SERVER_INGRESS, &frame);
+	run_drops(dial.world, INSIDE_INGRESS, &frame);
 	counted(dial.world, {FTPFIX_PACKET_TOO_BIG, 2});
 	bytes[1460] = 0;
 	dial_up(&dial, ACK, bytes);
@@ -335,7 +334,7 @@ static void sides_are_kept_apart(void **state)
 	dial_open(&dial);
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
 	dial_up_frame(&dial, ACK, dial.client_sequence, "data", 0, &frame);
-	run_passes(dial.world, SERVER_INGRESS, &frame);
+	run_passes(dial.world, INSIDE_INGRESS, &frame);
 	dial_down_frame(&dial, ACK, dial.server_sequence, "data", 0, &frame);
 	run_passes(dial.world, UPLINK_INGRESS, &frame);
 	counted(dial.world, NOTHING);

@@ -65,7 +65,7 @@ static void source_of_the_service(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial;
 
-	world->service.source = mapped(ip4(10, 0, 0, 77));
+	world->service.source[FTPFIX_IPV4] = mapped(ip4(10, 0, 0, 77));
 	world_write_service(world);
 	dial = expected_dial(&talk);
 	dial.source = ip4(10, 0, 0, 77);
@@ -99,7 +99,7 @@ static void source_port_taken(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial = expected_dial(&talk);
 	struct ftpfix_tuple taken = dial_down_key(&dial);
-	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .side = FTPFIX_SIDE_SERVER}, flow;
+	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .side = FTPFIX_SIDE_INSIDE}, flow;
 	int map = bpf_map__fd(world->skeleton->maps.flows);
 	struct frame input, output;
 
@@ -241,7 +241,7 @@ static struct contenders contend(void **state)
 	counted(world, NOTHING);
 	talk_inner(&both.other, both.other.inner_sequence, PSH | ACK, EXTENDED, strlen(EXTENDED),
 		   &frame);
-	run_drops(world, SERVER_INGRESS, &frame);
+	run_drops(world, INSIDE_INGRESS, &frame);
 	counted(world, {FTPFIX_PACKET_CONTENDED, 1});
 	return both;
 }
@@ -251,7 +251,7 @@ static __u32 expected_server(const struct talk *talk)
 	struct ftpfix_expectation expectation;
 
 	assert_true(talk_expects(talk, PORT, &expectation));
-	return ntohl(expectation.server.addr.be_word[3]);
+	return ntohl(expectation.target.addr.be_word[3]);
 }
 
 /* The second one comes again, as TCP does, when the first one was told. */

@@ -27,7 +27,7 @@ static void programs_cost(const struct bpf_object *object, const char *compiler)
 		assert_in_range(info.verified_insns, 1, INSTRUCTIONS_MAX);
 		programs++;
 	}
-	assert_int_equal(programs, 4);
+	assert_int_equal(programs, 5);
 }
 
 static void needs_root(void)
@@ -44,7 +44,7 @@ static void of_clang_14(void **state)
 
 	(void)state;
 	needs_root();
-	world = world_open(0);
+	world = world_open(0, 0);
 	assert_non_null(world);
 	programs_cost(world->skeleton->obj, "clang-14");
 	world_close(world);

@@ -75,11 +75,11 @@ static void passive(void **state)
 	assert_true(talk_expects(&talk, PORT, &expectation));
 	assert_memory_equal(&expectation.dialled, &vip, sizeof(vip));
 	assert_memory_equal(&expectation.advertised, &vip, sizeof(vip));
-	assert_memory_equal(&expectation.server.addr, &server, sizeof(server));
-	assert_int_equal(expectation.server.be_port, htons(PORT));
+	assert_memory_equal(&expectation.target.addr, &server, sizeof(server));
+	assert_int_equal(expectation.target.be_port, htons(PORT));
 	assert_memory_equal(&expectation.source, &none, sizeof(none));
 	assert_memory_equal(&expectation.session, &session, sizeof(session));
-	assert_int_equal(expectation.server_ifindex, world->server);
+	assert_int_equal(expectation.out_ifindex, world->server);
 	assert_int_equal(expectation.announcement, 0);
 	assert_in_range(expectation.deadline_ns, before + FTPFIX_EXPECTATION_NS,
 			after + FTPFIX_EXPECTATION_NS);
@@ -111,8 +111,8 @@ static void extended(void **state)
 	talk_answer(&talk, EXTENDED, EXTENDED);
 	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 1}, {FTPFIX_CONNECTION_EXPECTED, 1});
 	assert_true(talk_expects(&talk, PORT, &expectation));
-	assert_memory_equal(&expectation.server.addr, &server, sizeof(server));
-	assert_int_equal(expectation.server.be_port, htons(PORT));
+	assert_memory_equal(&expectation.target.addr, &server, sizeof(server));
+	assert_int_equal(expectation.target.be_port, htons(PORT));
 }
 
 /* Another address is announced than the one that the client dialled: it may come
@@ -124,8 +124,7 @@ static void advertised_address(void **state)
 	struct ftpfix_expectation expectation;
 	struct ftpfix_addr advertised = mapped(ip4(192, 0, 2, 99)), vip = mapped(talk.vip);
 
-	world->service.advertise = advertised;
-	world_write_service(world);
+	world_advertise(world, 0, 0, ip4(192, 0, 2, 99));
 	talk_ask(&talk, "PASV\r\n");
 	talk_answer(&talk, VSFTPD, "227 Entering Passive Mode (192,0,2,99,83,237).\r\n");
 	counted(world, EXPECTED_NEW);
@@ -146,7 +145,7 @@ static void already_public(void **state)
 	talk_answer(&talk, VSFTPD_PUBLIC, VSFTPD_PUBLIC);
 	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 1}, {FTPFIX_CONNECTION_EXPECTED, 1});
 	assert_true(talk_expects(&talk, PORT, &expectation));
-	assert_memory_equal(&expectation.server.addr, &server, sizeof(server));
+	assert_memory_equal(&expectation.target.addr, &server, sizeof(server));
 }
 
 /* A private address that is not the sender's stands for the sender. */
@@ -162,7 +161,7 @@ static void behind_another_translation(void **state)
 		    "227 Entering Passive Mode (203,0,113,5,83,237).\r\n");
 	counted(world, EXPECTED_NEW);
 	assert_true(talk_expects(&talk, PORT, &expectation));
-	assert_memory_equal(&expectation.server.addr, &server, sizeof(server));
+	assert_memory_equal(&expectation.target.addr, &server, sizeof(server));
 }
 
 static void port_out_of_range(void **state)
@@ -178,13 +177,13 @@ static void port_out_of_range(void **state)
 				    "227 Entering Passive Mode (203,0,113,5,%u,%u)%s\r\n");
 	assert_in_range(port, 20000, 20009);
 	assert_true(talk_expects(&talk, port, &expectation));
-	assert_int_equal(expectation.server.be_port, htons(PORT));
+	assert_int_equal(expectation.target.be_port, htons(PORT));
 	counted(world, EXPECTED_NEW);
 	port = leaves_with_any_port(&talk, EXTENDED,
 				    "229 Entering Extended Passive Mode (|||%u|)%s\r\n");
 	assert_in_range(port, 20000, 20009);
 	assert_true(talk_expects(&talk, port, &expectation));
-	assert_int_equal(expectation.server.be_port, htons(PORT));
+	assert_int_equal(expectation.target.be_port, htons(PORT));
 	counted(world, EXPECTED_NEW);
 }
 
@@ -226,6 +225,7 @@ static void range_is_used_up(struct world *world, __u16 low, __u16 high)
 	talk = talk_of(world);
 	talk.vip = ip4(192, 0, 2, 5);
 	talk.client++;
+	talk.peer++;
 	talk_ask(&talk, "PASV\r\n");
 	assert_in_range(leaves_with_any_port(&talk, BARE, BARE_FORMAT), low, high);
 	counted(world, EXPECTED_NEW);
@@ -271,10 +271,10 @@ static void collision_of_servers(void **state)
 	assert_in_range(port, FTPFIX_PORT_MIN, 65535);
 	assert_int_not_equal(port, PORT);
 	assert_true(talk_expects(&one, PORT, &expectation));
-	assert_int_equal(ntohl(expectation.server.addr.be_word[3]), one.server);
+	assert_int_equal(ntohl(expectation.target.addr.be_word[3]), one.server);
 	assert_true(talk_expects(&other, port, &expectation));
-	assert_int_equal(ntohl(expectation.server.addr.be_word[3]), other.server);
-	assert_int_equal(expectation.server.be_port, htons(PORT));
+	assert_int_equal(ntohl(expectation.target.addr.be_word[3]), other.server);
+	assert_int_equal(expectation.target.be_port, htons(PORT));
 }
 
 /* Without a dot to drop, a port with one digit less makes the room. */
@@ -303,6 +303,7 @@ static void digits_are_for_either_octet(void **state)
 		struct talk talk = talk_of(world);
 
 		talk.client_port += session;
+		talk.peer_port += session;
 		talk_ask(&talk, "PASV\r\n");
 		assert_in_range(leaves_with_any_port(&talk, BARE, "227 (203,0,113,5,%u,%u)%s\r\n"),
 				9 * 256 + 252, 65535);
@@ -324,12 +325,14 @@ static void shorter_port_is_padded(void **state)
 	counted(world, EXPECTED_NEW);
 }
 
+/* With --rewrite equal-length; prog_adjust has what happens otherwise. */
 static void longer_port_does_not_fit(void **state)
 {
 	static const char text[] = "229 Entering Extended Passive Mode (|||2121|)\r\n";
 	struct world *world = nat_world(state);
 	struct talk talk = talk_of(world);
 
+	world->service.rewrite = FTPFIX_REWRITE_EQUAL_LENGTH;
 	set_range(world, 20000, 65535);
 	talk_ask(&talk, "EPSV\r\n");
 	talk_answer(&talk, text, text);
@@ -361,7 +364,7 @@ static void named_servers_only(void **state)
 	struct talk talk;
 
 	(void)usual;
-	world = world_open(1);
+	world = world_open(1, 0);
 	assert_non_null(world);
 	world_reset(world, FTPFIX_FORWARD_NAT);
 	world_allow(world, ip4(10, 0, 0, 0), 24, 1);
@@ -374,7 +377,7 @@ static void named_servers_only(void **state)
 		    "227 Entering Passive Mode (203,0,113,5,83,238)\r\n");
 	counted(world, EXPECTED_NEW);
 	assert_true(talk_expects(&talk, PORT + 1, &expectation));
-	assert_int_equal(ntohl(expectation.server.addr.be_word[3]), ip4(10, 0, 0, 199));
+	assert_int_equal(ntohl(expectation.target.addr.be_word[3]), ip4(10, 0, 0, 199));
 	talk_answer(&talk, "227 Entering Passive Mode (10,0,1,175,83,239).\r\n",
 		    "227 Entering Passive Mode (10,0,1,175,83,239).\r\n");
 	counted(world, REFUSED(FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED));
@@ -447,6 +450,7 @@ static void expired_port_is_free(void **state)
 					     &expectation, BPF_EXIST),
 			 0);
 	other.client_port++;
+	other.peer_port++;
 	talk_ask(&other, "PASV\r\n");
 	talk_answer(&other, VSFTPD, VSFTPD_PUBLIC);
 	counted(world, EXPECTED_NEW, {FTPFIX_CONNECTION_NOBODY_CAME, 1});

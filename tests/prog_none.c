@@ -98,13 +98,11 @@ static void advertised_address(void **state)
 	struct talk talk = talk_of(world);
 
 	talk.vip = ip4(172, 17, 9, 135);
-	world->service.advertise = mapped(ip4(123, 56, 241, 199));
-	world_write_service(world);
+	world_advertise(world, 0, 0, ip4(123, 56, 241, 199));
 	asked_and_rewritten(&talk, "227 Entering Passive Mode (172,17,9,135,83,237).\r\n",
 			    "227 Entering Passive Mode(123,56,241,199,83,237)\r\n");
 	/* `ftpfix set advertise`: the next announcement carries it. */
-	world->service.advertise = mapped(ip4(203, 0, 113, 5));
-	world_write_service(world);
+	world_advertise(world, 0, 0, ip4(203, 0, 113, 5));
 	asked_and_rewritten(&talk, "227 Entering Passive Mode (172,17,9,135,83,238).\r\n",
 			    "227 Entering Passive Mode (203,0,113,5,83,238)..\r\n");
 }
@@ -211,8 +209,8 @@ static void two_in_a_segment(void **state)
 	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 2});
 }
 
-/* The replaced bytes are the segment's last ones; what pads the frame behind
- * them is no part of the sum. */
+/* The replaced bytes are the segment's last ones but for the newline; what pads the
+ * frame behind that is no part of the sum. */
 static void edit_at_the_end(void **state)
 {
 	struct world *world = world_begin(state, FTPFIX_FORWARD_NONE);
@@ -221,14 +219,13 @@ static void edit_at_the_end(void **state)
 	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
 	talk.vip = ip4(192, 0, 2, 5);
 	talk.shape.padding = 9;
-	asked_and_rewritten(&talk, "227 Entering Passive Mode (10,0,0,175,83,237)",
-			    "227 Entering Passive Mode (192,0,2,5,83,237).");
-	talk_leave(&talk, ".\r\n200 x\r\n", ".\r\n200 x\r\n");
-	asked_and_rewritten(&talk, "200 y\r\n227 Entering Passive Mode (10,0,0,175,83,237)",
-			    "200 y\r\n227 Entering Passive Mode (192,0,2,5,83,237).");
-	talk_leave(&talk, "\r\n", "\r\n");
-	asked_and_rewritten(&talk, "227 PASV ok (10,0,0,175,83,237)",
-			    "227 PASV ok (192,0,2,5,83,237).");
+	asked_and_rewritten(&talk, "227 Entering Passive Mode (10,0,0,175,83,237)\n",
+			    "227 Entering Passive Mode (192,0,2,5,83,237).\n");
+	talk_leave(&talk, "200 x\r\n", "200 x\r\n");
+	asked_and_rewritten(&talk, "200 y\r\n227 Entering Passive Mode (10,0,0,175,83,237)\n",
+			    "200 y\r\n227 Entering Passive Mode (192,0,2,5,83,237).\n");
+	asked_and_rewritten(&talk, "227 PASV ok (10,0,0,175,83,237)\n",
+			    "227 PASV ok (192,0,2,5,83,237).\n");
 	counted(world, NOTHING);
 }
 

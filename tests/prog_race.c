@@ -45,7 +45,7 @@ static void *race(void *context)
 
 static void start(struct racer *racer, struct talk talk, int number, pthread_t *thread)
 {
-	racer->program = talk.world->program[SERVER_INGRESS];
+	racer->program = talk.world->program[INSIDE_INGRESS];
 	racer->ifindex = talk.world->server;
 	racer->cpu = number;
 	talk.server += number;
@@ -80,6 +80,7 @@ static void one_of_two_servers_is_noted(void **state)
 		int passed;
 
 		map_clear(world->skeleton->maps.seen);
+		map_clear(world->skeleton->maps.sessions);
 		pthread_barrier_wait(&begin);
 		pthread_barrier_wait(&end);
 		passed = (racer[0].verdict == TC_ACT_UNSPEC) + (racer[1].verdict == TC_ACT_UNSPEC);

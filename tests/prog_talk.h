@@ -72,10 +72,25 @@ static inline struct talk talk_of(struct world *world)
 	return talk;
 }
 
+/* The address as the talk's packets carry it. */
+static inline struct ftpfix_addr talk_address(const struct talk *talk, __u32 address)
+{
+	struct ip6 six = ip6(address);
+	struct ftpfix_addr addr;
+
+	if (!talk->shape.ipv6)
+		return mapped(address);
+	memcpy(&addr, six.bytes, sizeof(addr));
+	return addr;
+}
+
+/* Of the control connection as it is on the uplink. */
 static inline struct ftpfix_session_key talk_key(const struct talk *talk)
 {
-	struct ftpfix_session_key key = {
-		.tuple = tuple_of(talk->client, talk->client_port, talk->vip, talk->port)};
+	struct ftpfix_session_key key = {.tuple = {.source = talk_address(talk, talk->client),
+						   .destination = talk_address(talk, talk->vip),
+						   .be_source_port = htons(talk->client_port),
+						   .be_destination_port = htons(talk->port)}};
 
 	return key;
 }
@@ -150,7 +165,7 @@ static inline void talk_observe(struct talk *talk, const char *text)
 	struct frame frame;
 
 	talk_inner(talk, talk->inner_sequence, PSH | ACK, text, strlen(text), &frame);
-	run_passes(talk->world, SERVER_INGRESS, &frame);
+	run_passes(talk->world, INSIDE_INGRESS, &frame);
 	talk->inner_sequence += strlen(text);
 }
 
@@ -198,7 +213,7 @@ static inline int talk_session(const struct talk *talk, struct ftpfix_session *s
 static inline struct ftpfix_expectation_key expectation_key(const struct talk *talk, __u16 port)
 {
 	struct ftpfix_expectation_key key = {
-		.client = mapped(talk->client),
+		.peer = talk_address(talk, talk->client),
 		.be_port = htons(port),
 	};
 

@@ -231,7 +231,7 @@ static void wrong_direction(void **state)
 	frame_for(UPLINK_EGRESS, &spec, &reply);
 	run_passes(world, UPLINK_INGRESS, &reply);
 	run_passes(world, UPLINK_EGRESS, &command);
-	run_passes(world, SERVER_INGRESS, &command);
+	run_passes(world, INSIDE_INGRESS, &command);
 	counted(world, NOTHING);
 	assert_int_equal(map_entries(world->skeleton->maps.sessions), 0);
 	assert_int_equal(map_entries(world->skeleton->maps.seen), 0);

@@ -133,8 +133,8 @@ int main(void)
 	subjects[1].fd = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
 	subjects[2].name = "ftpfix_uplink_egress";
 	subjects[2].fd = bpf_program__fd(skeleton->progs.ftpfix_uplink_egress);
-	subjects[3].name = "ftpfix_server_ingress";
-	subjects[3].fd = bpf_program__fd(skeleton->progs.ftpfix_server_ingress);
+	subjects[3].name = "ftpfix_inside_ingress";
+	subjects[3].fd = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
 	fill_frame(&frame);
 	for (int round = 0; round < ROUNDS; round++)
 		for (int at = 0; at < PROGRAMS; at++) {
