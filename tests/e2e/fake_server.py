@@ -52,19 +52,23 @@ class _Listener:
 
 
 class FakeServer(_Listener):
-    """`script` names for a command the segments of its reply."""
+    """`script` names for a command the segments of its reply, "" those of its first
+    words; `heard` is what it was told, line by line."""
 
     def __init__(self, world, namespace, address, script, port=21):
         self.script = {**{verb: [text] for verb, text in GREETINGS.items()}, **script}
+        self.heard = []
         super().__init__(world, namespace, address, port)
 
     def serve(self, connection, peer):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(b"220 scripted\r\n")
+        for segment in self.script.get("", [b"220 scripted\r\n"]):
+            connection.sendall(segment)
         with connection.makefile("rb") as commands:
             for line in commands:
-                verb = line.split()[0].decode("ascii")
-                for segment in self.script[verb]:
+                self.heard.append(line)
+                verb = line.split(b" ")[0].strip().decode("ascii", "replace")
+                for segment in self.script.get(verb, [b"500 What?\r\n"]):
                     connection.sendall(segment)
 
 
