@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-#   make          builds build/ftpfix, without root
-#   make check    builds and runs every test (root; installs what is missing)
-#   make demo     shows the failure without ftpfix and the cure with it (root)
-#   make fuzz     fuzzes scanner, reader and editor, each for FUZZ_SECONDS (600)
-#   make measure  compares speed and cost, side by side in one run (root)
-#   make install  puts the program and its manual page under $(DESTDIR)$(PREFIX)
+#   make             builds build/ftpfix, without root
+#   make check       builds and runs every test (root; installs what is missing)
+#   make check-long  the same, then 100,000 random sessions of the oracle (root)
+#   make demo        shows the failure without ftpfix and the cure with it (root)
+#   make fuzz        fuzzes scanner, reader and editor, each for FUZZ_SECONDS (600)
+#   make measure     compares speed and cost, side by side in one run (root)
+#   make install     puts the program and its manual page under $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
 CC := clang-14
@@ -61,6 +62,9 @@ check: needed
 	$(quiet)$(MAKE) --no-print-directory all tests
 	$(quiet)tests/run
 
+check-long: check
+	$(quiet)tests/oracle.py --sessions 100000
+
 needed:
 	$(quiet)tools/install-needed
 
@@ -73,5 +77,5 @@ clean:
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
 
-.PHONY: all demo check needed install clean tests
+.PHONY: all demo check check-long needed install clean tests
 .DELETE_ON_ERROR:

@@ -81,8 +81,7 @@ static __noinline void command_judge(struct segment *segment, enum ftp_kind kind
 	enum ftpfix_reason fault;
 
 	if (segment_read(scratch, kind)) {
-		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &segment->scratch->crossing.key.tuple, NULL,
-		       NULL);
+		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &segment->scratch->crossing.key, NULL, NULL);
 		return;
 	}
 	fault = command_fault(segment);
@@ -192,8 +191,8 @@ static __always_inline void command_line(struct segment *segment)
 	segment->stream->judged = 1;
 	if (segment->stream->foreign) {
 		if (kind != FTP_NONE && segment->scratch->crossing.entering)
-			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key.tuple,
-			       NULL, NULL);
+			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key, NULL,
+			       NULL);
 		return;
 	}
 	if (command_waits(segment, kind))

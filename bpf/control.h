@@ -186,8 +186,8 @@ static __always_inline int control_packet(struct segment *segment)
 {
 	struct packet *packet = &segment->scratch->packet;
 	struct ftpfix_session *session;
+	int err = 0, over;
 	__u32 known;
-	int err = 0;
 
 	/* The service's SYN/ACK begins a session anew. */
 	if (packet->flags & TCP_SYN) {
@@ -208,6 +208,7 @@ static __always_inline int control_packet(struct segment *segment)
 	segment->peer =
 		segment->scratch->crossing.from_client ? &session->server : &session->client;
 	stream_note(segment->stream, packet);
+	over = session_reset(segment->stream, packet);
 	known = segment->stream->edits - segment->stream->holding;
 	if (packet->payload_length)
 		err = control_scan(segment);
@@ -222,8 +223,7 @@ static __always_inline int control_packet(struct segment *segment)
 		count(FTPFIX_PACKET_FAILED);
 		return err;
 	}
-	if (session_reset(segment->stream, packet) ||
-	    session_finish(segment->stream, segment->peer, packet))
+	if (over || session_finish(segment->stream, segment->peer, packet))
 		bpf_map_delete_elem(&sessions, &segment->scratch->crossing.key);
 	return 0;
 }

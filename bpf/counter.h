@@ -25,7 +25,7 @@ static __always_inline void count(enum ftpfix_reason reason)
 
 /* Counts a decision and sends it as an event, with what is known: any pointer
  * may be NULL. Returns 0. */
-__global int report(enum ftpfix_reason reason, const struct ftpfix_tuple *session,
+__global int report(enum ftpfix_reason reason, const struct ftpfix_session_key *session,
 		    const struct ftpfix_endpoint *announced,
 		    const struct ftpfix_endpoint *published)
 {

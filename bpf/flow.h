@@ -137,7 +137,7 @@ static __noinline int flow_open(struct __sk_buff *skb, const struct packet *pack
 	/* The peer will send its SYN again: let it be expected still. */
 	bpf_map_update_elem(&expectations, &scratch->expectation_key, expectation, BPF_NOEXIST);
 	report(err == -EEXIST ? FTPFIX_CONNECTION_NO_SOURCE_PORT : FTPFIX_CONNECTION_TABLE_FULL,
-	       &expectation->session.tuple, &expectation->target, NULL);
+	       &expectation->session, &expectation->target, NULL);
 	return -EBUSY;
 }
 

@@ -292,7 +292,7 @@ __global int publish_refuse(enum ftpfix_reason reason)
 	if (scratch->line.kind != FTP_229)
 		said.addr = scratch->line.addr;
 	said.be_port = bpf_htons(scratch->line.host_port);
-	return report(reason, &scratch->crossing.key.tuple, &said, NULL);
+	return report(reason, &scratch->crossing.key, &said, NULL);
 }
 
 /*

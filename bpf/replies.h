@@ -34,7 +34,7 @@ static __always_inline void owed_given(struct ftpfix_session *session, enum ftp_
 /* Counts a line that is not followed up, with what little is known of it. */
 static __always_inline void reply_refuse(struct segment *segment, enum ftpfix_reason reason)
 {
-	report(reason, &segment->scratch->crossing.key.tuple, NULL, NULL);
+	report(reason, &segment->scratch->crossing.key, NULL, NULL);
 }
 
 /*

@@ -17,7 +17,7 @@ static long sweep_expectation(void *map, const struct ftpfix_expectation_key *ke
 {
 	struct ftpfix_expectation_key own = *key;
 	struct ftpfix_endpoint target = expectation->target, published = {};
-	struct ftpfix_tuple session = expectation->session.tuple;
+	struct ftpfix_session_key session = expectation->session;
 	const struct sweep *sweep = context;
 
 	if (expectation->deadline_ns > sweep->now_ns)

@@ -376,10 +376,11 @@ enum ftpfix_reason {
 /* Ring buffer events: a decision that an operator may want to read about. */
 struct ftpfix_event {
 	__u64 at_ns;
-	struct ftpfix_tuple session;	  /* client → service, as on the uplink */
+	struct ftpfix_session_key session;
 	struct ftpfix_endpoint announced; /* by its sender; none where unknown */
 	struct ftpfix_endpoint published; /* to its receiver; none where unknown */
 	__u32 reason;			  /* enum ftpfix_reason */
+	__u32 padding;
 };
 
 #define FTPFIX_ASSERT_SIZE(type, size) \
@@ -404,6 +405,6 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1640);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 88);
-FTPFIX_ASSERT_SIZE(struct ftpfix_event, 88);
+FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
 
 #endif /* FTPFIX_H */

@@ -78,15 +78,14 @@ static const char *phrase(const char *words, const struct ftpfix_endpoint *endpo
 	return text;
 }
 
-/* Who was to connect: the one that the announcement was for. That of a client
- * which its server reaches directly bears the client's address. */
+/* Who was to connect: the one that the announcement was for. A client's leaves the node on
+ * the servers' side, a server's on the clients'. */
 static const struct ftpfix_addr *missed_peer(const struct events *events,
 					     const struct ftpfix_event *event)
 {
-	const struct ftpfix_tuple *session = &event->session;
-	bool from_client =
-		events->clients_inside ||
-		memcmp(&event->published.addr, &session->source, sizeof(session->source)) == 0;
+	const struct ftpfix_tuple *session = &event->session.tuple;
+	bool inside = event->session.side == FTPFIX_SIDE_INSIDE;
+	bool from_client = inside != events->clients_inside;
 
 	return from_client ? &session->destination : &session->source;
 }
@@ -97,7 +96,7 @@ static void print_event(const struct events *events, const struct ftpfix_event *
 {
 	char client[ENDPOINT_TEXT_MAX], service[ENDPOINT_TEXT_MAX], host[ENDPOINT_TEXT_MAX];
 	char announced[PHRASE_MAX], published[PHRASE_MAX];
-	const struct ftpfix_tuple *session = &event->session;
+	const struct ftpfix_tuple *session = &event->session.tuple;
 	const char *mend = mends[event->reason];
 
 	endpoint_format(&session->source, session->be_source_port, client);

@@ -630,6 +630,10 @@ def without_a_route_the_server_side_must_be_named():
         before = world.attached()
         world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
                       text="name the interface toward them with --server-dev")
+        world.do("ip addr add 2001:db8:7::1/64 dev sv1")
+        world.do("ip -6 route add default via 2001:db8:7::9")
+        world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
+                      text="name the interface toward them with --server-dev")
         world.do("ip route add 198.51.100.7 dev lo")
         world.refused("run", "--dev", "up0", "--server", "198.51.100.7",
                       text="name the interface toward them with --server-dev")

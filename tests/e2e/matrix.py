@@ -11,11 +11,12 @@ from .check import Failed, Skipped, check, equal, wait_until
 from .clients import VERBS, Curl, Ftplib, Inetutils, Lftp, Tnftp
 from .clients_oneshot import BusyboxFtpget, BusyboxWget, Ncftp, Wget
 from .clients_scripted import Perl, Php
+from .control import Control
 from .forwarders import KernelHelper
 from .ftpfix import Ftpfix
 from .modes import announced_port, is_announcement
 from .scenario import SMALL
-from .topology import CLIENT_DEVICE
+from .topology import CLIENT_DEVICE, SERVER_DEVICE
 
 # A client that waits longer without ftpfix hangs.
 HANGING_SECONDS = 2.5
@@ -76,6 +77,8 @@ class Cell:
     mode: object
     verbs: list = field(default_factory=list)
     lacks: list = field(default_factory=list)
+    # What the client cannot ask with: tried once, to see that it does not.
+    unable: list = field(default_factory=list)
     skipped: str = ""
     wrong: list = field(default_factory=list)
     # What was seen without ftpfix, by verb.
@@ -101,6 +104,7 @@ def cell(client, server, mode):
     able = kind.verbs4 if mode.family == 4 else kind.verbs6
     for verb in mode.verbs:
         if verb not in able:
+            made.unable.append(verb)
             made.lacks.append(kind.lacks.get(verb) or kind.lacks["IPv6"])
         elif verb in knows.lacks:
             made.lacks.append(knows.lacks[verb])
@@ -125,16 +129,15 @@ class Seat:
         self.cell = one
         self.capture.forget()
 
+    def client(self, server, verb):
+        (active, extended), = [flags for flags, other in VERBS.items() if other == verb]
+        return CLIENTS[self.cell.client](
+            self.world, self.namespace, self.mode.target, server.port, server.login,
+            extended=extended, active=active)
+
     def clients(self, server):
         """By verb."""
-        flags = {verb: flag for flag, verb in VERBS.items()}
-        made = {}
-        for verb in self.cell.verbs:
-            active, extended = flags[verb]
-            made[verb] = CLIENTS[self.cell.client](
-                self.world, self.namespace, self.mode.target, server.port, server.login,
-                extended=extended, active=active)
-        return made
+        return {verb: self.client(server, verb) for verb in self.cell.verbs}
 
     def asked(self, verb):
         """Of each session that asked with this verb first: what was said from there
@@ -160,39 +163,45 @@ def all_at_once(functions):
 class Column:
     """One server in one mode, in a network that is there already."""
 
-    def __init__(self, world, topology, mode, name, cure):
+    def __init__(self, world, topology, mode, name, cure, at_server):
         self.world = world
         self.topology = topology
         self.mode = mode
         self.kind = SERVERS[name]
         self.cure = cure
+        self.at_server = at_server
         self.server = None
         self._failures = 0
 
-    def run(self, seats):
+    def run(self, seats, try_unable):
         """Fills the cells of the seats. Returns what is wrong with the column."""
         cells = [seat.cell for seat in seats]
         try:
             self.server = self.kind.start(self.world, self.topology.server, family=self.mode.family)
         except Skipped as why:
             for one in cells:
-                one.skipped = str(why)
+                one.skipped = str(why) if one.verbs else ""
             return []
         try:
-            self._without(seats)
-            return [] if self.cure is None else self._with(seats)
+            wrong = self._without(seats, try_unable)
+            return wrong if self.cure is None else wrong + self._with(seats)
         finally:
             self.server.process.stop()
 
-    def _without(self, seats):
-        attempts = []
+    def _without(self, seats, try_unable):
+        attempts, others = [], []
         for seat in seats:
             try:
                 attempts += [(seat, verb, client)
                              for verb, client in seat.clients(self.server).items()]
+                if try_unable:
+                    others += [(seat, verb, seat.client(self.server, verb))
+                               for verb in seat.cell.unable]
             except Skipped as why:
                 seat.cell.skipped = str(why)
-        all_at_once([lambda a=attempt: self._attempt(*a) for attempt in attempts])
+        all_at_once([lambda a=attempt: self._attempt(*a) for attempt in attempts]
+                    + [lambda c=client: c.download(SMALL, HANGING_SECONDS)
+                       for _, _, client in others])
         for seat, verb, client in attempts:
             # With so many at once one may not even have logged in.
             if not seat.asked(verb):
@@ -204,6 +213,22 @@ class Column:
                 self._judge(seat)
             except Failed as error:
                 seat.cell.wrong += [f"without ftpfix: {error}", *seat.capture.describe()]
+        return [f"{seat.cell.client} sent {verb}, and is said not to"
+                for seat, verb, _ in others if seat.asked(verb)] + self._server_lacks(seats)
+
+    def _server_lacks(self, seats):
+        wrong = []
+        for verb in self.kind.lacks:
+            if verb in self.mode.verbs:
+                control = self.world.keep(Control(seats[0].namespace, self.mode.target))
+                control.log_in(self.server.login)
+                listener = self.world.keep(control.listen())
+                reply = control.ask(listener.command(verb))
+                if reply.code not in (500, 502):
+                    wrong.append(f"{reply.text!r} is the answer to {verb}, which it is said not "
+                                 "to know")
+                control.close()
+        return wrong
 
     def _attempt(self, seat, verb, client, seconds=HANGING_SECONDS):
         try:
@@ -245,16 +270,22 @@ class Column:
 
     def _with(self, seats):
         """Every client in turn. Returns what is wrong when they are done."""
+        if not any(seat.cell.verbs for seat in seats):
+            return []
         try:
             ftpfix = self.cure(self.world, self.topology, self.mode)
         except Failed as error:
             for seat in seats:
                 seat.cell.wrong.append(f"not tried: {error}")
             return [str(error)]
+        self.at_server.forget()
         try:
             for seat in seats:
                 if not seat.cell.skipped:
                     self._client(seat)
+            seen = {opening.target if self.mode.active else opening.source
+                    for opening in self.at_server.openings()}
+            equal(seen - self.mode.peers(len(seats)), set(), "other peers that the server saw")
             wait_until(lambda: not ftpfix.show("flows"), "no flow left")
             equal(ftpfix.show("expected"), [], "connections expected at the end")
             ftpfix.stop()
@@ -333,12 +364,12 @@ def run_mode(world, mode, server_names, client_names, cure):
     a cure the failure is all there is."""
     topology = mode.build(world, len(client_names))
     seats = [Seat(world, namespace, mode) for namespace in topology.clients]
+    at_server = world.keep(Capture(topology.server, SERVER_DEVICE))
     done = []
     for name in server_names:
         for seat, client in zip(seats, client_names):
             seat.sit(cell(client, name, mode))
-        column = Column(world, topology, mode, name, cure)
-        busy = [seat for seat in seats if seat.cell.verbs]
-        wrong = column.run(busy) if busy else []
+        column = Column(world, topology, mode, name, cure, at_server)
+        wrong = column.run(seats, try_unable=not done)
         done.append((name, [seat.cell for seat in seats], wrong))
     return done

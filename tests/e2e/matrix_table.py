@@ -38,4 +38,5 @@ def _row(head, first, texts, widths):
 def _seen(one):
     if not one.verbs or one.skipped:
         return one.result
-    return ", ".join(f"{verb} {why}" for verb, (why, _) in one.without.items()) or "FAILED"
+    return ", ".join(f"{verb} {one.without[verb][0]}"
+                     for verb in one.verbs if verb in one.without) or "FAILED"

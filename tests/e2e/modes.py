@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from .control import read_227
 from .forwarders import nft_dnat, nft_dnat6
-from .topology import UPLINK, VIP, VIP6, balanced
+from .topology import (BALANCER_INSIDE, BALANCER_INSIDE6, BALANCER_OUTSIDE, BALANCER_OUTSIDE6,
+                       UPLINK, VIP, VIP6, balanced, client_address, client_address6)
 from .topology_inside import SERVER_OUTSIDE, SERVER_OUTSIDE6, clients_inside
 
 NAT, FULLNAT, INSIDE = "NAT", "FULLNAT", "client inside"
@@ -44,6 +45,15 @@ class Mode:
         come from there, too."""
         four, six = (SERVER_OUTSIDE, SERVER_OUTSIDE6) if self.place == INSIDE else (VIP, VIP6)
         return four if self.family == 4 else six
+
+    def peers(self, clients):
+        """The other ends of the data connections, as the servers see them."""
+        if self.place == NAT:
+            own = client_address if self.family == 4 else client_address6
+            return {own(index) for index in range(clients)}
+        if self.place == FULLNAT:
+            return {BALANCER_INSIDE if self.family == 4 else BALANCER_INSIDE6}
+        return {BALANCER_OUTSIDE if self.family == 4 else BALANCER_OUTSIDE6}
 
     def build(self, world, clients):
         """The network, without ftpfix: the control connection works."""
