@@ -111,6 +111,14 @@ static __always_inline void reply_line(struct segment *segment)
 	enum ftp_kind kind = ftp_scan_reply_kind(scan);
 	__u32 code = ftp_scan_code(scan);
 
+	if (!clients_inside && !segment->stream->judged &&
+	    segment->service->forward != FTPFIX_FORWARD_NONE) {
+		if (segment->scratch->crossing.entering)
+			seen_note_first();
+		else
+			seen_take_first();
+	}
+	segment->stream->judged = 1;
 	/* With the clients inside, the servers' addresses are the true ones. */
 	if (kind != FTP_NONE && !clients_inside) {
 		if (segment->scratch->crossing.entering) {
