@@ -13,9 +13,10 @@
  * a free one. Where not, it is left to come again, once its receiver has more. */
 static __always_inline int line_ready(struct segment *segment)
 {
+	struct position *position = &segment->scratch->position;
 	if (segment->stream->holding || stream_slot(segment->stream, segment->peer))
 		return 1;
-	segment->scratch->position.end = segment->scratch->position.line_start;
+	position->end = position->line_start;
 	ftp_scan_command_done(&segment->scratch->scan);
 	return 0;
 }
@@ -122,6 +123,7 @@ static __always_inline void line_pass(struct segment *segment)
 /* Keeps the unfinished line at the segment's end back. */
 static __always_inline void line_hold(struct segment *segment)
 {
+	struct position *position = &segment->scratch->position;
 	struct ftpfix_scan *scan = &segment->scratch->scan;
 
 	if (stream_hold(segment->stream, segment->peer, segment_line_sequence(segment),
@@ -129,7 +131,7 @@ static __always_inline void line_hold(struct segment *segment)
 		count(FTPFIX_PACKET_KEPT_BACK);
 		return;
 	}
-	segment->scratch->position.end = segment->scratch->position.line_start;
+	position->end = position->line_start;
 	ftp_scan_command_done(scan);
 }
 
