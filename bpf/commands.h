@@ -77,7 +77,6 @@ static __always_inline void command_disarm(struct segment *segment)
 /* A PORT or EPRT that comes in: it is noted for where it leaves, or disarmed. */
 static __noinline void command_judge(struct segment *segment, enum ftp_kind kind)
 {
-	struct position *position = &segment->scratch->position;
 	const struct crossing *crossing = &segment->scratch->crossing;
 	struct scratch *scratch = segment->scratch;
 	enum ftpfix_reason fault;
@@ -95,7 +94,7 @@ static __noinline void command_judge(struct segment *segment, enum ftp_kind kind
 	}
 	if (segment->service->forward != FTPFIX_FORWARD_NONE && seen_note()) {
 		count(FTPFIX_PACKET_CONTENDED);
-		position->failed = 1;
+		line_again(segment);
 	}
 }
 
@@ -156,11 +155,12 @@ static __noinline void command_host(struct segment *segment)
 		seen_note();
 }
 
-/* Whether the line can be edited, or must wait for that: then nothing may be done
- * about it yet. */
-static __always_inline int command_waits(struct segment *segment, enum ftp_kind kind)
+/* Whether a line of this kind may be edited here. A HOST that is only noted is not. */
+static __always_inline int command_edits(const struct segment *segment, enum ftp_kind kind)
 {
-	return kind != FTP_NONE && !line_ready(segment);
+	return kind == FTP_HOST ? !segment->scratch->crossing.entering ||
+					  segment->service->forward == FTPFIX_FORWARD_NONE
+				: kind != FTP_NONE;
 }
 
 /* What a verb alone brings about. */
@@ -202,7 +202,7 @@ static __always_inline void command_line(struct segment *segment)
 			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &crossing->key, NULL, NULL);
 		return;
 	}
-	if (command_waits(segment, kind))
+	if (command_edits(segment, kind) && !line_ready(segment))
 		return;
 	command_verb(segment, ftp_scan_verb(scan));
 	if (kind == FTP_HOST) {

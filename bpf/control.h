@@ -27,7 +27,7 @@ static long control_step(__u32 index, void *context)
 	else
 		reply_line(segment);
 	/* Where the line is left to come again, it was not scanned. */
-	if (position->end == position->line_start && !position->line_begun)
+	if (position->failed || position->end == position->line_start)
 		return 1;
 	line_pass(segment);
 	if (crossing->from_client)
@@ -35,8 +35,7 @@ static long control_step(__u32 index, void *context)
 	else
 		ftp_scan_reply_done(&segment->scratch->scan);
 	segment_next_line(segment);
-	return position->failed || segment->stream->opaque ||
-	       position->end != packet->payload_length;
+	return segment->stream->opaque || position->end != packet->payload_length;
 }
 
 /* Whether an announcement may be published at all now: then what may be one is worth

@@ -75,11 +75,10 @@ static __always_inline void reply_publish(struct segment *segment, enum ftp_kind
 /* Notes a 227 or 229 on its way in: whether it is asked for is judged where it leaves. */
 static __always_inline void reply_note(struct segment *segment, enum ftp_kind kind)
 {
-	struct position *position = &segment->scratch->position;
 	if (segment_read(segment->scratch, kind) || !seen_note())
 		return;
 	count(FTPFIX_PACKET_CONTENDED);
-	position->failed = 1;
+	line_again(segment);
 }
 
 /*
