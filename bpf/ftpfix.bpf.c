@@ -13,6 +13,15 @@
  * value as TCX_NEXT. */
 #define PASS TC_ACT_UNSPEC
 
+/* Parses the packet into the scratch. A function of its own, so that the entry points
+ * leave their stack to the deepest calls. Returns as parse_packet(). */
+__global int parse(struct __sk_buff *skb)
+{
+	struct scratch *scratch = scratch_memory();
+
+	return scratch ? parse_packet(skb, &scratch->packet) : -ENOENT;
+}
+
 /* Counts what cannot be parsed. Such a packet passes: it is for the stack, or
  * the next router, to judge. */
 static __always_inline int unparsed(int err)
@@ -36,12 +45,8 @@ static __always_inline int flow_verdict(int result)
 /* Into the node. */
 static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	struct scratch *scratch = scratch_memory();
-	int err;
+	int err = parse(skb);
 
-	if (!scratch)
-		return PASS;
-	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return unparsed(err);
 	/* Flows first: the port of a data connection may have the number of a control
@@ -56,12 +61,8 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 /* Out of the node. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	struct scratch *scratch = scratch_memory();
-	int err;
+	int err = parse(skb);
 
-	if (!scratch)
-		return PASS;
-	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return unparsed(err);
 	err = control_at(skb, side, 0);

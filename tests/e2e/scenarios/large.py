@@ -67,7 +67,7 @@ def _ends_clean(world, number):
 
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK)
     equal(attached(topology.balancer, UPLINK), 2, f"programs on {UPLINK}")
-    equal(attached(topology.balancer, INSIDE), 1, f"programs on {INSIDE}")
+    equal(attached(topology.balancer, INSIDE), 2, f"programs on {INSIDE}")
     must_download(client, server)
     ftpfix.settle(1)
     ftpfix.stop(number)
@@ -93,7 +93,7 @@ def classic(world):
     before = topology.balancer.run("tc", "qdisc", "show").stdout
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--attach", "clsact")
     equal(attached(topology.balancer, UPLINK), 2, f"programs on {UPLINK}")
-    equal(attached(topology.balancer, INSIDE), 1, f"programs on {INSIDE}")
+    equal(attached(topology.balancer, INSIDE), 2, f"programs on {INSIDE}")
     must_download(client, server)
     ftpfix.settle(1)
     ftpfix.stop()

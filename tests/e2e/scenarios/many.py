@@ -13,7 +13,7 @@ from ..topology import UPLINK, VIP, balanced, server_address
 FORWARDERS = (("nat", "nftables", lambda _, topology: nft_dnat(topology)),
               ("fullnat", "HAProxy", haproxy))
 ONE_PORT = (30000, 30000)
-# As many digits as the public ports have, so that a 229 can be rewritten.
+# As many digits as the public ports have, so that a 229 is rewritten at equal length.
 FIVE_DIGITS = (30000, 39999)
 SESSIONS = 4
 ROUNDS = 3

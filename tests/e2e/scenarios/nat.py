@@ -24,6 +24,8 @@ def _every_client(world, start):
         must_not_download(client, server)
     contains("\n".join(outside.lines("227 ")), "(10,0,0,175,", "the 227 that reached the client")
     equal(outside.announcements(), inside.announcements(), "announcements on the way")
+    named = outside.commands("HOST ")
+    equal(len(outside.lines("504 ")), len(named), "virtual addresses that the server does not know")
 
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK)
     ftpfix.mark()
@@ -35,7 +37,13 @@ def _every_client(world, start):
         equal(read_227(line).address, VIP, f"the address in {line!r}")
     # A port is kept, so that a 229 is right as it is.
     equal(outside.lines("229 "), inside.lines("229 "), "229 lines on both sides")
-    ftpfix.announced(rewritten=connections // 2, kept=connections // 2)
+    hosts = outside.commands("HOST ")
+    equal(bool(hosts), bool(named), "HOST is said as before")
+    equal(inside.commands("HOST "), [f"HOST {server_address(0)}"] * len(hosts),
+          "HOST at the server")
+    equal(outside.lines("504 "), [], "virtual addresses that the server does not know")
+    ftpfix.announced(rewritten=connections // 2, kept=connections // 2,
+                     **({"host": len(hosts)} if hosts else {}))
     ftpfix.settle(connections)
     ftpfix.stop()
 
@@ -114,25 +122,41 @@ def data_ports(world):
     ftpfix.stop()
 
 
-@scenario("nat: a 229 with no room for the public port passes unchanged, a 227 has room")
+@scenario("nat: a 229 with no room for the public port is adjusted, at equal length it passes")
 def no_room(world):
     topology = balanced(world)
     server = servers.vsftpd(world, topology.server, passive=(4000, 4100))
     nft_dnat(topology)
+    with open(server.files.path(SMALL), "rb") as file:
+        content = file.read()
     control = world.keep(Control(topology.client, VIP))
     control.log_in(server.login)
     raises(OSError, lambda: control.dial(control.passive()), "dialling without ftpfix")
 
-    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--data-ports", "21000-21999")
+    def transferred(announce):
+        endpoint = announce()
+        check(21000 <= endpoint.port <= 21999, f"public port {endpoint.port} is out of range")
+        check(control.transfer(endpoint, f"RETR {SMALL}") == content, "same content")
+
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--data-ports", "21000-21999",
+                    "--rewrite", "equal-length")
     ftpfix.mark()
     check(4000 <= control.extended().port <= 4100, "the server's own port")
     ftpfix.announced(length=1)
     equal(ftpfix.show("expected"), [], "expectations")
-    endpoint = control.passive()
-    check(21000 <= endpoint.port <= 21999, f"public port {endpoint.port} is out of range")
-    control.transfer(endpoint, f"RETR {SMALL}")
+    transferred(control.passive)
     ftpfix.announced(length=1, rewritten=1)
     ftpfix.settle(1)
+    ftpfix.stop()
+
+    # It takes the session up where it is.
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--data-ports", "21000-21999")
+    ftpfix.mark()
+    for _ in range(3):
+        transferred(control.extended)
+        transferred(control.passive)
+    ftpfix.announced(adjusted=3, rewritten=3)
+    ftpfix.settle(6)
     ftpfix.stop()
 
 
