@@ -10,17 +10,25 @@
 #include "counter.h"
 
 /* Leaves the current line, and what is behind it, to come again. A line that began in an
- * earlier segment is the first one of this, which then comes again as a whole. */
+ * earlier segment is the first one of this. */
 static __always_inline void line_again(struct segment *segment)
 {
 	struct position *position = &segment->scratch->position;
 
-	if (position->line_begun) {
+	if (position->line_begun || !position->line_start) {
 		position->failed = 1;
 		return;
 	}
 	position->end = position->line_start;
 	ftp_scan_command_done(&segment->scratch->scan);
+}
+
+/* The same, while there is no slot for an edit of the line. */
+static __always_inline void line_wait(struct segment *segment)
+{
+	line_again(segment);
+	if (segment->scratch->position.failed)
+		count(FTPFIX_PACKET_HELD);
 }
 
 /* Whether the current line can be edited now: its edit has a slot already, or there is
@@ -29,7 +37,7 @@ static __always_inline int line_ready(struct segment *segment)
 {
 	if (segment->stream->holding || stream_slot(segment->stream, segment->peer))
 		return 1;
-	line_again(segment);
+	line_wait(segment);
 	return 0;
 }
 
@@ -139,7 +147,7 @@ static __always_inline void line_hold(struct segment *segment)
 			segment->scratch->scan.column))
 		count(FTPFIX_PACKET_KEPT_BACK);
 	else
-		line_again(segment);
+		line_wait(segment);
 }
 
 #endif /* FTPFIX_LINE_H */

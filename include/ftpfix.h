@@ -347,7 +347,7 @@ struct ftpfix_flow {
 	  "the flow table was full: the SYN was dropped")                                        \
 	X(PACKET_FORWARDED, packets, "forwarded", "of a data connection, translated")            \
 	X(PACKET_HELD, packets, "held",                                                          \
-	  "of a control connection, out of order: dropped, to come again")                       \
+	  "of a control connection, too early: dropped, to come again")                          \
 	X(PACKET_KEPT_BACK, packets, "kept_back",                                                \
 	  "the start of an announcement: joined to its end when that came")                      \
 	X(PACKET_CUT, packets, "cut",                                                            \
