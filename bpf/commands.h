@@ -48,6 +48,7 @@ static __always_inline int only_epsv(const struct segment *segment)
  * RFC 2577 section 3: the address must be the client's own. */
 static __always_inline enum ftpfix_reason command_fault(struct segment *segment)
 {
+	const struct packet *packet = &segment->scratch->packet;
 	const struct ftp_announcement *line = &segment->scratch->line;
 	__u32 allowed = segment->service->allowed;
 
@@ -55,8 +56,7 @@ static __always_inline enum ftpfix_reason command_fault(struct segment *segment)
 		return FTPFIX_ANNOUNCEMENT_EPSV_ALL;
 	if (line->host_port < FTPFIX_PORT_MIN && !(allowed & FTPFIX_ALLOW_LOW_PORT))
 		return FTPFIX_ANNOUNCEMENT_PORT_LOW;
-	if (!address_equal(&line->addr, &segment->scratch->packet.tuple.source) &&
-	    !(allowed & FTPFIX_ALLOW_FXP))
+	if (!address_equal(&line->addr, &packet->tuple.source) && !(allowed & FTPFIX_ALLOW_FXP))
 		return FTPFIX_ANNOUNCEMENT_BOUNCE;
 	return 0;
 }
@@ -77,11 +77,12 @@ static __always_inline void command_disarm(struct segment *segment)
 /* A PORT or EPRT that comes in: it is noted for where it leaves, or disarmed. */
 static __noinline void command_judge(struct segment *segment, enum ftp_kind kind)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct scratch *scratch = segment->scratch;
 	enum ftpfix_reason fault;
 
 	if (segment_read(scratch, kind)) {
-		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &segment->scratch->crossing.key, NULL, NULL);
+		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &crossing->key, NULL, NULL);
 		return;
 	}
 	fault = command_fault(segment);
@@ -93,15 +94,16 @@ static __noinline void command_judge(struct segment *segment, enum ftp_kind kind
 	}
 	if (segment->service->forward != FTPFIX_FORWARD_NONE && seen_note()) {
 		count(FTPFIX_PACKET_CONTENDED);
-		segment->scratch->position.failed = 1;
+		line_again(segment);
 	}
 }
 
 /* Writes the server's own address over the virtual one in a HOST (RFC 7151). */
 static __always_inline void host_write(struct segment *segment)
 {
+	const struct packet *packet = &segment->scratch->packet;
 	struct scratch *scratch = segment->scratch;
-	const struct ftpfix_addr *server = &segment->scratch->packet.tuple.destination;
+	const struct ftpfix_addr *server = &packet->tuple.destination;
 	__u32 rewrite = segment->service->rewrite;
 
 	if (address_equal(&scratch->line.addr, server))
@@ -129,14 +131,16 @@ static __always_inline void host_write(struct segment *segment)
  */
 static __noinline void command_host(struct segment *segment)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
+	const struct packet *packet = &segment->scratch->packet;
 	struct scratch *scratch = segment->scratch;
-	const struct ftpfix_tuple *tuple = &segment->scratch->packet.tuple;
+	const struct ftpfix_tuple *tuple = &packet->tuple;
 	struct ftpfix_addr told;
 
 	if (segment_read(scratch, FTP_HOST))
 		return;
 	__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
-	if (!segment->scratch->crossing.entering) {
+	if (!crossing->entering) {
 		if (!seen_take(&scratch->line, scratch->crossing.in_sequence, &scratch->note))
 			host_write(segment);
 		return;
@@ -151,21 +155,24 @@ static __noinline void command_host(struct segment *segment)
 		seen_note();
 }
 
-/* Whether the line can be edited, or must wait for that: then nothing may be done
- * about it yet. */
-static __always_inline int command_waits(struct segment *segment, enum ftp_kind kind)
+/* Whether a line of this kind may be edited here. A HOST that is only noted is not. */
+static __always_inline int command_edits(const struct segment *segment, enum ftp_kind kind)
 {
-	return kind != FTP_NONE && !line_ready(segment);
+	return kind == FTP_HOST ? !segment->scratch->crossing.entering ||
+					  segment->service->forward == FTPFIX_FORWARD_NONE
+				: kind != FTP_NONE;
 }
 
 /* What a verb alone brings about. */
 static __always_inline void command_verb(struct segment *segment, enum ftp_verb verb)
 {
+	struct position *position = &segment->scratch->position;
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_session *session = segment->session;
 
-	if (segment->scratch->crossing.entering && verb == FTP_VERB_UNKNOWN)
+	if (crossing->entering && verb == FTP_VERB_UNKNOWN)
 		count(FTPFIX_COMMAND_UNKNOWN);
-	if (segment->scratch->crossing.entering && verb == FTP_VERB_LONG)
+	if (crossing->entering && verb == FTP_VERB_LONG)
 		count(FTPFIX_COMMAND_LONG_ADDRESS);
 	if ((verb == FTP_VERB_PASV && !only_epsv(segment)) || verb == FTP_VERB_EPSV)
 		note_asked(session, verb);
@@ -174,13 +181,14 @@ static __always_inline void command_verb(struct segment *segment, enum ftp_verb 
 	if (verb == FTP_VERB_AUTH) {
 		session->asked_auth++;
 		/* Whether what follows is encrypted, the answer tells. */
-		segment->scratch->position.end = segment_scanned(segment);
+		position->end = segment_scanned(segment);
 	}
 }
 
 /* A line that has ended. */
 static __always_inline void command_line(struct segment *segment)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_command_kind(scan);
 
@@ -190,18 +198,17 @@ static __always_inline void command_line(struct segment *segment)
 		segment->stream->foreign = ftp_scan_foreign(scan);
 	segment->stream->judged = 1;
 	if (segment->stream->foreign) {
-		if (kind != FTP_NONE && segment->scratch->crossing.entering)
-			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &segment->scratch->crossing.key, NULL,
-			       NULL);
+		if (kind != FTP_NONE && crossing->entering)
+			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &crossing->key, NULL, NULL);
 		return;
 	}
-	if (command_waits(segment, kind))
+	if (command_edits(segment, kind) && !line_ready(segment))
 		return;
 	command_verb(segment, ftp_scan_verb(scan));
 	if (kind == FTP_HOST) {
 		command_host(segment);
 	} else if (kind != FTP_NONE) {
-		if (segment->scratch->crossing.entering)
+		if (crossing->entering)
 			command_judge(segment, kind);
 		else if (!segment_read(segment->scratch, kind) && publish_line() > 0)
 			line_edit(segment->stream, segment->peer);

@@ -13,28 +13,29 @@
 static long control_step(__u32 index, void *context)
 {
 	struct segment *segment = context;
+	const struct position *position = &segment->scratch->position;
+	const struct crossing *crossing = &segment->scratch->crossing;
+	const struct packet *packet = &segment->scratch->packet;
 	int step = segment_step(segment);
 
 	(void)index;
 	if (step != SEGMENT_LINE)
 		return step == SEGMENT_END;
 	segment_cross(segment);
-	if (segment->scratch->crossing.from_client)
+	if (crossing->from_client)
 		command_line(segment);
 	else
 		reply_line(segment);
 	/* Where the line is left to come again, it was not scanned. */
-	if (segment->scratch->position.end == segment->scratch->position.line_start &&
-	    !segment->scratch->position.line_begun)
+	if (position->failed || position->end == position->line_start)
 		return 1;
 	line_pass(segment);
-	if (segment->scratch->crossing.from_client)
+	if (crossing->from_client)
 		ftp_scan_command_done(&segment->scratch->scan);
 	else
 		ftp_scan_reply_done(&segment->scratch->scan);
 	segment_next_line(segment);
-	return segment->scratch->position.failed || segment->stream->opaque ||
-	       segment->scratch->position.end != segment->scratch->packet.payload_length;
+	return segment->stream->opaque || position->end != packet->payload_length;
 }
 
 /* Whether an announcement may be published at all now: then what may be one is worth
@@ -49,31 +50,32 @@ static __always_inline int replies_owed(const struct segment *segment)
  * its start must not go on before its end has come. */
 static __always_inline int control_undecided(const struct segment *segment)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	const struct ftpfix_scan *scan = &segment->scratch->scan;
+	int host;
 
 	if (!scan->column || scan->column >= FTPFIX_LINE_MAX)
 		return 0;
-	if (!segment->scratch->crossing.from_client)
-		return !segment->scratch->crossing.entering && !clients_inside &&
-		       replies_owed(segment) && ftp_scan_reply_open(scan);
+	if (!crossing->from_client)
+		return !crossing->entering && !clients_inside && replies_owed(segment) &&
+		       ftp_scan_reply_open(scan);
 	if (segment->stream->foreign)
 		return 0;
-	return ftp_scan_command_open(scan,
-				     !segment->scratch->crossing.entering ||
-					     segment->service->forward == FTPFIX_FORWARD_NONE);
+	host = !crossing->entering || segment->service->forward == FTPFIX_FORWARD_NONE;
+	return ftp_scan_command_open(scan, host);
 }
 
 /* Settles the start of a line that the segment ends with. */
 static __always_inline void control_rest(struct segment *segment)
 {
+	const struct position *position = &segment->scratch->position;
+	const struct packet *packet = &segment->scratch->packet;
 	struct ftpfix_stream *stream = segment->stream;
 
-	if (segment->scratch->position.failed || stream->opaque ||
-	    segment->scratch->position.end != segment->scratch->packet.payload_length)
+	if (position->failed || stream->opaque || position->end != packet->payload_length)
 		return;
 	/* What went on already cannot be kept back. */
-	if (control_undecided(segment) &&
-	    (stream->holding || !segment->scratch->position.line_begun))
+	if (control_undecided(segment) && (stream->holding || !position->line_begun))
 		line_hold(segment);
 	else
 		line_pass(segment);
@@ -83,12 +85,15 @@ static __always_inline void control_rest(struct segment *segment)
  * no TLS record can be counts for that. */
 static __noinline int control_resumes(struct segment *segment)
 {
+	struct position *position = &segment->scratch->position;
+	const struct crossing *crossing = &segment->scratch->crossing;
+	const struct packet *packet = &segment->scratch->packet;
 	struct ftp_chunk *chunk = &segment->scratch->chunk;
 
-	if (segment->scratch->packet.payload_length > FTP_CHUNK_MAX)
+	if (packet->payload_length > FTP_CHUNK_MAX)
 		return 0;
-	segment->scratch->position.loaded = 0;
-	return !segment_load(segment) && ftp_plain(chunk, segment->scratch->crossing.from_client);
+	position->loaded = 0;
+	return !segment_load(segment) && ftp_plain(chunk, crossing->from_client);
 }
 
 /* Whether a stream that begins here is encrypted from its first record on (implicit TLS,
@@ -108,10 +113,11 @@ static __always_inline int control_begins_encrypted(struct segment *segment)
  * -EAGAIN when the answer that tells has not come. */
 static __always_inline int control_readable(struct segment *segment, __u32 place)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_session *session = segment->session;
 	struct ftpfix_stream *stream = segment->stream;
 
-	if (segment->scratch->crossing.from_client) {
+	if (crossing->from_client) {
 		if (session->followed_encryption != session->encrypted) {
 			session->followed_encryption = session->encrypted;
 			stream->opaque = 1;
@@ -128,7 +134,7 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 		return 0;
 	stream->opaque = 0;
 	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
-	if (segment->scratch->crossing.key.side == FTPFIX_SIDE_UPLINK)
+	if (crossing->key.side == FTPFIX_SIDE_UPLINK)
 		count(FTPFIX_SESSION_RESUMED);
 	return 1;
 }
@@ -140,6 +146,7 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
  */
 static __always_inline int control_scan(struct segment *segment)
 {
+	struct position *position = &segment->scratch->position;
 	struct ftpfix_stream *stream = segment->stream;
 	struct packet *packet = &segment->scratch->packet;
 	struct scratch *scratch = segment->scratch;
@@ -161,29 +168,30 @@ static __always_inline int control_scan(struct segment *segment)
 	scratch->scan = stream->scan;
 	segment_begin(segment, place);
 	if (readable < 0) {
-		segment->scratch->position.end = place;
+		position->end = place;
 	} else {
 		bpf_loop(SEGMENT_ROUNDS_MAX, control_step, segment, 0);
 		control_rest(segment);
 	}
-	if (segment->scratch->position.failed)
+	if (position->failed)
 		return -EBUSY;
 	stream->scan = scratch->scan;
-	stream_advance(stream, packet, segment->scratch->position.end);
-	if (segment->scratch->position.end == packet->payload_length)
+	stream_advance(stream, packet, position->end);
+	if (position->end == packet->payload_length)
 		return 0;
-	if (!segment->scratch->position.end) {
+	if (!position->end) {
 		count(FTPFIX_PACKET_HELD);
 		return -EBUSY;
 	}
 	count(FTPFIX_PACKET_CUT);
-	return payload_cut(segment->skb, packet, &scratch->change, segment->scratch->position.end);
+	return payload_cut(segment->skb, packet, &scratch->change, position->end);
 }
 
 /* A packet of a control connection. Returns 0 when it may pass, or an error as
  * control_scan() does. */
 static __always_inline int control_packet(struct segment *segment)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct packet *packet = &segment->scratch->packet;
 	struct ftpfix_session *session;
 	int err = 0, over;
@@ -191,22 +199,19 @@ static __always_inline int control_packet(struct segment *segment)
 
 	/* The service's SYN/ACK begins a session anew. */
 	if (packet->flags & TCP_SYN) {
-		if (!segment->scratch->crossing.from_client)
-			bpf_map_delete_elem(&sessions, &segment->scratch->crossing.key);
+		if (!crossing->from_client)
+			bpf_map_delete_elem(&sessions, &crossing->key);
 		return 0;
 	}
-	session = session_need(&segment->scratch->crossing.key, packet,
-			       segment->scratch->crossing.from_client, segment->scratch);
+	session = session_need(&crossing->key, packet, crossing->from_client, segment->scratch);
 	if (!session) {
 		if (packet->payload_length)
 			reply_refuse(segment, FTPFIX_ANNOUNCEMENT_TABLE_FULL);
 		return 0;
 	}
 	segment->session = session;
-	segment->stream =
-		segment->scratch->crossing.from_client ? &session->client : &session->server;
-	segment->peer =
-		segment->scratch->crossing.from_client ? &session->server : &session->client;
+	segment->stream = crossing->from_client ? &session->client : &session->server;
+	segment->peer = crossing->from_client ? &session->server : &session->client;
 	stream_note(segment->stream, packet);
 	over = session_reset(segment->stream, packet);
 	known = segment->stream->edits - segment->stream->holding;
@@ -224,7 +229,7 @@ static __always_inline int control_packet(struct segment *segment)
 		return err;
 	}
 	if (over || session_finish(segment->stream, segment->peer, packet))
-		bpf_map_delete_elem(&sessions, &segment->scratch->crossing.key);
+		bpf_map_delete_elem(&sessions, &crossing->key);
 	return 0;
 }
 

@@ -9,14 +9,35 @@
 #include "segment.h"
 #include "counter.h"
 
+/* Leaves the current line, and what is behind it, to come again. A line that began in an
+ * earlier segment is the first one of this. */
+static __always_inline void line_again(struct segment *segment)
+{
+	struct position *position = &segment->scratch->position;
+
+	if (position->line_begun || !position->line_start) {
+		position->failed = 1;
+		return;
+	}
+	position->end = position->line_start;
+	ftp_scan_command_done(&segment->scratch->scan);
+}
+
+/* The same, while there is no slot for an edit of the line. */
+static __always_inline void line_wait(struct segment *segment)
+{
+	line_again(segment);
+	if (segment->scratch->position.failed)
+		count(FTPFIX_PACKET_HELD);
+}
+
 /* Whether the current line can be edited now: its edit has a slot already, or there is
- * a free one. Where not, it is left to come again, once its receiver has more. */
+ * a free one. Where not, it comes again, once its receiver has acknowledged more. */
 static __always_inline int line_ready(struct segment *segment)
 {
 	if (segment->stream->holding || stream_slot(segment->stream, segment->peer))
 		return 1;
-	segment->scratch->position.end = segment->scratch->position.line_start;
-	ftp_scan_command_done(&segment->scratch->scan);
+	line_wait(segment);
 	return 0;
 }
 
@@ -122,15 +143,11 @@ static __always_inline void line_pass(struct segment *segment)
 /* Keeps the unfinished line at the segment's end back. */
 static __always_inline void line_hold(struct segment *segment)
 {
-	struct ftpfix_scan *scan = &segment->scratch->scan;
-
 	if (stream_hold(segment->stream, segment->peer, segment_line_sequence(segment),
-			scan->column)) {
+			segment->scratch->scan.column))
 		count(FTPFIX_PACKET_KEPT_BACK);
-		return;
-	}
-	segment->scratch->position.end = segment->scratch->position.line_start;
-	ftp_scan_command_done(scan);
+	else
+		line_wait(segment);
 }
 
 #endif /* FTPFIX_LINE_H */

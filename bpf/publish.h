@@ -71,7 +71,7 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 	if (!found)
 		return -FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN;
 	if (allowed < 2) {
-		*server = note->announcer;
+		*server = note->tuple.source;
 		if (servers_configured && server_allowed(server) < 2)
 			return -FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED;
 	}
@@ -79,7 +79,7 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 		const struct ftpfix_addr *source =
 			&service->source[crossing->ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4];
 
-		expectation->source = address_given(source) ? *source : note->peer;
+		expectation->source = address_given(source) ? *source : note->tuple.destination;
 	}
 	expectation->out_ifindex = note->ifindex;
 	return 0;
@@ -96,7 +96,7 @@ static __noinline int publish_client(struct scratch *scratch)
 	if (seen_take(&scratch->line, scratch->crossing.in_sequence, note))
 		return -FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN;
 	expectation->target.addr = scratch->line.addr;
-	expectation->source = note->peer;
+	expectation->source = note->tuple.destination;
 	expectation->out_ifindex = note->ifindex;
 	return 0;
 }

@@ -34,7 +34,8 @@ static __always_inline void owed_given(struct ftpfix_session *session, enum ftp_
 /* Counts a line that is not followed up, with what little is known of it. */
 static __always_inline void reply_refuse(struct segment *segment, enum ftpfix_reason reason)
 {
-	report(reason, &segment->scratch->crossing.key, NULL, NULL);
+	const struct crossing *crossing = &segment->scratch->crossing;
+	report(reason, &crossing->key, NULL, NULL);
 }
 
 /*
@@ -44,6 +45,7 @@ static __always_inline void reply_refuse(struct segment *segment, enum ftpfix_re
  */
 static __always_inline void reply_publish(struct segment *segment, enum ftp_kind kind)
 {
+	struct position *position = &segment->scratch->position;
 	__u32 allowed = segment->service->allowed;
 	int published;
 
@@ -54,7 +56,7 @@ static __always_inline void reply_publish(struct segment *segment, enum ftp_kind
 	}
 	/* Nor is it asked for when it began before the question. */
 	if ((!owed(segment->session, kind) && !(allowed & FTPFIX_ALLOW_UNASKED)) ||
-	    (segment->scratch->position.line_begun && !segment->stream->holding)) {
+	    (position->line_begun && !segment->stream->holding)) {
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_UNASKED);
 		return;
 	}
@@ -76,7 +78,7 @@ static __always_inline void reply_note(struct segment *segment, enum ftp_kind ki
 	if (segment_read(segment->scratch, kind) || !seen_note())
 		return;
 	count(FTPFIX_PACKET_CONTENDED);
-	segment->scratch->position.failed = 1;
+	line_again(segment);
 }
 
 /*
@@ -85,6 +87,7 @@ static __always_inline void reply_note(struct segment *segment, enum ftp_kind ki
  */
 static __always_inline void reply_answers(struct segment *segment, __u32 code)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_session *session = segment->session;
 
 	if (code < 200)
@@ -94,7 +97,7 @@ static __always_inline void reply_answers(struct segment *segment, __u32 code)
 		/* What is behind the line is encrypted. */
 		segment->stream->opaque = 1;
 		session->encrypted++;
-		if (segment->scratch->crossing.key.side == FTPFIX_SIDE_UPLINK)
+		if (crossing->key.side == FTPFIX_SIDE_UPLINK)
 			count(FTPFIX_SESSION_OPAQUE);
 	}
 	if (session->answered_epsv_all != session->asked_epsv_all) {
@@ -107,13 +110,22 @@ static __always_inline void reply_answers(struct segment *segment, __u32 code)
 /* A line that has ended. */
 static __always_inline void reply_line(struct segment *segment)
 {
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_reply_kind(scan);
 	__u32 code = ftp_scan_code(scan);
 
+	if (!clients_inside && !segment->stream->judged &&
+	    segment->service->forward != FTPFIX_FORWARD_NONE) {
+		if (crossing->entering)
+			seen_note_first();
+		else
+			seen_take_first();
+	}
+	segment->stream->judged = 1;
 	/* With the clients inside, the servers' addresses are the true ones. */
 	if (kind != FTP_NONE && !clients_inside) {
-		if (segment->scratch->crossing.entering) {
+		if (crossing->entering) {
 			reply_note(segment, kind);
 		} else {
 			if (!line_ready(segment))

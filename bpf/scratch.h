@@ -63,6 +63,7 @@ struct scratch {
 	struct publishing publishing;
 	struct ftpfix_session session; /* a new one: zero but for where its streams begin */
 	struct ftpfix_seen note;
+	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct ftpfix_flow flow;

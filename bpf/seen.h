@@ -53,7 +53,7 @@ static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
 	other = bpf_map_lookup_elem(&seen, key);
 	if (!other)
 		return -EBUSY;
-	if (address_equal(&other->announcer, &note->announcer)) {
+	if (address_equal(&other->tuple.source, &note->tuple.source)) {
 		bpf_map_update_elem(&seen, key, note, BPF_EXIST);
 		return 0;
 	}
@@ -64,36 +64,91 @@ static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
 	return 0;
 }
 
+static __always_inline void seen_fill(struct ftpfix_seen *note, const struct crossing *crossing)
+{
+	note->tuple = crossing->tuple;
+	note->ifindex = crossing->ifindex;
+	note->at_ns = bpf_ktime_get_ns();
+}
+
 /*
- * Notes the announcement in scratch->line, of scratch->crossing. Returns 0, or -EBUSY when the packet must be
- * held back, for where it leaves the node two announcers could not be told apart.
- * A HOST says the same whoever says it.
+ * Notes the announcement in scratch->line, of scratch->crossing. Returns 0, or -EBUSY
+ * when the packet must be held back, for where it leaves the node two announcers could
+ * not be told apart. They can where sequence numbers tell them; and a HOST says the same
+ * whoever says it.
  */
 __global int seen_note(void)
 {
-	struct ftpfix_seen *note;
 	struct scratch *scratch = scratch_memory();
 	const struct ftp_announcement *line;
-	const struct crossing *crossing;
+	struct ftpfix_session *session;
+	struct ftpfix_seen *note;
 	struct ftpfix_seen_key key;
 
 	if (!scratch)
 		return -EBUSY;
 	line = &scratch->line;
-	crossing = &scratch->crossing;
 	note = &scratch->note;
-	__builtin_memset(note, 0, sizeof(*note));
-	note->announcer = crossing->tuple.source;
-	note->peer = crossing->tuple.destination;
-	note->at_ns = bpf_ktime_get_ns();
-	note->ifindex = crossing->ifindex;
-	seen_content_key(&key, line);
-	if (line->kind == FTP_HOST)
-		bpf_map_update_elem(&seen, &key, note, BPF_ANY);
-	else if (seen_note_content(&key, note))
-		return -EBUSY;
-	seen_sequence_key(&key, line, crossing->out_sequence);
+	seen_fill(note, &scratch->crossing);
+	session = bpf_map_lookup_elem(&sessions, &scratch->crossing.key);
+	if (!session || !session->translated) {
+		seen_content_key(&key, line);
+		if (line->kind == FTP_HOST)
+			bpf_map_update_elem(&seen, &key, note, BPF_ANY);
+		else if (seen_note_content(&key, note))
+			return -EBUSY;
+	}
+	seen_sequence_key(&key, line, scratch->crossing.out_sequence);
 	bpf_map_update_elem(&seen, &key, note, BPF_ANY);
+	return 0;
+}
+
+/* The key of a session's first reply. */
+static __always_inline void seen_first_key(struct ftpfix_seen_key *key, __u32 sequence)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	key->sequence = sequence;
+	key->by_sequence = 1;
+}
+
+/* Notes the first line of a server that comes in. Returns 0. */
+__global int seen_note_first(void)
+{
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_seen_key key;
+
+	if (!scratch)
+		return 0;
+	seen_fill(&scratch->note, &scratch->crossing);
+	seen_first_key(&key, scratch->crossing.out_sequence);
+	bpf_map_update_elem(&seen, &key, &scratch->note, BPF_ANY);
+	return 0;
+}
+
+/* Looks whether the first line that leaves to a client is one that came in with the same
+ * sequence number: then the session inside needs no other way to be told. Returns 0. */
+__global int seen_take_first(void)
+{
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_session_key *inside;
+	struct ftpfix_session *session;
+	struct ftpfix_seen_key key;
+	struct ftpfix_seen *note;
+
+	if (!scratch)
+		return 0;
+	seen_first_key(&key, scratch->crossing.in_sequence);
+	note = bpf_map_lookup_elem(&seen, &key);
+	if (!note || elapsed_ns(bpf_ktime_get_ns(), note->at_ns) > FTPFIX_SEEN_NS)
+		return 0;
+	inside = &scratch->inside;
+	__builtin_memset(inside, 0, sizeof(*inside));
+	tuple_turn(&inside->tuple, &note->tuple);
+	inside->side = FTPFIX_SIDE_INSIDE;
+	bpf_map_delete_elem(&seen, &key);
+	session = bpf_map_lookup_elem(&sessions, inside);
+	if (session)
+		session->translated = 1;
 	return 0;
 }
 
@@ -120,7 +175,8 @@ __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 		return -ENOENT;
 	*note = *found;
 	bpf_map_delete_elem(&seen, &by_sequence);
-	if (other && line->kind != FTP_HOST && address_equal(&other->announcer, &note->announcer))
+	if (other && line->kind != FTP_HOST &&
+	    address_equal(&other->tuple.source, &note->tuple.source))
 		bpf_map_delete_elem(&seen, &by_content);
 	return 0;
 }

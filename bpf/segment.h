@@ -25,33 +25,35 @@ enum segment_step { SEGMENT_END, SEGMENT_MORE, SEGMENT_LINE };
 /* Begins at `offset` of the payload with the scanner's state in the scratch. */
 static __always_inline void segment_begin(struct segment *segment, __u32 offset)
 {
+	struct position *position = &segment->scratch->position;
+	const struct packet *packet = &segment->scratch->packet;
 	struct scratch *scratch = segment->scratch;
 
 	scratch->chunk.length = 0;
 	scratch->chunk.offset = 0;
-	segment->scratch->position.loaded = offset;
-	segment->scratch->position.line_start = offset;
-	segment->scratch->position.line_begun = scratch->scan.column;
-	segment->scratch->position.failed = 0;
-	segment->scratch->position.end = segment->scratch->packet.payload_length;
+	position->loaded = offset;
+	position->line_start = offset;
+	position->line_begun = scratch->scan.column;
+	position->failed = 0;
+	position->end = packet->payload_length;
 }
 
 static __always_inline int segment_load(struct segment *segment)
 {
+	struct position *position = &segment->scratch->position;
 	const struct packet *packet = &segment->scratch->packet;
 	struct ftp_chunk *chunk = &segment->scratch->chunk;
-	__u32 size = packet->payload_length - segment->scratch->position.loaded;
+	__u32 size = packet->payload_length - position->loaded;
 
-	if (segment->scratch->position.loaded >= packet->payload_length)
+	if (position->loaded >= packet->payload_length)
 		return -ENODATA;
 	if (size > FTP_CHUNK_MAX)
 		size = FTP_CHUNK_MAX;
 	size = size_within(size, FTP_CHUNK_MAX);
-	if (!size || bpf_skb_load_bytes(segment->skb,
-					packet->payload_offset + segment->scratch->position.loaded,
+	if (!size || bpf_skb_load_bytes(segment->skb, packet->payload_offset + position->loaded,
 					chunk->bytes, size))
 		return -ENODATA;
-	segment->scratch->position.loaded += size;
+	position->loaded += size;
 	chunk->length = size;
 	chunk->offset = 0;
 	return 0;
@@ -70,24 +72,27 @@ static __noinline int segment_step(struct segment *segment)
 /* The payload offset behind the last byte scanned. */
 static __always_inline __u32 segment_scanned(const struct segment *segment)
 {
+	const struct position *position = &segment->scratch->position;
 	const struct ftp_chunk *chunk = &segment->scratch->chunk;
 
-	return segment->scratch->position.loaded - (chunk->length - chunk->offset);
+	return position->loaded - (chunk->length - chunk->offset);
 }
 
 /* To be called when a line was done with. */
 static __always_inline void segment_next_line(struct segment *segment)
 {
-	segment->scratch->position.line_start = segment_scanned(segment);
-	segment->scratch->position.line_begun = 0;
+	struct position *position = &segment->scratch->position;
+	position->line_start = segment_scanned(segment);
+	position->line_begun = 0;
 	segment->stream->lines = 1;
 }
 
 /* The sequence number of the current line's first byte, in the input. */
 static __always_inline __u32 segment_line_sequence(const struct segment *segment)
 {
-	return segment->scratch->packet.host_sequence + segment->scratch->position.line_start -
-	       segment->scratch->position.line_begun;
+	const struct position *position = &segment->scratch->position;
+	const struct packet *packet = &segment->scratch->packet;
+	return packet->host_sequence + position->line_start - position->line_begun;
 }
 
 /* Says in the scratch where the current line, which has ended, stands. */

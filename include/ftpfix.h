@@ -144,17 +144,17 @@ enum ftpfix_side {
 struct ftpfix_seen_key {
 	struct ftpfix_addr addr; /* as the line says; none for 229 and by sequence */
 	__u32 sequence;		 /* TCP sequence of the line; 0 when by_sequence is 0 */
-	__u16 port;		 /* announced, host order; 0 for HOST */
+	__u16 port;		 /* announced, host order; 0 for HOST and for the first
+				  * line of a session, which is noted by sequence alone */
 	__u8 by_sequence;	 /* 1: the line kept its sequence number on the way */
 	__u8 command;		 /* 1: PORT, EPRT or HOST; 0: 227 or 229 */
 };
 
 struct ftpfix_seen {
-	struct ftpfix_addr announcer; /* the source of the packet */
-	struct ftpfix_addr peer;      /* its destination: whom the announcer talks to */
+	struct ftpfix_tuple tuple; /* of the packet: its source is the announcer, its
+				    * destination whom the announcer talks to */
+	__u32 ifindex;		   /* where it entered the node */
 	__u64 at_ns;
-	__u32 ifindex; /* where it entered the node */
-	__u32 padding;
 };
 
 /* Map sessions: a control connection, client → service, as it is on the wires of
@@ -235,6 +235,9 @@ struct ftpfix_session {
 	__u32 encrypted; /* how often AUTH was accepted */
 	__u32 answered_epsv_all;
 	__u32 refused_epsv_all;
+	/* Written where the replies leave the node: 1: their sequence numbers are those with
+	 * which they came in, so that no proxy speaks in between. */
+	__u32 translated;
 	/* Written by the direction that is followed on this side of the node: */
 	__u32 announcements; /* so far; the next goes to this modulo the bound */
 	struct ftpfix_endpoint expected[FTPFIX_EXPECTED_MAX]; /* port 0: none */
@@ -344,7 +347,7 @@ struct ftpfix_flow {
 	  "the flow table was full: the SYN was dropped")                                        \
 	X(PACKET_FORWARDED, packets, "forwarded", "of a data connection, translated")            \
 	X(PACKET_HELD, packets, "held",                                                          \
-	  "of a control connection, out of order: dropped, to come again")                       \
+	  "of a control connection, too early: dropped, to come again")                          \
 	X(PACKET_KEPT_BACK, packets, "kept_back",                                                \
 	  "the start of an announcement: joined to its end when that came")                      \
 	X(PACKET_CUT, packets, "cut",                                                            \
@@ -401,7 +404,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 136);
 FTPFIX_ASSERT_SIZE(struct ftpfix_extent, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_edit, 144);
 FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 752);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1640);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1648);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 88);

@@ -20,7 +20,9 @@ struct dial {
 	__u16 server_port;
 	__u32 client_sequence; /* next to be sent */
 	__u32 server_sequence;
-	struct spec shape; /* VLAN tags, options and padding of the frames */
+	struct spec shape;    /* VLAN tags, options and padding of the frames */
+	enum program opens;   /* where the client's packets come in, */
+	enum program answers; /* and the server's */
 };
 
 /* The data connection that a talk's announcement promises. */
@@ -39,6 +41,8 @@ static inline struct dial dial_of(const struct talk *talk, __u16 public_port, __
 		.client_sequence = 0x7ffffff0,
 		.server_sequence = 0xffffffc0,
 		.shape.ipv6 = talk->shape.ipv6,
+		.opens = UPLINK_INGRESS,
+		.answers = INSIDE_INGRESS,
 	};
 
 	return dial;
@@ -116,7 +120,7 @@ static inline void dial_up_at(struct dial *dial, __u8 flags, const char *bytes, 
 
 	dial_up_frame(dial, flags, dial->client_sequence, bytes, 0, &input);
 	dial_up_frame(dial, flags, dial->client_sequence, bytes, 1, &output);
-	run_check(dial->world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output, file, line);
+	run_check(dial->world, dial->opens, &input, TC_ACT_REDIRECT, &output, file, line);
 	dial->client_sequence += dial_step(flags, bytes);
 }
 
@@ -127,7 +131,7 @@ static inline void dial_down_at(struct dial *dial, __u8 flags, const char *bytes
 
 	dial_down_frame(dial, flags, dial->server_sequence, bytes, 0, &input);
 	dial_down_frame(dial, flags, dial->server_sequence, bytes, 1, &output);
-	run_check(dial->world, INSIDE_INGRESS, &input, TC_ACT_REDIRECT, &output, file, line);
+	run_check(dial->world, dial->answers, &input, TC_ACT_REDIRECT, &output, file, line);
 	dial->server_sequence += dial_step(flags, bytes);
 }
 
@@ -140,13 +144,13 @@ static inline void dial_down_at(struct dial *dial, __u8 flags, const char *bytes
 	do {                                                                              \
 		struct frame up_frame;                                                    \
 		dial_up_frame(dial, flags, (dial)->client_sequence, bytes, 0, &up_frame); \
-		run_passes((dial)->world, UPLINK_INGRESS, &up_frame);                     \
+		run_passes((dial)->world, (dial)->opens, &up_frame);                      \
 	} while (0)
 #define dial_down_passes(dial, flags, bytes)                                                  \
 	do {                                                                                  \
 		struct frame down_frame;                                                      \
 		dial_down_frame(dial, flags, (dial)->server_sequence, bytes, 0, &down_frame); \
-		run_passes((dial)->world, INSIDE_INGRESS, &down_frame);                       \
+		run_passes((dial)->world, (dial)->answers, &down_frame);                      \
 	} while (0)
 
 /* The three packets that open the connection. */
@@ -158,6 +162,25 @@ static inline void dial_open_at(struct dial *dial, const char *file, int line)
 }
 
 #define dial_open(dial) dial_open_at(dial, __FILE__, __LINE__)
+
+/* A connection that `from` opens to `told`, and that reaches `to` as coming from `source`,
+ * from port 20 on: the client of the dial is who opens it. */
+static inline struct dial dial_active(const struct talk *talk, enum program opens, __u32 from,
+				      __u32 told, __u16 told_port, __u32 source, __u32 to,
+				      __u16 to_port)
+{
+	struct dial dial = dial_of(talk, told_port, to_port);
+
+	dial.opens = opens;
+	dial.answers = opens == UPLINK_INGRESS ? INSIDE_INGRESS : UPLINK_INGRESS;
+	dial.client = from;
+	dial.client_port = 20;
+	dial.vip = told;
+	dial.source = source;
+	dial.source_port = 20;
+	dial.server = to;
+	return dial;
+}
 
 /* The counters of that many packets carried, with so many bytes of payload and
  * without options. */
