@@ -68,7 +68,7 @@ def vsftpd(world, namespace, port=21, passive=None, promiscuous=False, family=4)
 listen={"YES" if family == 4 else "NO"}
 listen_ipv6={"YES" if family == 6 else "NO"}
 listen_port={port}
-connect_from_port_20=YES
+connect_from_port_20={"NO" if promiscuous else "YES"}
 background=NO
 anonymous_enable=YES
 no_anon_password=YES
@@ -81,6 +81,7 @@ secure_chroot_dir={empty}
 pasv_min_port={low}
 pasv_max_port={high}
 pasv_promiscuous={"YES" if promiscuous else "NO"}
+port_promiscuous={"YES" if promiscuous else "NO"}
 ftpd_banner={namespace.role}
 use_localtime=NO
 xferlog_enable=NO
