@@ -23,7 +23,8 @@ class _Listener:
 
     def __init__(self, world, namespace, address, port):
         def listen():
-            return socket.create_server((address, port), backlog=16)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            return socket.create_server((address, port), family=family, backlog=16)
         self.socket = namespace.call(listen)
         world.keep(self)
         threading.Thread(target=self._accept, daemon=True).start()
@@ -52,8 +53,8 @@ class _Listener:
 
 
 class FakeServer(_Listener):
-    """`script` names for a command the segments of its reply, "" those of its first
-    words; `heard` is what it was told, line by line."""
+    """`script` names for a command the segments of its reply, or what makes them of its
+    line; "" those of its first words. `heard` is what it was told, line by line."""
 
     def __init__(self, world, namespace, address, script, port=21):
         self.script = {**{verb: [text] for verb, text in GREETINGS.items()}, **script}
@@ -68,7 +69,8 @@ class FakeServer(_Listener):
             for line in commands:
                 self.heard.append(line)
                 verb = line.split(b" ")[0].strip().decode("ascii", "replace")
-                for segment in self.script.get(verb, [b"500 What?\r\n"]):
+                answer = self.script.get(verb, [b"500 What?\r\n"])
+                for segment in answer(line) if callable(answer) else answer:
                     connection.sendall(segment)
 
 
