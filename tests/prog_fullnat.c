@@ -290,6 +290,50 @@ static void same_server_comes_again(void **state)
 	counted(world, NOTHING);
 }
 
+/* Where the node only translates the control connection, the first reply leaves with the
+ * number that it came in with: from then on numbers tell the servers apart, and nobody
+ * waits for another. */
+static void nobody_waits_where_numbers_tell(void **state)
+{
+	struct world *world = fullnat_world(state);
+	struct talk one = talk_of(world), other = talk_of(world);
+
+	other.client++;
+	other.peer_port++;
+	other.server++;
+	other.inner_sequence = other.server_sequence += 12345;
+	talk_answer(&one, "220 one\r\n", "220 one\r\n");
+	talk_answer(&other, "220 other\r\n", "220 other\r\n");
+	talk_ask(&one, "EPSV\r\n");
+	talk_ask(&other, "EPSV\r\n");
+	talk_observe(&one, EXTENDED);
+	talk_observe(&other, EXTENDED);
+	counted(world, NOTHING);
+	talk_leave(&other, EXTENDED, EXTENDED);
+	talk_leave(&one, EXTENDED, EXTENDED);
+	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 2}, {FTPFIX_CONNECTION_EXPECTED, 2});
+	assert_int_equal(expected_server(&one), one.server);
+	assert_int_equal(expected_server(&other), other.server);
+	assert_int_equal(map_entries(world->skeleton->maps.seen), 0);
+}
+
+/* A contended announcement behind others in one segment waits by itself: what is in
+ * front of it goes on, once. */
+static void second_waits_alone(void **state)
+{
+	struct contenders both = contend(state);
+	struct world *world = both.one.world;
+	struct frame input, output;
+
+	talk_inner(&both.other, both.other.inner_sequence, PSH | ACK, "200 ok\r\n" EXTENDED,
+		   strlen("200 ok\r\n" EXTENDED), &input);
+	talk_inner(&both.other, both.other.inner_sequence, PSH | ACK, "200 ok\r\n",
+		   strlen("200 ok\r\n"), &output);
+	world_sum_unknown(world);
+	run_gives(world, INSIDE_INGRESS, &input, TC_ACT_UNSPEC, &output);
+	counted(world, {FTPFIX_PACKET_CONTENDED, 1}, {FTPFIX_PACKET_CUT, 1});
+}
+
 /* 227 names the server: there is nothing to confuse. */
 static void passive_does_not_contend(void **state)
 {
@@ -326,6 +370,8 @@ int main(void)
 		cmocka_unit_test(second_waits_for_a_second),
 		cmocka_unit_test(same_server_comes_again),
 		cmocka_unit_test(passive_does_not_contend),
+		cmocka_unit_test(nobody_waits_where_numbers_tell),
+		cmocka_unit_test(second_waits_alone),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
