@@ -17,6 +17,15 @@ from ..scenario import scenario
 from ..topology import BALANCER_OUTSIDE, UPLINK
 from ..topology_inside import SERVER_OUTSIDE, clients_inside, inside_address
 
+
+def ones_sum(data):
+    """RFC 1071."""
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
 VICTIM = inside_address(0)
 SECRET_PORT = 40000
 PORT = f"PORT {VICTIM.replace('.', ',')},{SECRET_PORT >> 8},{SECRET_PORT & 255}\r\n".encode()
@@ -56,6 +65,7 @@ class Stranger:
         self._namespace = namespace
         self.got = b""
         self.peer = None
+        self._raw = None
         world.keep(self)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -73,24 +83,51 @@ class Stranger:
             while part := connection.recv(1 << 16):
                 self.got += part
 
-    def inject(self, flags):
-        """Sends the client's side a segment that is none of the connection's."""
-        addresses = socket.inet_aton(SERVER_OUTSIDE) + socket.inet_aton(self.peer[0])
-        tcp = struct.pack("!HHIIBBHHH", 21, self.peer[1], 1000, 2000, 5 << 4, flags, 64240, 0, 0)
-        total = sum(struct.unpack("!16H", addresses + struct.pack("!HH", 6, len(tcp)) + tcp))
-        total = (total & 0xFFFF) + (total >> 16)
-        tcp = tcp[:16] + struct.pack("!H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + tcp[18:]
+    def inject(self, flags, sequence=1000, acknowledgement=2000, payload=b"", stamps=None):
+        """Sends the client's side a segment that its own TCP knows nothing of."""
+        options = b"\1\1\x08\x0a" + struct.pack("!II", *stamps) if stamps else b""
+        tcp = struct.pack("!HHIIBBHHH", 21, self.peer[1], sequence, acknowledgement,
+                          (20 + len(options)) // 4 << 4, flags, 500, 0, 0) + options + payload
+        total = ones_sum(socket.inet_aton(SERVER_OUTSIDE) + socket.inet_aton(self.peer[0]) +
+                         struct.pack("!HH", 6, len(tcp)) + tcp)
+        tcp = tcp[:16] + struct.pack("!H", ~total & 0xFFFF) + tcp[18:]
 
         def send():
             with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
                 raw.sendto(tcp, (self.peer[0], 0))
         self._namespace.call(send)
 
+    def listen(self):
+        """Hears from here on what segments bring: see last_segment()."""
+        self._raw = self._namespace.call(
+            lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP))
+        self._raw.settimeout(0.2)
+
+    def last_segment(self):
+        """Of the client's newest one: what follows it, what it acknowledges, its stamps."""
+        last = None
+        try:
+            while True:
+                packet = self._raw.recv(1 << 16)
+                tcp = packet[(packet[0] & 15) * 4:]
+                if tcp[2:4] == struct.pack("!H", 21):
+                    last = tcp
+        except TimeoutError:
+            pass
+        sequence, acknowledgement = struct.unpack("!II", last[4:12])
+        header = (last[12] >> 4) * 4
+        # As Linux writes them in every segment after the first ones.
+        stamps = last[20:header].split(b"\1\1\x08\x0a")[1][:8]
+        return (sequence + len(last) - header & 0xFFFFFFFF, acknowledgement,
+                struct.unpack("!II", stamps))
+
     def close(self):
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         finally:
             self._socket.close()
+            if self._raw:
+                self._raw.close()
 
 
 class Site:
@@ -187,6 +224,45 @@ for _name, _flags in (("SYN/ACK", SYN | ACK), ("SYN", SYN), ("RST", RST), ("RST/
                       ("FIN", FIN | ACK)):
     scenario(f"slipstream: the stranger sends a {_name} in between: opens nothing")(
         lambda world, flags=_flags: _injected(world, flags))
+
+
+@scenario("slipstream: data and a reset that the client does not take: opens nothing")
+def reset_not_taken(world):
+    """An old timestamp makes the client discard the data (RFC 7323 section 5), so that
+    the reset behind it is not at the byte that it awaits (RFC 5961 section 3.2)."""
+    site = Site(world)
+    pieces = WAYS["each line a segment"]
+    ftpfix = Ftpfix(world, site.topology.balancer, "--dev", UPLINK, "--clients", "inside")
+    ftpfix.mark()
+    stranger, text = site.stranger, b"200 ok\r\n"
+    stranger.listen()
+
+    def between():
+        ours, own, (value, echo) = stranger.last_segment()
+        stranger.inject(ACK, own, ours, text, ((echo - 100_000) & 0xFFFFFFFF, value))
+        time.sleep(0.1)
+        stranger.inject(RST, own + len(text) & 0xFFFFFFFF, ours)
+        time.sleep(0.1)
+    site.browse(pieces, between)
+    equal(ftpfix.counted("connections expected"), 0, "connections expected")
+    check(not site.reaches(Endpoint(BALANCER_OUTSIDE, SECRET_PORT)), "the port is closed")
+    equal(site.secret.peers, [], "who came to the client's port")
+    ftpfix.stop()
+
+
+@scenario("slipstream: a session that was open before ftpfix came is not judged by its middle")
+def taken_up(world):
+    site = Site(world)
+    started = []
+
+    def between():
+        if not started:
+            started.append(Ftpfix(world, site.topology.balancer, "--dev", UPLINK,
+                                  "--clients", "inside"))
+    site.browse(WAYS["each line a segment"], between)
+    equal(started[0].counted("connections expected"), 0, "connections expected")
+    check(not site.reaches(Endpoint(BALANCER_OUTSIDE, SECRET_PORT)), "the port is closed")
+    started[0].stop()
 
 
 @scenario("slipstream: --allow foreign follows it")
