@@ -13,13 +13,25 @@
  * value as TCX_NEXT. */
 #define PASS TC_ACT_UNSPEC
 
-/* Parses the packet into the scratch. A function of its own, so that the entry points
- * leave their stack to the deepest calls. Returns as parse_packet(). */
+/*
+ * Parses the packet into the scratch. A function of its own, so that the entry points
+ * leave their stack to the deepest calls. Returns 1 when it may be of a control
+ * connection, by its ports; 0 when not; or an error as parse_packet() does.
+ */
 __global int parse(struct __sk_buff *skb)
 {
 	struct scratch *scratch = scratch_memory();
+	const struct ftpfix_tuple *tuple;
+	int err;
 
-	return scratch ? parse_packet(skb, &scratch->packet) : -ENOENT;
+	if (!scratch)
+		return -ENOENT;
+	err = parse_packet(skb, &scratch->packet);
+	if (err)
+		return err;
+	tuple = &scratch->packet.tuple;
+	return is_service_port(bpf_ntohs(tuple->be_destination_port)) ||
+	       is_service_port(bpf_ntohs(tuple->be_source_port));
 }
 
 /* Counts what cannot be parsed. Such a packet passes: it is for the stack, or
@@ -45,15 +57,17 @@ static __always_inline int flow_verdict(int result)
 /* Into the node. */
 static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int err = parse(skb);
+	int parsed = parse(skb), err;
 
-	if (err)
-		return unparsed(err);
+	if (parsed < 0)
+		return unparsed(parsed);
 	/* Flows first: the port of a data connection may have the number of a control
 	 * port. */
 	err = flow_packet(skb, side);
 	if (err != -ENOENT)
 		return flow_verdict(err);
+	if (!parsed)
+		return PASS;
 	err = control_at(skb, side, 1);
 	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
 }
@@ -61,10 +75,12 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 /* Out of the node. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int err = parse(skb);
+	int parsed = parse(skb), err;
 
-	if (err)
-		return unparsed(err);
+	if (parsed < 0)
+		return unparsed(parsed);
+	if (!parsed)
+		return PASS;
 	err = control_at(skb, side, 0);
 	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
 }

@@ -139,6 +139,12 @@ class Capture:
                         if (port == self.port) == by_server)
         return [line for line in _lines(said) if line and (not starts or line.startswith(starts))]
 
+    def stream(self, by_server):
+        """What the server or the clients said, byte for byte."""
+        self._drain()
+        return b"".join(payload for port, _, payload in self._segments
+                        if (port == self.port) == by_server)
+
     def sessions(self):
         """For each control connection what was said in it, in order: commands as
         they are, replies with "< " before them."""

@@ -23,7 +23,8 @@ class _Listener:
 
     def __init__(self, world, namespace, address, port):
         def listen():
-            return socket.create_server((address, port), backlog=16)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            return socket.create_server((address, port), family=family, backlog=16)
         self.socket = namespace.call(listen)
         world.keep(self)
         threading.Thread(target=self._accept, daemon=True).start()
@@ -52,19 +53,24 @@ class _Listener:
 
 
 class FakeServer(_Listener):
-    """`script` names for a command the segments of its reply."""
+    """`script` names for a command the segments of its reply, or what makes them of its
+    line; "" those of its first words. `heard` is what it was told, line by line."""
 
     def __init__(self, world, namespace, address, script, port=21):
         self.script = {**{verb: [text] for verb, text in GREETINGS.items()}, **script}
+        self.heard = []
         super().__init__(world, namespace, address, port)
 
     def serve(self, connection, peer):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(b"220 scripted\r\n")
+        for segment in self.script.get("", [b"220 scripted\r\n"]):
+            connection.sendall(segment)
         with connection.makefile("rb") as commands:
             for line in commands:
-                verb = line.split()[0].decode("ascii")
-                for segment in self.script[verb]:
+                self.heard.append(line)
+                verb = line.split(b" ")[0].strip().decode("ascii", "replace")
+                answer = self.script.get(verb, [b"500 What?\r\n"])
+                for segment in answer(line) if callable(answer) else answer:
                     connection.sendall(segment)
 
 

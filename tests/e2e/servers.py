@@ -7,6 +7,7 @@ stand in servers_small.py."""
 import glob
 import os
 import shutil
+import subprocess
 
 from .check import Skipped
 from .files import Files
@@ -55,7 +56,25 @@ class Server:
         self.process.wait_for(lambda: listening(namespace, port), f"listening on port {port}")
 
 
-def vsftpd(world, namespace, port=21, passive=None, promiscuous=False, family=4):
+def certificate(world):
+    """A file with a self-made certificate and its key."""
+    if not shutil.which("openssl"):
+        raise Skipped("openssl is not installed")
+    path = world.path("certificate.pem")
+    if not os.path.exists(path):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                        "/CN=ftp.example.org", "-keyout", path, "-out", f"{path}.crt"],
+                       check=True, capture_output=True)
+        with open(path, "a", encoding="ascii") as whole, \
+                open(f"{path}.crt", encoding="ascii") as part:
+            whole.write(part.read())
+    return path
+
+
+def vsftpd(world, namespace, port=21, passive=None, promiscuous=False, family=4, tls=False,
+           announced=None):
+    """`tls` offers it; `announced` is the address that it announces."""
     command = find_program("vsftpd", "vsftpd")
     name = f"{namespace.role}-vsftpd-{port}"
     files = Files(world, name)
@@ -63,12 +82,22 @@ def vsftpd(world, namespace, port=21, passive=None, promiscuous=False, family=4)
     os.makedirs(empty)
     configuration = world.path(f"{name}.conf")
     low, high = passive or (0, 0)
+    secured = f"""\
+ssl_enable=YES
+allow_anon_ssl=YES
+force_local_logins_ssl=NO
+force_local_data_ssl=NO
+require_ssl_reuse=NO
+rsa_cert_file={certificate(world)}
+rsa_private_key_file={certificate(world)}
+""" if tls else ""
+    own = f"pasv_address={announced}\n" if announced else ""
     with open(configuration, "w", encoding="ascii") as file:
         file.write(f"""\
 listen={"YES" if family == 4 else "NO"}
 listen_ipv6={"YES" if family == 6 else "NO"}
 listen_port={port}
-connect_from_port_20=YES
+connect_from_port_20={"NO" if promiscuous else "YES"}
 background=NO
 anonymous_enable=YES
 no_anon_password=YES
@@ -81,13 +110,14 @@ secure_chroot_dir={empty}
 pasv_min_port={low}
 pasv_max_port={high}
 pasv_promiscuous={"YES" if promiscuous else "NO"}
+port_promiscuous={"YES" if promiscuous else "NO"}
 ftpd_banner={namespace.role}
 use_localtime=NO
 xferlog_enable=NO
 isolate=NO
 isolate_network=NO
 seccomp_sandbox=NO
-""")
+{secured}{own}""")
     return Server(world, namespace, name, files, ANONYMOUS,
                   [*command, configuration], port)
 

@@ -75,6 +75,14 @@ def _whole(n):
     yield whole(n)
 
 
+def _refused(n):
+    yield whole(n)
+    for place in range(1, n):
+        yield cut(n, place, burst=True)
+        yield cut(n, place, wait=True)
+    yield cut(n, *range(1, n), burst=True)
+
+
 def _overlap_before(n, k):
     return _pieces((0, k), (max(0, k - OVERLAP), n), burst=True)
 
@@ -147,5 +155,8 @@ CASES = (
         lambda n, k: cut(n, n // 2, burst=True)), prompt=True, fit="wrap"),
     Case("without options", _every(lambda n, k: cut(n, k, burst=True)), prompt=True,
          single=True, fit="plain"),
+    Case("what must be refused, whole and cut anywhere", _refused, prompt=True, fit="refused"),
+    Case("in a session that did not begin as FTP", _refused, prompt=True, single=True,
+         fit="foreign"),
     Case("many in one session", _every(lambda n, k: cut(n, k, burst=True)), fit="many"),
 )

@@ -13,6 +13,12 @@ from .session import Flight, Spec
 EXCHANGES_MAX = 5
 # Longer flights are not sent byte by byte: time is for more sessions.
 BYTEWISE_MAX = 80
+# How a session begins that does not log in; a first line that no client sends makes
+# it foreign where the clients are inside. And what servers answer.
+BEGINNINGS = (b"FEAT\r\n", b"SYST\r\n", b"HOST ftp.example.org\r\n", b"OPTS UTF8 ON\r\n",
+              b"AUTH TLS\r\n", b"AUTH SSL\r\n", b"CLNT some client\r\n", b"USER anonymous\r\n")
+REFUSALS = (b"530 Please login with USER and PASS.\r\n", b"500 What?\r\n", b"502 No.\r\n",
+            b"504 Not that one.\r\n")
 # An announcement that nobody asked for, of a host that is not there.
 DECOY = b" 227 Entering Passive Mode (192,0,2,77,200,%d).\r\n"
 VERBS = (b"TYPE I\r\n", b"CWD /pub/files\r\n", b"NOOP\r\n", b"PWD\r\n", b"SIZE a.bin\r\n",
@@ -145,6 +151,9 @@ class Author:
             self._say("server", [Text(b"331 Password, please.\r\n")])
             self._say("client", [Text(b"PASS me@example.com\r\n")])
             self._say("server", [Text(b"230 Logged in.\r\n")])
+        elif self._mode.inside_clients or rng.random() < 0.5:
+            self._say("client", [Text(rng.choice(BEGINNINGS))])
+            self._say("server", [Text(rng.choice(REFUSALS))])
 
     def exchange(self):
         rng = self._rng

@@ -18,17 +18,8 @@ class Dialler:
 
     def dial(self, announcement, told, port):
         """`told` is the address that was told, `port` the port."""
-        self._count += 1
-        caller, called = ((self._server, self._client) if self._mode.active
-                          else (self._client, self._server))
-        seen = self._seen(caller)
-        own_port = ACTIVE_PORT
-        if not self._mode.active:
-            own_port = 1024 + (self._client.path.source_port * 7 + self._count * 911) % 60000
-        out = self._path(caller, caller.path.source, packed(told), own_port, port)
-        self._line.other.clear()
-        self._line.wire.send(caller.side, out.frame(777, 0, SYN, 64240, packet.syn_options(
-            1460, True, None, 7)))
+        caller, called, out = self._knock(told, port)
+        seen, own_port = self._seen(caller), out.source_port
         syn = self._expect(called, "a SYN to the endpoint told")
         where = (syn.destination, syn.destination_port)
         if where != (packed(announcement.address), announcement.port) or syn.flags != SYN:
@@ -46,6 +37,37 @@ class Dialler:
         self._line.wire.send(caller.side, out.frame(778, answer.sequence + 1, RST | ACK, 0))
         if not self._expect(called, "the reset of it").flags & RST:
             raise Wrong("the data connection was not reset")
+
+    def try_closed(self, told, port):
+        """A SYN to an endpoint that nobody was told must not come out at that port. It
+        may come out at another one, which a session before announced and left."""
+        caller, called, out = self._knock(told, port)
+        for _ in range(TRIES):
+            self._line.collect()
+            came = [segment for side, segment in self._line.other if side == called.side]
+            self._line.other.clear()
+            for segment in came:
+                if not segment.flags & SYN:
+                    continue
+                self._line.wire.send(caller.side, out.frame(778, 0, RST, 0))
+                if segment.destination_port == port:
+                    raise Wrong(f"a SYN to port {port}, which must be closed, came out")
+            self._line.wire.wait()
+        self._line.other.clear()
+
+    def _knock(self, told, port):
+        """Sends a SYN; returns who calls whom, and the path of it."""
+        self._count += 1
+        caller, called = ((self._server, self._client) if self._mode.active
+                          else (self._client, self._server))
+        own_port = ACTIVE_PORT
+        if not self._mode.active:
+            own_port = 1024 + (self._client.path.source_port * 7 + self._count * 911) % 60000
+        out = self._path(caller, caller.path.source, packed(told), own_port, port)
+        self._line.other.clear()
+        self._line.wire.send(caller.side, out.frame(777, 0, SYN, 64240, packet.syn_options(
+            1460, True, None, 7)))
+        return caller, called, out
 
     def _seen(self, caller):
         """The caller's address at the called end."""

@@ -10,7 +10,7 @@ from .packet import ACK, FIN, PSH, RST, SYN, signed
 from .stub import SERVER, VIP, StubWire, rebuilt
 
 PAYLOAD_MAX = 1400
-LINE_227 = re.compile(rb"(.*?)10,0,0,175,(\d+),(\d+)(.*)", re.DOTALL)
+LINE_227 = re.compile(rb"(.*?)10,0,0,175,(\d+),(\d+)(?![\d,])(.*)", re.DOTALL)
 LINE_229 = re.compile(rb"(.*\(\|\|\|)(\d+)(\|\).*)", re.DOTALL)
 CODES = (b"227", b"229")
 
@@ -90,13 +90,13 @@ class ModelWire(StubWire):
     def _rewrite(self, text):
         if text.startswith(b"227"):
             found = LINE_227.fullmatch(text)
-            if not found:
+            if not found or int(found[2]) < 4 or max(int(found[2]), int(found[3])) > 255:
                 return text
             high, low = int(found[2]), int(found[3])
             public = self._public(high * 256 + low)
             return b"%s203,0,113,5,%d,%d%s" % (found[1], public >> 8, public & 255, found[4])
         found = LINE_229.fullmatch(text)
-        if not found:
+        if not found or not 1024 <= int(found[2]) <= 65535:
             return text
         return b"%s%d%s" % (found[1], self._public(int(found[2])), found[3])
 

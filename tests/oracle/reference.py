@@ -33,9 +33,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Text:
-    """A line or several as an end sends them, at most one of them announcing."""
+    """A line or several as an end sends them, at most one of them announcing; or one
+    that must become another of the same length."""
     line: bytes
     announcement: Announcement | None = None
+    becomes: bytes | None = None
+
+    @property
+    def plain(self):
+        """What arrives of it where nothing is announced."""
+        return self.becomes or self.line
 
 
 def _commas(address):
@@ -109,7 +116,7 @@ def announced_port(text, told, received):
 def _check_part(text, told, received):
     """What is there of a text must be its own beginning, or a rewritten line of which
     no more than the end is missing."""
-    if text.line.startswith(received):
+    if text.plain.startswith(received):
         return
     if text.announcement is not None and told.address is not None:
         for missing in range(1, 6):
@@ -140,8 +147,8 @@ def check(texts, told, received, whole=True):
             _check_part(text, told, own)
             return ports
         if text.announcement is None:
-            if own != text.line:
-                raise Mismatch(f"{own!r} instead of {text.line!r}")
+            if own != text.plain:
+                raise Mismatch(f"{own!r} instead of {text.plain!r}")
         else:
             ports.append(announced_port(text, told, own))
     if got or rest:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from .cases import CASES
+from . import refusals
 from .delivery import AFTER, Delivery, Piece, cut, whole
 from .end import Traits
 from .modes import FIRST_PORT, KEPT, LONG, PORTS, SHORT, announce, question
@@ -158,6 +159,9 @@ def _specs(mode, family, case, line):
     if case.fit == "many":
         yield _many(mode, family, line)
         return
+    if case.fit == "foreign":
+        yield from _foreign(mode, line, case.deliveries)
+        return
     for place, delivery in enumerate(case.deliveries(length)):
         announcer = other = None
         if case.fit in ("full", "large"):
@@ -192,8 +196,56 @@ def _many(mode, family, line):
     return _spec(mode, flights)
 
 
+def _rest(mode, family, line):
+    """A right announcement after whatever happened, and the session's last words."""
+    texts, others = _neighbours(mode, line, 0, 0)
+    return exchange(mode, line, texts, others, whole(len(line.text.line))) + (
+        Flight("client", (NOOP,)), Flight("server", (OK,)))
+
+
+def _refused(mode, family):
+    """What must be refused opens nothing, and the session goes on."""
+    right = announcing_lines(mode, family, single=True)
+    for one in refusals.lines(mode, family):
+        following = next(line for line in right if line.syntax == one.syntax)
+        for delivery in CASES_BY_FIT["refused"].deliveries(len(one.text.line)):
+            if mode.active:
+                flights = (Flight("client", (one.text,), delivery, closed=one.port),
+                           Flight("server", (refusals.ANSWER,)))
+            else:
+                flights = (Flight("client", (one.question or question(one.syntax),)),
+                           Flight("server", (one.text,), delivery, closed=one.port))
+            # What follows is refused, too, when the client gave it up.
+            last = () if one.before else _rest(mode, family, following)
+            spec = _spec(mode, LOGIN + one.before + flights + last)
+            yield one.label, replace(spec, shown=True)
+
+
+def _foreign(mode, line, deliveries):
+    """The first line is none of FTP: that ends it where the clients are inside."""
+    length = len(line.text.line)
+    beginning = (Flight("server", (GREETING,)), Flight("client", refusals.FOREIGN),
+                 Flight("server", (refusals.ANSWER,)))
+    texts, others = _neighbours(mode, line, 0, 0)
+    for delivery in deliveries(length):
+        if mode.inside_clients:
+            flights = (Flight("client", (Text(line.text.line),), delivery,
+                              closed=line.text.announcement.port),
+                       Flight("server", others))
+        else:
+            flights = exchange(mode, line, texts, others, delivery)
+        yield replace(_spec(mode, beginning + flights), shown=mode.inside_clients)
+
+
+CASES_BY_FIT = {case.fit: case for case in CASES}
+
+
 def sessions(mode, family, case):
     """Every session of a case, with its label and its own client port."""
+    if case.fit == "refused":
+        for number, (label, spec) in enumerate(_refused(mode, family), 1):
+            yield f"{case.name} #{number}: {label}", spec
+        return
     number = 0
     single = case.single or mode.brief
     for line in announcing_lines(mode, family, CASES.index(case), single):

@@ -25,6 +25,7 @@ class Flight:
     texts: tuple
     delivery: ways.Delivery | None = None
     dial: bool = False
+    closed: int | None = None       # a port that must not be open after it
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Spec:
     client: Traits = Traits()
     server: Traits = Traits(2_000_000)
     close: bool = False             # ends with FINs instead of a reset
+    shown: bool = False             # inside addresses are seen outside, as they must be
 
 
 @dataclass
@@ -62,7 +64,8 @@ class Session:
             CONTROL_PORT, spec.port), spec.server)
         self.trace = Trace()
         self.line = Line(lab.wire, (self.client, self.server),
-                         Watch(secrets(mode.secret(family, client))), self.trace)
+                         Watch([] if spec.shown else secrets(mode.secret(family, client))),
+                         self.trace)
         self.dialler = Dialler(self.line, mode, family, self.client, self.server)
         self.sent = {"client": [], "server": []}
 
@@ -145,6 +148,8 @@ class Session:
             self._compare()
             if flight.dial and self.told.address:
                 self._dial(end, peer)
+            if flight.closed and self.told.address:
+                self.dialler.try_closed(self.told.address, flight.closed)
 
     def _dial(self, end, peer):
         ports = check(self.sent[end.name], self.told, peer.receiver.stream)
