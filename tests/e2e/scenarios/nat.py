@@ -12,6 +12,12 @@ from ..topology import (CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP, balan
                         client_address, server_address)
 
 
+def _unknown_hosts(capture):
+    """How often HOST was answered by 504 (RFC 7151 section 3.3)."""
+    return sum(line.startswith("HOST ") and answer.startswith("< 504")
+               for said in capture.sessions() for line, answer in zip(said, said[1:]))
+
+
 def _every_client(world, start):
     topology = balanced(world)
     server = start(world, topology.server)
@@ -25,7 +31,7 @@ def _every_client(world, start):
     contains("\n".join(outside.lines("227 ")), "(10,0,0,175,", "the 227 that reached the client")
     equal(outside.announcements(), inside.announcements(), "announcements on the way")
     named = outside.commands("HOST ")
-    equal(len(outside.lines("504 ")), len(named), "virtual addresses that the server does not know")
+    equal(_unknown_hosts(outside), len(named), "virtual addresses that the server does not know")
 
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK)
     ftpfix.mark()
@@ -41,7 +47,7 @@ def _every_client(world, start):
     equal(bool(hosts), bool(named), "HOST is said as before")
     equal(inside.commands("HOST "), [f"HOST {server_address(0)}"] * len(hosts),
           "HOST at the server")
-    equal(outside.lines("504 "), [], "virtual addresses that the server does not know")
+    equal(_unknown_hosts(outside), 0, "virtual addresses that the server does not know")
     ftpfix.announced(rewritten=connections // 2, kept=connections // 2,
                      **({"host": len(hosts)} if hosts else {}))
     ftpfix.settle(connections)

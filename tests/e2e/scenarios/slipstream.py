@@ -4,9 +4,11 @@ port outside ("NAT slipstreaming"): it may hold a PORT at the start of a segment
 and must open nothing toward that client."""
 import re
 import socket
+import struct
 import threading
+import time
 
-from ..check import check, equal, wait_until
+from ..check import Failed, check, equal, wait_until
 from ..control import LOST_TIMEOUT, Endpoint, dial, read_port, receive_all
 from ..fake_server import DataServer
 from ..forwarders import KernelHelper
@@ -51,14 +53,16 @@ class Stranger:
     def __init__(self, world, namespace):
         self._socket = namespace.call(
             lambda: socket.create_server((SERVER_OUTSIDE, 21), backlog=16))
+        self._namespace = namespace
         self.got = b""
+        self.peer = None
         world.keep(self)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
         while True:
             try:
-                connection, _ = self._socket.accept()
+                connection, self.peer = self._socket.accept()
             except OSError:
                 return
             self.got = b""
@@ -68,6 +72,19 @@ class Stranger:
         with connection:
             while part := connection.recv(1 << 16):
                 self.got += part
+
+    def inject(self, flags):
+        """Sends the client's side a segment that is none of the connection's."""
+        addresses = socket.inet_aton(SERVER_OUTSIDE) + socket.inet_aton(self.peer[0])
+        tcp = struct.pack("!HHIIBBHHH", 21, self.peer[1], 1000, 2000, 5 << 4, flags, 64240, 0, 0)
+        total = sum(struct.unpack("!16H", addresses + struct.pack("!HH", 6, len(tcp)) + tcp))
+        total = (total & 0xFFFF) + (total >> 16)
+        tcp = tcp[:16] + struct.pack("!H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + tcp[18:]
+
+        def send():
+            with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+                raw.sendto(tcp, (self.peer[0], 0))
+        self._namespace.call(send)
 
     def close(self):
         try:
@@ -83,13 +100,15 @@ class Site:
         # A service of the client's that nobody outside may reach.
         self.secret = DataServer(world, self.topology.client, VICTIM, SECRET_PORT, 1000)
 
-    def browse(self, pieces):
+    def browse(self, pieces, between=None):
         """Each piece arrives before the next is sent; returns what did arrive."""
         connection = dial(self.topology.client, Endpoint(SERVER_OUTSIDE, 21))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
             sent = 0
             for number, piece in enumerate(pieces):
+                if number and between:
+                    between()
                 connection.sendall(piece)
                 sent += len(piece)
                 if len(piece) > 1 and number < len(pieces) - 1:
@@ -137,6 +156,37 @@ def _opens_nothing(world, pieces):
 for _way, _pieces in WAYS.items():
     scenario(f"slipstream: {_way}: opens nothing")(
         lambda world, pieces=_pieces: _opens_nothing(world, pieces))
+
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+def _injected(world, flags):
+    """The stranger tries to make the node forget how the session began."""
+    site = Site(world)
+    pieces = WAYS["each line a segment"]
+    ftpfix = Ftpfix(world, site.topology.balancer, "--dev", UPLINK, "--clients", "inside")
+    ftpfix.mark()
+    inject = site.stranger.inject
+
+    def between():
+        inject(flags)
+        time.sleep(0.1)
+    try:
+        site.browse(pieces, between)
+    except (Failed, OSError):
+        pass  # the connection may end of it
+    equal(ftpfix.counted("connections expected"), 0, "connections expected")
+    equal(ftpfix.show("expected"), [], "expectations")
+    check(not site.reaches(Endpoint(BALANCER_OUTSIDE, SECRET_PORT)), "the port is closed")
+    equal(site.secret.peers, [], "who came to the client's port")
+    ftpfix.stop()
+
+
+for _name, _flags in (("SYN/ACK", SYN | ACK), ("SYN", SYN), ("RST", RST), ("RST/ACK", RST | ACK),
+                      ("FIN", FIN | ACK)):
+    scenario(f"slipstream: the stranger sends a {_name} in between: opens nothing")(
+        lambda world, flags=_flags: _injected(world, flags))
 
 
 @scenario("slipstream: --allow foreign follows it")
