@@ -97,7 +97,8 @@ static __noinline int control_resumes(struct segment *segment)
 }
 
 /* Whether a stream that begins here is encrypted from its first record on (implicit TLS,
- * or taken up in mid-stream): content type and major version, RFC 8446 section 5.1. */
+ * or taken up in mid-stream), and so for good: content type and major version, RFC 8446
+ * section 5.1. */
 static __always_inline int control_begins_encrypted(struct segment *segment)
 {
 	const struct packet *packet = &segment->scratch->packet;
@@ -130,7 +131,9 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 	stream->begun = 1;
 	if (!stream->opaque)
 		return 1;
-	if (place || !control_resumes(segment))
+	/* What was not made so by AUTH is not ended by CCC: a browser inside may be led
+	 * to send, in a record, what a stranger likes. */
+	if (place || !session->encrypted || !control_resumes(segment))
 		return 0;
 	stream->opaque = 0;
 	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));

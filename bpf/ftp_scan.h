@@ -173,7 +173,8 @@ __global int ftp_scan_foreign(const struct ftpfix_scan *scan)
 	word = ftp_word(line);
 	if (letters == 3)
 		word = (word & ~255u) | ' ';
-	return word == 'GET ' || word == 'PUT ' || word == 'POST' || word == 'HEAD';
+	return word == 'GET ' || word == 'PUT ' || word == 'PRI ' || word == 'POST' ||
+	       word == 'HEAD';
 }
 
 /* The code that the current reply line starts with, or 0: RFC 959 section 4.2

@@ -131,6 +131,17 @@ static void nat(void **state)
 	}
 }
 
+/* What clients are told is nothing to a server that reaches the node directly. */
+static void advertised_to_others(void **state)
+{
+	struct active active = active_begin(state, FTPFIX_FORWARD_FULLNAT);
+
+	world_advertise(active.talk.world, 0, 0, ip4(192, 0, 2, 99));
+	active_line(&active, PORT_LINE, PORT_INSIDE);
+	counted(active.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1},
+		{FTPFIX_CONNECTION_EXPECTED, 1});
+}
+
 /* Through a proxy the line has other numbers on the other side, and its own source. */
 static void proxied(void **state)
 {
@@ -290,6 +301,7 @@ int main(void)
 		cmocka_unit_test(fullnat_port),
 		cmocka_unit_test(fullnat_extended),
 		cmocka_unit_test(nat),
+		cmocka_unit_test(advertised_to_others),
 		cmocka_unit_test(proxied),
 		cmocka_unit_test(not_noted),
 		cmocka_unit_test(only_the_server),

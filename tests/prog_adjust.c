@@ -224,9 +224,9 @@ static void resets(void **state)
 		assert_false(talk_session(&stream.talk, &session));
 		stream = replies_begin(state, LONG_VIP, 1000);
 		stream_next(&stream, VSFTPD, LONGER);
-		other = bare ? 0 : stream.out;
-		piece_gives(&stream.talk, UPLINK_INGRESS, PIECE(client, other, NULL, flags),
-			    PIECE(client, bare ? 0 : stream.in, NULL, flags));
+		other = bare ? stream.out : stream.in;
+		piece_gives(&stream.talk, UPLINK_INGRESS, PIECE(client, stream.out, NULL, flags),
+			    PIECE(client, other, NULL, flags));
 		assert_false(talk_session(&stream.talk, &session));
 	}
 }

@@ -81,6 +81,24 @@ static void source_of_the_service(void **state)
 	carries(&dial);
 }
 
+/* An address of the other family is told to nobody. */
+static void advertised_of_the_other_family(void **state)
+{
+	struct talk talk = six_talk(state, FTPFIX_FORWARD_NAT);
+	struct ftpfix_advertise_key everybody = {.prefix_length = 0};
+	struct ftpfix_advertise told = {.addr = mapped(ip4(192, 0, 2, 99))};
+	struct ftpfix_addr vip = talk_address(&talk, talk.vip);
+	struct ftpfix_expectation expectation;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(talk.world->skeleton->maps.advertise),
+					     &everybody, &told, BPF_ANY),
+			 0);
+	talk_ask(&talk, "EPSV\r\n");
+	talk_answer(&talk, EXTENDED, EXTENDED);
+	assert_true(talk_expects(&talk, PORT, &expectation));
+	assert_memory_equal(&expectation.advertised, &vip, sizeof(vip));
+}
+
 /* Where the kernel knows no sum, and in every shape that may be forwarded. */
 static void every_shape(void **state)
 {
@@ -300,6 +318,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passive),
 		cmocka_unit_test(source_of_the_service),
+		cmocka_unit_test(advertised_of_the_other_family),
 		cmocka_unit_test(every_shape),
 		cmocka_unit_test(last_hop),
 		cmocka_unit_test(no_227),

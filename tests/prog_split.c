@@ -112,6 +112,22 @@ static void at_the_very_start(void **state)
 	counted(stream.talk.world, {FTPFIX_PACKET_KEPT_BACK, 1}, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
 }
 
+/* What is missing in front went another way, and has perhaps not arrived: the byte before
+ * the line is not known, and must not be made up. */
+static void behind_a_gap(void **state)
+{
+	struct stream stream = greeted(state);
+
+	stream.in = stream.out += 1000;
+	for (int hold = 0; hold < 8; hold++)
+		piece_drops(&stream.talk, UPLINK_EGRESS, PIECE(stream.in, stream.other, "227 "));
+	counted(stream.talk.world, {FTPFIX_PACKET_HELD, 8});
+	piece_gives(&stream.talk, UPLINK_EGRESS, PIECE(stream.in, stream.other, "227 "),
+		    PIECE(stream.out - 1, stream.other, NULL, PSH | ACK));
+	stream.in += 4;
+	stream_next(&stream, &VSFTPD[4], LONGER);
+}
+
 /* The start comes again before the end, alone and with more of it. */
 static void start_comes_again(void **state)
 {
@@ -286,6 +302,7 @@ int main(void)
 		cmocka_unit_test(in_crumbs),
 		cmocka_unit_test(between_lines),
 		cmocka_unit_test(at_the_very_start),
+		cmocka_unit_test(behind_a_gap),
 		cmocka_unit_test(start_comes_again),
 		cmocka_unit_test(end_comes_again),
 		cmocka_unit_test(in_front_of_the_next),

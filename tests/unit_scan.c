@@ -387,6 +387,7 @@ static void foreign_first_lines(void **state)
 		{"put\n", 1},
 		{"PUT / HTTP/1.1\r\n", 1},
 		{"POST / HTTP/1.1\r\n", 1},
+		{"PRI * HTTP/2.0\r\n", 1},
 		{"HEAD / HTTP/1.1\r\n", 1},
 		{"OPTIONS / HTTP/1.1\r\n", 1},
 		{"CONNECT x:21 HTTP/1.1\r\n", 1},

@@ -240,6 +240,7 @@ static int prepare(const struct ftpfix *skeleton, const struct subject *subjects
 	int err;
 
 	map_clear(bpf_map__fd(skeleton->maps.sessions));
+	map_clear(bpf_map__fd(skeleton->maps.seen));
 	err = run_control(subjects, INSIDE_INGRESS, REPLIES_START, GREETING, NULL);
 	if (!err)
 		err = run_control(subjects, UPLINK_EGRESS, REPLIES_START, GREETING, NULL);
@@ -250,7 +251,12 @@ static int prepare(const struct ftpfix *skeleton, const struct subject *subjects
 	snapshot_take(sessions, bpf_map__fd(skeleton->maps.sessions));
 	err = run_control(subjects, INSIDE_INGRESS, NEXT_REPLY, ANNOUNCEMENT, NULL);
 	snapshot_take(seen, bpf_map__fd(skeleton->maps.seen));
-	return err ? err : sessions->entries == 2 && seen->entries == 2 ? 0 : -EINVAL;
+	if (!err && (sessions->entries != 2 || !seen->entries)) {
+		fprintf(stderr, "%u sessions, %u notes: not what was to be measured\n",
+			sessions->entries, seen->entries);
+		err = -EINVAL;
+	}
+	return err;
 }
 
 /* 10.0.0.0/8, as the loader allows it by default. */
