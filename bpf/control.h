@@ -197,16 +197,16 @@ static __always_inline int control_packet(struct segment *segment)
 	const struct crossing *crossing = &segment->scratch->crossing;
 	struct packet *packet = &segment->scratch->packet;
 	struct ftpfix_session *session;
-	int err = 0, over;
+	int err = 0, over, foreign;
 	__u32 known;
 
-	/* The service's SYN/ACK begins a session anew. */
 	if (packet->flags & TCP_SYN) {
-		if (!crossing->from_client)
-			bpf_map_delete_elem(&sessions, &crossing->key);
+		session_begin(&crossing->key, packet, crossing->from_client, segment->scratch);
 		return 0;
 	}
-	session = session_need(&crossing->key, packet, crossing->from_client, segment->scratch);
+	foreign = clients_inside && !(segment->service->allowed & FTPFIX_ALLOW_FOREIGN);
+	session = session_need(&crossing->key, packet, crossing->from_client, foreign,
+			       segment->scratch);
 	if (!session) {
 		if (packet->payload_length)
 			reply_refuse(segment, FTPFIX_ANNOUNCEMENT_TABLE_FULL);

@@ -61,7 +61,7 @@ struct scratch {
 	struct crossing crossing;
 	struct position position;
 	struct publishing publishing;
-	struct ftpfix_session session; /* a new one: zero but for where its streams begin */
+	struct ftpfix_session session; /* a new one: zero but for how its streams begin */
 	struct ftpfix_seen note;
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_expectation_key expectation_key;

@@ -46,14 +46,50 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
 }
 
+/* Inserts the session in the scratch unless there is one. The other direction may have come
+ * first: then its record is taken. NULL when the table took none. */
+static __always_inline struct ftpfix_session *session_insert(const struct ftpfix_session_key *key,
+							     struct scratch *scratch)
+{
+	bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST);
+	return session_find(key);
+}
+
 /*
- * Finds the session or begins one, which the packet's header places in both streams:
- * the third packet of the handshake does so before there is any payload. NULL when
- * the table took none.
+ * Begins a session anew at a SYN or SYN/ACK. With the clients inside that is their own SYN,
+ * which nobody outside can send: only a session that began with it is known from its
+ * first line on. With the clients outside, whose SYNs may be a flood, it is the server's
+ * answer, and the session is inserted with the third packet.
+ */
+static __always_inline void session_begin(const struct ftpfix_session_key *key,
+					  const struct packet *packet, int from_client,
+					  struct scratch *scratch)
+{
+	struct ftpfix_session *begun = &scratch->session;
+	int synchronizes = from_client && !(packet->flags & TCP_ACK);
+
+	if (clients_inside ? !synchronizes : from_client)
+		return;
+	bpf_map_delete_elem(&sessions, key);
+	if (!clients_inside)
+		return;
+	begun->client.next_sequence = packet->host_sequence + 1;
+	begun->client.started = 1;
+	begun->client.foreign = 0;
+	begun->client.judged = 0;
+	begun->server.started = 0;
+	session_insert(key, scratch);
+}
+
+/*
+ * Finds the session or takes it up, which the packet's header places in both streams: the
+ * third packet of the handshake does so before there is any payload. `foreign` says
+ * that what was missed may have been no FTP. NULL when the table took none.
  */
 static __always_inline struct ftpfix_session *session_need(const struct ftpfix_session_key *key,
 							   const struct packet *packet,
-							   int from_client, struct scratch *scratch)
+							   int from_client, int foreign,
+							   struct scratch *scratch)
 {
 	struct ftpfix_session *session = session_find(key), *begun = &scratch->session;
 	struct ftpfix_stream *own, *peer;
@@ -67,9 +103,9 @@ static __always_inline struct ftpfix_session *session_need(const struct ftpfix_s
 	own->started = 1;
 	peer->next_sequence = packet->host_acknowledgement;
 	peer->started = (packet->flags & TCP_ACK) != 0;
-	/* The other direction may have come first: then its record is taken. */
-	bpf_map_update_elem(&sessions, key, begun, BPF_NOEXIST);
-	return session_find(key);
+	begun->client.foreign = foreign;
+	begun->client.judged = foreign;
+	return session_insert(key, scratch);
 }
 
 /*

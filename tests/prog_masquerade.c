@@ -38,6 +38,9 @@ static struct masquerade masquerade_begin(void **state, const char *first)
 
 	masquerade.inside = stream_of(&masquerade.talk, INSIDE_INGRESS, -40u, 7000);
 	masquerade.uplink = stream_of(&masquerade.talk, UPLINK_EGRESS, -40u, 7000);
+	/* Only a session whose SYN was seen is known from its first line on. */
+	piece_passes(&masquerade.talk, INSIDE_INGRESS, ((struct piece){-41u, 0, NULL, SYN}));
+	piece_passes(&masquerade.talk, UPLINK_EGRESS, ((struct piece){-41u, 0, NULL, SYN}));
 	stream_passes(&masquerade.inside, first);
 	stream_passes(&masquerade.uplink, first);
 	return masquerade;
@@ -143,6 +146,30 @@ static void foreign(void **state)
 	}
 }
 
+/* A session that is taken up in its middle may have begun with anything; so may one of
+ * which a stranger's SYN/ACK or reset would have made the node forget how it began. */
+static void beginning_unseen(void **state)
+{
+	struct masquerade masquerade = {.talk = inside_talk(state)};
+	struct talk *talk = &masquerade.talk;
+
+	masquerade.inside = stream_of(talk, INSIDE_INGRESS, 1, 7000);
+	stream_passes(&masquerade.inside, "USER me\r\n" PORT_LINE);
+	counted(talk->world, REFUSED(FTPFIX_ANNOUNCEMENT_FOREIGN));
+
+	masquerade = masquerade_begin(state, "POST / HTTP/1.1\r\n");
+	talk = &masquerade.talk;
+	piece_passes(talk, UPLINK_INGRESS, ((struct piece){6999, -40u, NULL, SYN | ACK}));
+	piece_passes(talk, INSIDE_EGRESS, ((struct piece){6999, -40u, NULL, SYN | ACK}));
+	stream_passes(&masquerade.inside, PORT_LINE);
+	counted(talk->world, REFUSED(FTPFIX_ANNOUNCEMENT_FOREIGN));
+	piece_passes(talk, UPLINK_INGRESS, ((struct piece){7000, -40u, NULL, RST}));
+	piece_passes(talk, INSIDE_EGRESS, ((struct piece){7000, -40u, NULL, RST}));
+	stream_passes(&masquerade.inside, PORT_LINE);
+	counted(talk->world, REFUSED(FTPFIX_ANNOUNCEMENT_FOREIGN));
+	assert_int_equal(map_entries(talk->world->skeleton->maps.seen), 0);
+}
+
 static void foreign_allowed(void **state)
 {
 	struct masquerade masquerade = {.talk = inside_talk(state)};
@@ -198,10 +225,10 @@ static void from_outside(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(active),	   cmocka_unit_test(in_two),
-		cmocka_unit_test(another_host),	   cmocka_unit_test(foreign),
-		cmocka_unit_test(foreign_allowed), cmocka_unit_test(passive),
-		cmocka_unit_test(from_outside),
+		cmocka_unit_test(active),	    cmocka_unit_test(in_two),
+		cmocka_unit_test(another_host),	    cmocka_unit_test(foreign),
+		cmocka_unit_test(beginning_unseen), cmocka_unit_test(foreign_allowed),
+		cmocka_unit_test(passive),	    cmocka_unit_test(from_outside),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup_inside, world_teardown);

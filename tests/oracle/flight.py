@@ -8,6 +8,7 @@ from .end import Wrong
 from .packet import FIN, PSH
 
 ROUNDS_MAX = 12
+STUCK_MAX = 5                   # rounds in a row without an acknowledgement
 # Answers that are answered so often are a storm.
 STORM = 60
 
@@ -267,7 +268,9 @@ class Line:
     # Retransmissions.
 
     def recover(self, end, delivery, base, done):
-        """Sends again until it is done."""
+        """Sends again until it is done, or several rounds bring nothing: one alone may
+        have lost its acknowledgement."""
+        stuck = 0
         for turn in range(ROUNDS_MAX):
             if done() or end.reset or self.peer(end).reset:
                 return
@@ -292,7 +295,8 @@ class Line:
                 flags = PSH | (FIN if end.finish == piece.end else 0)
                 self.send(end, end.segment(start, piece.end, flags), "again")
                 self.pump()
-            if end.acknowledged == before and turn >= 3 and not done():
+            stuck = stuck + 1 if end.acknowledged == before else 0
+            if stuck > STUCK_MAX and not done():
                 break
         if not done():
             raise Stalled(f"{end.name}: {end.acknowledged} of {end.top()} acknowledged, and "
