@@ -32,6 +32,15 @@ struct masquerade {
 	struct stream uplink; /* and where they leave */
 };
 
+/* A segment without bytes. */
+static struct piece bare(__u32 sequence, __u32 acknowledgement, __u8 flags)
+{
+	struct piece piece = {
+		.sequence = sequence, .acknowledgement = acknowledgement, .flags = flags};
+
+	return piece;
+}
+
 static struct masquerade masquerade_begin(void **state, const char *first)
 {
 	struct masquerade masquerade = {.talk = inside_talk(state)};
@@ -39,8 +48,8 @@ static struct masquerade masquerade_begin(void **state, const char *first)
 	masquerade.inside = stream_of(&masquerade.talk, INSIDE_INGRESS, -40u, 7000);
 	masquerade.uplink = stream_of(&masquerade.talk, UPLINK_EGRESS, -40u, 7000);
 	/* Only a session whose SYN was seen is known from its first line on. */
-	piece_passes(&masquerade.talk, INSIDE_INGRESS, ((struct piece){-41u, 0, NULL, SYN}));
-	piece_passes(&masquerade.talk, UPLINK_EGRESS, ((struct piece){-41u, 0, NULL, SYN}));
+	piece_passes(&masquerade.talk, INSIDE_INGRESS, bare(-41u, 0, SYN));
+	piece_passes(&masquerade.talk, UPLINK_EGRESS, bare(-41u, 0, SYN));
 	stream_passes(&masquerade.inside, first);
 	stream_passes(&masquerade.uplink, first);
 	return masquerade;
@@ -94,6 +103,8 @@ static void in_two(void **state)
 		struct world *world = masquerade.talk.world;
 
 		masquerade.uplink.talk.client = ip4(192, 100, 200, 155);
+		piece_passes(&masquerade.uplink.talk, UPLINK_EGRESS,
+			     bare(masquerade.uplink.in - 1, 0, SYN));
 		world->service.rewrite = FTPFIX_REWRITE_ADJUST;
 		world_write_service(world);
 		stream_passes(&masquerade.uplink, "NOOP\r\n");
@@ -159,12 +170,12 @@ static void beginning_unseen(void **state)
 
 	masquerade = masquerade_begin(state, "POST / HTTP/1.1\r\n");
 	talk = &masquerade.talk;
-	piece_passes(talk, UPLINK_INGRESS, ((struct piece){6999, -40u, NULL, SYN | ACK}));
-	piece_passes(talk, INSIDE_EGRESS, ((struct piece){6999, -40u, NULL, SYN | ACK}));
+	piece_passes(talk, UPLINK_INGRESS, bare(6999, -40u, SYN | ACK));
+	piece_passes(talk, INSIDE_EGRESS, bare(6999, -40u, SYN | ACK));
 	stream_passes(&masquerade.inside, PORT_LINE);
 	counted(talk->world, REFUSED(FTPFIX_ANNOUNCEMENT_FOREIGN));
-	piece_passes(talk, UPLINK_INGRESS, ((struct piece){7000, -40u, NULL, RST}));
-	piece_passes(talk, INSIDE_EGRESS, ((struct piece){7000, -40u, NULL, RST}));
+	piece_passes(talk, UPLINK_INGRESS, bare(7000, -40u, RST));
+	piece_passes(talk, INSIDE_EGRESS, bare(7000, -40u, RST));
 	stream_passes(&masquerade.inside, PORT_LINE);
 	counted(talk->world, REFUSED(FTPFIX_ANNOUNCEMENT_FOREIGN));
 	assert_int_equal(map_entries(talk->world->skeleton->maps.seen), 0);
