@@ -125,9 +125,10 @@ def stream(idle, opaque=0, foreign=0):
 
 def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0), server=(0, 0)):
     asked = struct.pack("=QIIIII", 0, pasv[0], epsv[0], 0, 0, 0)
-    answered = struct.pack("=IIIIIII", pasv[1], epsv[1], 0, 0, 0, announcements, 0)
-    value = stream(idle, *client) + stream(idle, *server) + asked + answered + bytes(4 * 20)
-    assert len(value) == 1640, "the layout of struct ftpfix_session has changed"
+    answered = struct.pack("=IIIIIIII", pasv[1], epsv[1], 0, 0, 0, 0, 0, announcements)
+    value = (stream(idle, *client) + stream(idle, *server) + asked + answered +
+             bytes(4 * 20 + 4))
+    assert len(value) == 1648, "the layout of struct ftpfix_session has changed"
     return value
 
 
@@ -288,14 +289,14 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
 
 @test
 def the_log_names_who_did_not_come():
-    for clients, advertised, peer in (
-            # A client that its server reaches directly announces itself.
-            ("outside", "198.51.100.10", "203.0.113.5"),
-            ("outside", "203.0.113.5", "198.51.100.10"),
-            ("inside", "192.0.2.1", "203.0.113.5")):
+    for clients, side, advertised, peer in (
+            # A client's announcement leaves on the servers' side, a server's on the clients'.
+            ("outside", 1, "198.51.100.10", "203.0.113.5"),
+            ("outside", 0, "203.0.113.5", "198.51.100.10"),
+            ("inside", 0, "192.0.2.1", "203.0.113.5")):
         with World() as world:
             daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", clients)
-            daemon.insert("expectations", [expectation(peer, 20000, ago(1), advertised)])
+            daemon.insert("expectations", [expectation(peer, 20000, ago(1), advertised, side)])
             wait_until(lambda: "nobody came" in daemon.log(), "the line of the log")
             contains(daemon.log(), f"announced {advertised}:20000 to {peer}, nobody came",
                      f"the log, clients {clients}")
