@@ -25,8 +25,8 @@ static __always_inline int flow_insert_back(const struct ftpfix_tuple *key, __u3
 	__builtin_memset(flow, 0, sizeof(*flow));
 	tuple_turn(&flow->to, key);
 	flow->out_ifindex = ifindex;
-	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
-	flow->side = side == FTPFIX_SIDE_UPLINK ? FTPFIX_SIDE_INSIDE : FTPFIX_SIDE_UPLINK;
+	flow->seen_ticks = ticks_now();
+	flow->place = side == FTPFIX_SIDE_UPLINK ? FTPFIX_HOOK_INSIDE_IN : FTPFIX_HOOK_UPLINK_IN;
 	tuple_turn(&scratch->back, &scratch->to);
 	return bpf_map_update_elem(&flows, &scratch->back, flow, BPF_NOEXIST);
 }
@@ -54,8 +54,8 @@ static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 ifindex,
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->to = scratch->to;
 	flow->out_ifindex = scratch->expectation.out_ifindex;
-	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
-	flow->side = side;
+	flow->seen_ticks = ticks_now();
+	flow->place = 2 * side;
 	err = bpf_map_update_elem(&flows, key, flow, BPF_ANY);
 	if (err)
 		bpf_map_delete_elem(&flows, &scratch->back);
@@ -192,7 +192,7 @@ __global int flow_packet(struct __sk_buff *skb, enum ftpfix_side side)
 			return err;
 		flow = bpf_map_lookup_elem(&flows, key);
 	}
-	if (!flow || flow->side != side)
+	if (!flow || (flow->place & FTPFIX_PLACE_HOOK) != 2 * side)
 		return -ENOENT;
 	if (packet->tagged) {
 		count(FTPFIX_PACKET_VLAN);

@@ -10,6 +10,12 @@
 #include "packet.h"
 #include "session.h"
 
+/* The time of flows: see FTPFIX_TICK_SHIFT. */
+static __always_inline __u32 ticks_now(void)
+{
+	return bpf_ktime_get_coarse_ns() >> FTPFIX_TICK_SHIFT;
+}
+
 /* Removes both directions of a connection. Of several that do so at once, one
  * gets 1 for it. */
 static __noinline int flow_remove(const struct ftpfix_tuple *key)
@@ -43,11 +49,12 @@ static __always_inline struct ftpfix_flow *flow_peer(const struct ftpfix_flow *f
 static __always_inline int flow_reset(const struct ftpfix_flow *flow,
 				      const struct ftpfix_flow *peer, const struct packet *packet)
 {
-	if (!flow->seen_syn)
+	if (!(flow->progress & FTPFIX_PROGRESS_SYN))
 		return packet->flags & TCP_ACK &&
 		       packet->host_acknowledgement == peer->end_sequence;
 	return packet->host_sequence == flow->end_sequence ||
-	       (peer->acknowledging && packet->host_sequence == peer->acknowledged);
+	       (peer->progress & FTPFIX_PROGRESS_ACKNOWLEDGING &&
+		packet->host_sequence == peer->acknowledged);
 }
 
 /* Further ahead than any usual window a segment is taken to be a stranger's. */
@@ -60,12 +67,13 @@ static __always_inline int flow_acknowledge_fin(struct ftpfix_flow *flow,
 {
 	struct ftpfix_flow *peer;
 
-	if (!flow->peer_fin || flow->acknowledged_fin || !(packet->flags & TCP_ACK) ||
+	if (!(flow->peer_progress & FTPFIX_PROGRESS_FIN) ||
+	    flow->progress & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED || !(packet->flags & TCP_ACK) ||
 	    sequence_after(flow->peer_fin_end, packet->host_acknowledgement))
 		return 0;
-	flow->acknowledged_fin = 1;
+	flow->progress |= FTPFIX_PROGRESS_FIN_ACKNOWLEDGED;
 	peer = flow_peer(flow);
-	return peer && peer->acknowledged_fin;
+	return peer && peer->progress & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED;
 }
 
 /* Whether a segment with this end, which is new, belongs to the stream: because
@@ -78,7 +86,7 @@ static __always_inline int flow_continues(const struct ftpfix_flow *flow,
 	if (end - flow->end_sequence <= FLOW_AHEAD_MAX)
 		return 1;
 	peer = flow_peer(flow);
-	return peer && peer->acknowledging &&
+	return peer && peer->progress & FTPFIX_PROGRESS_ACKNOWLEDGING &&
 	       !sequence_after(packet->host_sequence, peer->acknowledged);
 }
 
@@ -89,20 +97,20 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 
 	/* Before its own SYN a side speaks of an earlier connection: a server
 	 * in TIME_WAIT answers so, and the client's reset is to clear it. */
-	if (!(packet->flags & TCP_SYN) && !flow->seen_syn)
+	if (!(packet->flags & TCP_SYN) && !(flow->progress & FTPFIX_PROGRESS_SYN))
 		return;
-	if (!flow->seen_syn) {
+	if (!(flow->progress & FTPFIX_PROGRESS_SYN)) {
 		flow->first_sequence = packet->host_sequence;
 		flow->end_sequence = end;
-		flow->seen_syn = 1;
+		flow->progress |= FTPFIX_PROGRESS_SYN;
 	}
 	if (sequence_after(end, flow->end_sequence) && flow_continues(flow, packet, end))
 		flow->end_sequence = end;
 	if (packet->flags & TCP_ACK &&
-	    (!flow->acknowledging ||
+	    (!(flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING) ||
 	     sequence_after(packet->host_acknowledgement, flow->acknowledged))) {
 		flow->acknowledged = packet->host_acknowledgement;
-		flow->acknowledging = 1;
+		flow->progress |= FTPFIX_PROGRESS_ACKNOWLEDGING;
 	}
 }
 
@@ -110,7 +118,7 @@ static __always_inline void flow_count(struct ftpfix_flow *flow, const struct pa
 {
 	flow->packets++;
 	flow->bytes += packet->network_length;
-	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
+	flow->seen_ticks = ticks_now();
 }
 
 static __always_inline void flow_note_fin(struct ftpfix_flow *flow, const struct packet *packet)
@@ -121,12 +129,12 @@ static __always_inline void flow_note_fin(struct ftpfix_flow *flow, const struct
 	if (!(packet->flags & TCP_FIN) ||
 	    flow->end_sequence != packet->host_sequence + packet->payload_length + 1)
 		return;
-	flow->seen_fin = 1;
+	flow->progress |= FTPFIX_PROGRESS_FIN;
 	peer = flow_peer(flow);
 	if (!peer)
 		return;
 	peer->peer_fin_end = flow->end_sequence;
-	peer->peer_fin = 1;
+	peer->peer_progress |= FTPFIX_PROGRESS_FIN;
 }
 
 /* Follows the packet's connection; ends it when the packet does. The flow must

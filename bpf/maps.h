@@ -12,8 +12,9 @@
 #include "ftpfix.h"
 
 /* One bit for each control port, so that a packet which is none of ours is
- * known without a map lookup. Port p is bit (p & 63) of word (p >> 6). */
-const volatile __u64 service_ports[65536 / 64];
+ * known without a map lookup. Port p is bit (p & 63) of word (p >> 6). Written by the
+ * loader, also while the programs run. */
+volatile __u64 service_ports[65536 / 64];
 
 /* Whether --server names prefixes: then data connections are carried to no other
  * address, not even to the one that an announcement came from. */
@@ -22,11 +23,28 @@ const volatile __u32 servers_configured;
 /* Whether the clients stand inside, behind the node's address translation. */
 const volatile __u32 clients_inside;
 
+/* Whether flows go through the node's stack, or past it. */
+const volatile __u32 path_stack;
+
+/* The FULLNAT pool: how many addresses of each family map sources has, which is the
+ * loader's to write while the programs run; and the ports. */
+volatile __u32 source_count[FTPFIX_FAMILIES];
+const volatile __u32 source_port_low = FTPFIX_PORT_MIN;
+const volatile __u32 source_port_high = 65535;
+
+/* How servers learn the client's address under FULLNAT: enum ftpfix_client_address, and
+ * the option kind of TOA for each family. */
+const volatile __u32 client_address;
+const volatile __u32 toa_kind[FTPFIX_FAMILIES] = {FTPFIX_TOA_KIND, FTPFIX_TOA_KIND};
+
 /* How long a promised data connection is waited for. */
 const volatile __u64 expectation_ns = FTPFIX_EXPECTATION_NS;
 
-/* Silence after which the sweep ends an open flow, and forgets a session. */
+/* Silence after which the sweep ends a flow that is opening, open, or closing, and
+ * forgets a session. */
+const volatile __u64 flow_half_open_ns = FTPFIX_FLOW_HALF_OPEN_NS;
 const volatile __u64 flow_idle_ns = FTPFIX_FLOW_IDLE_NS;
+const volatile __u64 flow_closing_ns = FTPFIX_FLOW_CLOSING_NS;
 const volatile __u64 session_idle_ns = FTPFIX_SESSION_IDLE_NS;
 
 struct {
@@ -78,14 +96,92 @@ struct {
 	__type(value, struct ftpfix_expectation);
 } expectations SEC(".maps");
 
-/* Full: new data connections are dropped and counted (table_full); those that
+/* Established connections. Full: new ones are refused and counted (table_full); those that
  * are established stay. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FTPFIX_FLOWS_MAX);
 	__type(key, struct ftpfix_tuple);
 	__type(value, struct ftpfix_flow);
 } flows SEC(".maps");
+
+/* Connections that open or close. Full: the one that was silent longest goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FTPFIX_UNSETTLED_MAX);
+	__type(key, struct ftpfix_tuple);
+	__type(value, struct ftpfix_flow);
+} unsettled SEC(".maps");
+
+/* The balancer's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FTPFIX_VIRTUALS_MAX);
+	__type(key, struct ftpfix_endpoint);
+	__type(value, struct ftpfix_virtual);
+} virtuals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_VIRTUALS_MAX *FTPFIX_BACKENDS_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_backend);
+} backends SEC(".maps");
+
+struct maglev_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_MAGLEV_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, FTPFIX_VIRTUALS_MAX);
+	__type(key, __u32);
+	__array(values, struct maglev_table);
+} maglev SEC(".maps");
+
+/* Full: sessions of further servers are not counted, and least connections takes them for
+ * idle. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FTPFIX_VIRTUALS_MAX *FTPFIX_BACKENDS_MAX);
+	__type(key, struct ftpfix_endpoint);
+	__type(value, struct ftpfix_load);
+} loads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_FAMILIES *FTPFIX_SOURCES_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_source);
+} sources SEC(".maps");
+
+/* Written by the loader alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FTPFIX_LINKS_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_link);
+} links SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, FTPFIX_LINKS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} xdp_devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FTPFIX_LINKS_MAX);
+	__type(key, struct ftpfix_tagged_key);
+	__type(value, struct ftpfix_tagged);
+} tagged SEC(".maps");
 
 /* Indexed by enum ftpfix_reason. */
 struct {

@@ -76,10 +76,12 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 			return -FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED;
 	}
 	if (service->forward == FTPFIX_FORWARD_FULLNAT) {
-		const struct ftpfix_addr *source =
-			&service->source[crossing->ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4];
+		__u32 family = crossing->ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4;
+		__u32 first = family * FTPFIX_SOURCES_MAX;
+		struct ftpfix_source *source = bpf_map_lookup_elem(&sources, &first);
 
-		expectation->source = address_given(source) ? *source : note->tuple.destination;
+		expectation->source =
+			source && source_count[family] ? source->addr : note->tuple.destination;
 	}
 	expectation->out_ifindex = note->ifindex;
 	return 0;

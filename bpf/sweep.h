@@ -12,6 +12,14 @@ struct sweep {
 	__u64 now_ns;
 };
 
+/* How long ago that was, in the time of flows. */
+static __always_inline __u64 sweep_age_ns(const struct sweep *sweep, __u32 seen_ticks)
+{
+	__s32 ticks = (__u32)(sweep->now_ns >> FTPFIX_TICK_SHIFT) - seen_ticks;
+
+	return ticks > 0 ? (__u64)ticks << FTPFIX_TICK_SHIFT : 0;
+}
+
 static long sweep_expectation(void *map, const struct ftpfix_expectation_key *key,
 			      struct ftpfix_expectation *expectation, void *context)
 {
@@ -35,23 +43,23 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 	const struct sweep *sweep = context;
 	struct ftpfix_flow *peer;
 	struct ftpfix_tuple own = *key;
-	__u64 age = elapsed_ns(sweep->now_ns, flow->last_seen_ns), limit = flow_idle_ns;
+	__u64 age = sweep_age_ns(sweep, flow->seen_ticks), limit = flow_idle_ns;
 
 	(void)map;
-	if (age < FTPFIX_FLOW_HALF_OPEN_NS && age < FTPFIX_FLOW_CLOSING_NS)
+	if (age < flow_half_open_ns && age < flow_closing_ns)
 		return 0;
 	peer = flow_peer(flow);
 	if (peer) {
-		__u64 other = elapsed_ns(sweep->now_ns, peer->last_seen_ns);
+		__u64 other = sweep_age_ns(sweep, peer->seen_ticks);
 
 		if (other < age)
 			age = other;
-		if (!flow->seen_syn || !peer->seen_syn)
-			limit = FTPFIX_FLOW_HALF_OPEN_NS;
-		else if (flow->seen_fin && peer->seen_fin)
-			limit = FTPFIX_FLOW_CLOSING_NS;
+		if (!(flow->progress & peer->progress & FTPFIX_PROGRESS_SYN))
+			limit = flow_half_open_ns;
+		else if (flow->progress & peer->progress & FTPFIX_PROGRESS_FIN)
+			limit = flow_closing_ns;
 	} else {
-		limit = FTPFIX_FLOW_CLOSING_NS;
+		limit = flow_closing_ns;
 	}
 	if (age >= limit && flow_remove(&own))
 		count(FTPFIX_CONNECTION_TIMED_OUT);
@@ -66,7 +74,7 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 	__u64 limit = session_idle_ns;
 
 	if (session->client.finished && session->server.finished)
-		limit = FTPFIX_FLOW_CLOSING_NS;
+		limit = flow_closing_ns;
 	if (elapsed_ns(sweep->now_ns, session->client.last_seen_ns) > limit &&
 	    elapsed_ns(sweep->now_ns, session->server.last_seen_ns) > limit)
 		bpf_map_delete_elem(map, &own);

@@ -24,7 +24,13 @@
 #define FTPFIX_SEEN_MAX 16384
 #define FTPFIX_EXPECTATIONS_MAX 32768
 #define FTPFIX_FLOWS_MAX 131072
+#define FTPFIX_UNSETTLED_MAX 65536
 #define FTPFIX_ADVERTISE_MAX 1024
+#define FTPFIX_SOURCES_MAX 256	  /* FULLNAT addresses of one family */
+#define FTPFIX_VIRTUALS_MAX 64	  /* virtual addresses that ftpfix balances itself */
+#define FTPFIX_BACKENDS_MAX 256	  /* real servers of one virtual address */
+#define FTPFIX_MAGLEV_SLOTS 65537 /* of one table: a prime, far above the servers */
+#define FTPFIX_LINKS_MAX 256
 #define FTPFIX_EVENTS_BYTES (256 * 1024)
 
 /* How many expectations one session may have open; a power of two. */
@@ -99,10 +105,22 @@ enum ftpfix_allow {
 /* Addresses that differ by family: arrays of two have this index. */
 enum ftpfix_family { FTPFIX_IPV4, FTPFIX_IPV6, FTPFIX_FAMILIES };
 
+/* How a server learns the client's own address under FULLNAT. */
+enum ftpfix_client_address {
+	FTPFIX_CLIENT_ADDRESS_NONE,
+	FTPFIX_CLIENT_ADDRESS_TOA,	/* a TCP option, on control and data connections */
+	FTPFIX_CLIENT_ADDRESS_PROXY_V1, /* a header in front of the control connection's */
+	FTPFIX_CLIENT_ADDRESS_PROXY_V2, /* first byte (HAProxy's PROXY protocol) */
+};
+
+/* TOA: the option's kind, and its length with port and address. */
+#define FTPFIX_TOA_KIND 254
+#define FTPFIX_TOA_LENGTH_IPV4 8
+#define FTPFIX_TOA_LENGTH_IPV6 20
+
 /* Map services: control port (host order, 1..65535) → how its announcements
  * are treated. Written by the loader alone, whole entries at a time. */
 struct ftpfix_service {
-	struct ftpfix_addr source[FTPFIX_FAMILIES]; /* FULLNAT; none: the control peer's */
 	__u16 port_low;	 /* the range of public data ports, both ends in it, */
 	__u16 port_high; /* FTPFIX_PORT_MIN <= low <= high */
 	__u32 forward;	 /* enum ftpfix_forward */
@@ -260,30 +278,128 @@ struct ftpfix_expectation {
 	struct ftpfix_session_key session;
 	__u32 out_ifindex;  /* toward the target */
 	__u32 announcement; /* its number in the session, from 0 on */
-	__u32 side;	    /* enum ftpfix_side: where it comes in */
+	__u8 side;	    /* enum ftpfix_side: where it comes in */
+	__u8 pooled;	    /* 1: its source port is of the FULLNAT range */
+	__u8 padding[2];
 	__u64 deadline_ns;
 };
 
-/* Map flows: one direction of a data connection as it enters the node → as it
- * leaves. The other direction's key is `to` turned round. Its own direction
- * writes an entry; the peer_ fields are written by the other one. */
+/*
+ * Map virtuals: an address and port at which ftpfix itself takes control connections
+ * (the balancer) → how it spreads them. Its servers are the entries id *
+ * FTPFIX_BACKENDS_MAX + n of map backends, 0 <= n < backends; the entry `id` of map
+ * maglev is the table of those n that take new sessions. Written by the loader alone.
+ */
+enum ftpfix_balance {
+	FTPFIX_BALANCE_MAGLEV,		  /* by the client's address */
+	FTPFIX_BALANCE_LEAST_CONNECTIONS, /* fewest sessions per weight, see map loads */
+};
+
+struct ftpfix_virtual {
+	__u32 id;	/* below FTPFIX_VIRTUALS_MAX */
+	__u32 balance;	/* enum ftpfix_balance */
+	__u32 backends; /* how many entries of map backends to look at */
+	__u32 forward;	/* FTPFIX_FORWARD_NAT or FTPFIX_FORWARD_FULLNAT */
+};
+
+/* A slot of a Maglev table that no server has: none is up. */
+#define FTPFIX_MAGLEV_NONE 0xffffffff
+
+struct ftpfix_backend {
+	struct ftpfix_endpoint endpoint; /* port 0: this entry is free */
+	struct ftpfix_addr source;	 /* the node's own toward it: FULLNAT without a pool */
+	__u32 out_ifindex;		 /* toward it */
+	__u32 weight;			 /* 1..65535 */
+	__u32 takes;			 /* 1: new sessions; 0: it is down or drained */
+};
+
+/* Map loads: a server's endpoint → its control connections that are established now.
+ * Counted by the dataplane, atomically; the loader removes entries of zero. */
+struct ftpfix_load {
+	__s64 sessions;
+};
+
+/* Map sources (array): family * FTPFIX_SOURCES_MAX + n → an address of the FULLNAT pool. */
+struct ftpfix_source {
+	struct ftpfix_addr addr;
+};
+
+/* Map links: an interface, a VLAN device counted as itself → how XDP sends out of it.
+ * What is missing here XDP leaves to TC. The map xdp_devices (devmap hash) has the same
+ * key, and tells the kernel the device that carries it. */
+struct ftpfix_link {
+	__be16 be_vlan; /* tag control information, 0: sent untagged */
+	__u16 padding;
+};
+
+/* Map tagged: the device on which XDP saw a frame, and its VLAN → the VLAN device. */
+struct ftpfix_tagged_key {
+	__u32 ifindex;
+	__be16 be_vlan; /* identifier, 12 bits */
+	__u16 padding;
+};
+
+struct ftpfix_tagged {
+	__u32 ifindex;
+	__u32 sides; /* bits 1 << enum ftpfix_side that it was attached as */
+};
+
+/* Where a packet meets a program: twice the side, and 1 on its way out. */
+enum ftpfix_hook {
+	FTPFIX_HOOK_UPLINK_IN = 2 * FTPFIX_SIDE_UPLINK,
+	FTPFIX_HOOK_UPLINK_OUT,
+	FTPFIX_HOOK_INSIDE_IN = 2 * FTPFIX_SIDE_INSIDE,
+	FTPFIX_HOOK_INSIDE_OUT,
+};
+
+/* What a flow is, in ftpfix_flow.place beside its hook. */
+enum ftpfix_place {
+	FTPFIX_PLACE_HOOK = 3,	       /* mask of enum ftpfix_hook */
+	FTPFIX_PLACE_CONTROL = 1 << 2, /* a control connection; otherwise a data connection */
+	FTPFIX_PLACE_SLOW = 1 << 3,    /* its sequence numbers were changed: not for XDP */
+	FTPFIX_PLACE_SETTLED = 1 << 4, /* its handshake is done: it stands in map flows */
+};
+
+/* How far one direction has come, in ftpfix_flow.progress. */
+enum ftpfix_progress {
+	FTPFIX_PROGRESS_SYN = 1 << 0,		   /* its SYN has passed */
+	FTPFIX_PROGRESS_FIN = 1 << 1,		   /* its FIN has passed */
+	FTPFIX_PROGRESS_ACKNOWLEDGING = 1 << 2,	   /* `acknowledged` is valid */
+	FTPFIX_PROGRESS_FIN_ACKNOWLEDGED = 1 << 3, /* it acknowledged the peer's FIN */
+};
+
+/* The time of flows: units of 2^20 ns, counted modulo 2^32, which is 52 days. */
+#define FTPFIX_TICK_SHIFT 20
+
+/*
+ * Maps flows and unsettled: one direction of a connection as it is at its hook → as it
+ * goes on. The other direction's key is `to` turned round, unless the path goes through
+ * the stack: then each direction is translated at two hooks for FULLNAT. Its own direction
+ * writes an entry; peer_progress and peer_fin_end are written by the other one, and of
+ * place the one bit FTPFIX_PLACE_SLOW is set by whoever changes sequence numbers.
+ *
+ * A connection is in unsettled while it opens and again once it is closing, so that neither
+ * a flood of SYNs nor of ended connections takes an established one's place.
+ */
 struct ftpfix_flow {
 	struct ftpfix_tuple to;
-	__u32 out_ifindex;
-	__u64 last_seen_ns;
+	__u32 out_ifindex; /* where it leaves; a VLAN device counts itself */
+	/* The next hop, as XDP writes it in front of the packet. */
+	__u8 hop_destination[6];
+	__u8 hop_source[6];
+	__be16 be_hop_vlan; /* tag control information; 0: untagged */
+	__u16 hop_mtu;	    /* the largest IP packet; 0: no hop is known */
+	__u32 seen_ticks;   /* when its last packet came */
+	__u8 hop_checked;   /* when the hop was looked up: ticks >> 4, modulo 2^8 */
+	__u8 place;	    /* bits of enum ftpfix_place */
+	__u8 progress;	    /* bits of enum ftpfix_progress */
+	__u8 peer_progress; /* 1 << of the same: FTPFIX_PROGRESS_FIN, peer_fin_end is valid */
+	__u64 bytes;	    /* of IP packets */
 	__u64 packets;
-	__u64 bytes;	       /* of IP packets */
-	__u32 first_sequence;  /* of the SYN */
-	__u32 end_sequence;    /* one past the highest byte sent */
-	__u32 acknowledged;    /* highest acknowledgement number sent */
-	__u32 peer_fin_end;    /* what acknowledges the peer's FIN */
-	__u8 side;	       /* enum ftpfix_side: where the packets of this entry enter */
-	__u8 seen_syn;	       /* 1: its SYN has passed */
-	__u8 seen_fin;	       /* 1: its FIN has passed */
-	__u8 acknowledged_fin; /* 1: it acknowledged the peer's FIN */
-	__u8 peer_fin;	       /* 1: the peer's FIN has passed, peer_fin_end is valid */
-	__u8 acknowledging;    /* 1: acknowledged is valid */
-	__u8 padding[2];
+	__u32 first_sequence; /* of the SYN */
+	__u32 end_sequence;   /* one past the highest byte sent */
+	__u32 acknowledged;   /* highest acknowledgement number sent */
+	__u32 peer_fin_end;   /* what acknowledges the peer's FIN */
 };
 
 /*
@@ -342,10 +458,29 @@ struct ftpfix_flow {
 	  "the session asked for newer ones before this one was used")                           \
 	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")      \
 	X(CONNECTION_NO_SOURCE_PORT, connections, "no_source_port",                              \
-	  "no FULLNAT source port was free: the SYN was dropped")                                \
+	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
 	X(CONNECTION_TABLE_FULL, connections, "table_full",                                      \
-	  "the flow table was full: the SYN was dropped")                                        \
-	X(PACKET_FORWARDED, packets, "forwarded", "of a data connection, translated")            \
+	  "the flow table was full: the SYN was answered with a reset")                          \
+	X(BALANCED_OPENED, balanced, "opened", "a client's SYN to a virtual address")            \
+	X(BALANCED_ESTABLISHED, balanced, "established", "the server and the client answered")   \
+	X(BALANCED_CLOSED, balanced, "closed", "both sides finished, or one reset")              \
+	X(BALANCED_TIMED_OUT, balanced, "timed_out", "a control connection was silent too long") \
+	X(BALANCED_NO_SERVER, balanced, "no_server",                                             \
+	  "no server takes new sessions: the SYN was answered with a reset")                     \
+	X(BALANCED_NO_SOURCE_PORT, balanced, "no_source_port",                                   \
+	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
+	X(BALANCED_TABLE_FULL, balanced, "table_full",                                           \
+	  "the flow table was full: the SYN was answered with a reset")                          \
+	X(PACKET_FORWARDED, packets, "forwarded", "translated by TC")                            \
+	X(PACKET_FORWARDED_XDP, packets, "forwarded_xdp", "translated by XDP")                   \
+	X(PACKET_REFUSED, packets, "refused", "a SYN that was answered with a reset")            \
+	X(PACKET_ICMP, packets, "icmp", "an ICMP error about a flow: translated with it")        \
+	X(PACKET_ICMP_SENT, packets, "icmp_sent",                                                \
+	  "an ICMP error of the node's own was sent about the packet")                           \
+	X(PACKET_TOA, packets, "toa", "got the client's address as a TCP option")                \
+	X(PACKET_TOA_NO_ROOM, packets, "toa_no_room",                                            \
+	  "had no room for the TCP option: sent without the client's address")                   \
+	X(PACKET_PROXY_HEADER, packets, "proxy_header", "got a PROXY protocol header")           \
 	X(PACKET_HELD, packets, "held",                                                          \
 	  "of a control connection, too early: dropped, to come again")                          \
 	X(PACKET_KEPT_BACK, packets, "kept_back",                                                \
@@ -365,7 +500,8 @@ struct ftpfix_flow {
 	  "IPv6 extension headers that are too long to look behind: passed")                     \
 	X(PACKET_VLAN, packets, "vlan", "VLAN-tagged, on the interface below: passed")           \
 	X(PACKET_FAILED, packets, "failed", "the kernel refused a change: dropped")              \
-	X(BYTES_FORWARDED, bytes, "forwarded", "of data connections' IP packets, translated")    \
+	X(BYTES_FORWARDED, bytes, "forwarded", "of IP packets translated by TC")                 \
+	X(BYTES_FORWARDED_XDP, bytes, "forwarded_xdp", "of IP packets translated by XDP")        \
 	X(EVENT_SENT, events, "sent", "handed to the daemon for its log")                        \
 	X(EVENT_LOST, events, "lost", "the daemon's buffer was full")
 
@@ -392,7 +528,7 @@ struct ftpfix_event {
 FTPFIX_ASSERT_SIZE(struct ftpfix_addr, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_endpoint, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_tuple, 36);
-FTPFIX_ASSERT_SIZE(struct ftpfix_service, 48);
+FTPFIX_ASSERT_SIZE(struct ftpfix_service, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_advertise_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_advertise, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_server_key, 20);
@@ -407,7 +543,14 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 752);
 FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1648);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
-FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 88);
+FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 16);
+FTPFIX_ASSERT_SIZE(struct ftpfix_backend, 48);
+FTPFIX_ASSERT_SIZE(struct ftpfix_load, 8);
+FTPFIX_ASSERT_SIZE(struct ftpfix_source, 16);
+FTPFIX_ASSERT_SIZE(struct ftpfix_link, 4);
+FTPFIX_ASSERT_SIZE(struct ftpfix_tagged_key, 8);
+FTPFIX_ASSERT_SIZE(struct ftpfix_tagged, 8);
+FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
 
 #endif /* FTPFIX_H */

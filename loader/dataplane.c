@@ -41,8 +41,10 @@ static void write_constants(struct ftpfix *skeleton, const struct config *config
 	for (size_t i = 0; i < config->port_count; i++) {
 		unsigned int port = config->port[i];
 
-		skeleton->rodata->service_ports[port >> 6] |= 1ULL << (port & 63);
+		skeleton->bss->service_ports[port >> 6] |= 1ULL << (port & 63);
 	}
+	for (int family = 0; family < FTPFIX_FAMILIES; family++)
+		skeleton->bss->source_count[family] = !address_is_none(&config->source[family]);
 	skeleton->rodata->servers_configured = config->servers_named;
 	skeleton->rodata->clients_inside = config->clients_inside;
 	skeleton->rodata->expectation_ns = config->expect_seconds * FTPFIX_SECOND_NS;
@@ -58,7 +60,6 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 		.allowed = config->allowed,
 	};
 
-	memcpy(service.source, config->source, sizeof(service.source));
 	for (size_t i = 0; i < config->port_count; i++) {
 		__u32 port = config->port[i];
 		int err = bpf_map_update_elem(dataplane->services, &port, &service, BPF_ANY);
@@ -70,6 +71,20 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 		}
 	}
 	return 0;
+}
+
+static int write_sources(struct ftpfix *skeleton, const struct config *config)
+{
+	int map = bpf_map__fd(skeleton->maps.sources), err = 0;
+
+	for (__u32 family = 0; !err && family < FTPFIX_FAMILIES; family++) {
+		__u32 index = family * FTPFIX_SOURCES_MAX;
+
+		err = bpf_map_update_elem(map, &index, &config->source[family], BPF_ANY);
+	}
+	if (err)
+		log_line("an address cannot be written into the sources map: %s", strerror(-err));
+	return err;
 }
 
 static int write_servers(struct ftpfix *skeleton, const struct config *config)
@@ -195,6 +210,8 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 	}
 	take_descriptors(dataplane);
 	err = write_servers(dataplane->skeleton, config);
+	if (!err)
+		err = write_sources(dataplane->skeleton, config);
 	if (err)
 		return err;
 	return dataplane_write_services(dataplane, config);

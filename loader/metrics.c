@@ -47,7 +47,9 @@ static int count_connection(const void *key, const void *value, void *context)
 {
 	const struct ftpfix_flow *flow = value;
 
-	return flow->side == FTPFIX_SIDE_UPLINK ? count_entry(key, value, context) : 0;
+	return (flow->place & FTPFIX_PLACE_HOOK) == FTPFIX_HOOK_UPLINK_IN
+		       ? count_entry(key, value, context)
+		       : 0;
 }
 
 static int write_table(FILE *out, const char *name, const char *help, unsigned long max, int map,

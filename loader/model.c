@@ -233,11 +233,21 @@ static int read_expectation(const void *key, const void *value, void *context)
 
 static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)
 {
-	if (flow->seen_fin && back->seen_fin)
-		return flow->acknowledged_fin && back->acknowledged_fin ? "closed" : "closing";
-	if (flow->seen_fin || back->seen_fin)
+	__u8 both = flow->progress & back->progress, either = flow->progress | back->progress;
+
+	if (both & FTPFIX_PROGRESS_FIN)
+		return both & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED ? "closed" : "closing";
+	if (either & FTPFIX_PROGRESS_FIN)
 		return "half closed";
-	return flow->seen_syn && back->seen_syn ? "established" : "opening";
+	return both & FTPFIX_PROGRESS_SYN ? "established" : "opening";
+}
+
+/* How long ago a flow's time was; see FTPFIX_TICK_SHIFT. */
+static json_int_t ticks_seconds(const struct section *section, __u32 ticks)
+{
+	__s32 since = (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks;
+
+	return since > 0 ? ((__u64)since << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
 }
 
 static int read_flow(const void *key, const void *value, void *context)
@@ -255,13 +265,15 @@ static int read_flow(const void *key, const void *value, void *context)
 	const struct ftpfix_flow *up, *down;
 	struct ftpfix_flow back = {0};
 	bool inside;
-	__u64 seen;
+	__u32 seen;
 
-	if (flow->side != FTPFIX_SIDE_UPLINK)
+	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN)
 		return 0;
 	/* The other direction may have ended in the meantime: then it is zero. */
 	bpf_map_lookup_elem(section->dataplane->flows, &back_key, &back);
-	seen = flow->last_seen_ns > back.last_seen_ns ? flow->last_seen_ns : back.last_seen_ns;
+	seen = flow->seen_ticks;
+	if (back.seen_ticks && (__s32)(back.seen_ticks - seen) > 0)
+		seen = back.seen_ticks;
 	inside = section->clients_inside;
 	up = inside ? &back : flow;
 	down = inside ? flow : &back;
@@ -276,7 +288,7 @@ static int read_flow(const void *key, const void *value, void *context)
 			  flow_state(flow, &back), "packets_to_server", (json_int_t)up->packets,
 			  "bytes_to_server", (json_int_t)up->bytes, "packets_to_client",
 			  (json_int_t)down->packets, "bytes_to_client", (json_int_t)down->bytes,
-			  "idle_seconds", seconds_since(section, seen)));
+			  "idle_seconds", ticks_seconds(section, seen)));
 }
 
 static int read_counters(const struct section *section)

@@ -17,6 +17,9 @@ const struct family families[FAMILY_COUNT] = {
 	[FAMILY_commands] = {"commands", "Other commands worth a look, by what they are."},
 	[FAMILY_sessions] = {"sessions", "Control connections, by what became of them."},
 	[FAMILY_connections] = {"connections", "Data connections, by what became of them."},
+	[FAMILY_balanced] = {"balanced",
+			     "Control connections to a virtual address of ftpfix's own, by what "
+			     "became of them."},
 	[FAMILY_packets] = {"packets", "Packets that were decided about, by the decision."},
 	[FAMILY_bytes] = {"bytes", "Bytes of IP packets, by the decision."},
 	[FAMILY_events] = {"events", "Events for the log, by what became of them."},

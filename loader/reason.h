@@ -14,6 +14,7 @@ enum reason_family {
 	FAMILY_commands,
 	FAMILY_sessions,
 	FAMILY_connections,
+	FAMILY_balanced,
 	FAMILY_packets,
 	FAMILY_bytes,
 	FAMILY_events,

@@ -137,14 +137,17 @@ def expectation(peer, port, deadline, advertised="198.51.100.9", side=0):
     target = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
     value = (mapped(service) + mapped(advertised) + target + mapped("10.0.0.1") +
              session_key(client, 40112, service, 21, side=side) +
-             struct.pack("=IIIQ", 1, 0, side, deadline))
+             struct.pack("=IIB3xQ", 1, 0, side, deadline))
     assert len(value) == 128, "the layout of struct ftpfix_expectation has changed"
     return (mapped(peer) if peer else bytes(16)) + struct.pack(">HH", port, 0), value
 
 
-def flow_value(to, idle, packets, size, side, **bits):
-    flags = [bits.get(i, 0) for i in ("seen_syn", "seen_fin", "acknowledged_fin", "peer_fin")]
-    return to + struct.pack("=IQQQ16x5B3x", 1, ago(idle), packets, size, side, *flags)
+def flow_value(to, idle, packets, size, side, *progress):
+    """progress: of 1 SYN, 2 FIN, 8 FIN acknowledged."""
+    value = to + struct.pack("=I16xIBBBBQQ16x", 1, ago(idle) >> 20, 0, 2 * side, sum(progress), 0,
+                             size, packets)
+    assert len(value) == 96, "the layout of struct ftpfix_flow has changed"
+    return value
 
 
 @test
@@ -202,13 +205,13 @@ def flows_are_shown_as_connections():
     with World() as world:
         daemon = world.run("--dev", "up0")
         for client, server, state in (
-                ({"seen_syn": 1}, None, "opening"),
-                ({"seen_syn": 1}, {"seen_syn": 1}, "established"),
-                ({"seen_syn": 1}, {"seen_syn": 1, "seen_fin": 1}, "half closed"),
-                ({"seen_syn": 1, "seen_fin": 1}, {"seen_syn": 1, "seen_fin": 1}, "closing")):
-            entries = [(up, flow_value(up_to, 2, 3, 4000, 0, **client))]
+                ((1,), None, "opening"),
+                ((1,), (1,), "established"),
+                ((1,), (1, 2), "half closed"),
+                ((1, 2), (1, 2), "closing")):
+            entries = [(up, flow_value(up_to, 2, 3, 4000, 0, *client))]
             if server:
-                entries.append((down, flow_value(down_to, 7, 5, 60000, 1, **server)))
+                entries.append((down, flow_value(down_to, 7, 5, 60000, 1, *server)))
             daemon.insert("flows", entries)
             shown, = world.show("flows")["flows"]
             assert 2 <= shown.pop("idle_seconds") < 2 + PATIENCE, "idle seconds"
@@ -229,8 +232,8 @@ def flows_of_clients_inside_are_shown_from_the_servers_side():
     down_to = be_tuple("203.0.113.5", 50001, "198.51.100.10", 20)
     with World() as world:
         daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", "inside")
-        daemon.insert("flows", [(up, flow_value(up_to, 2, 5, 60000, 0, seen_syn=1)),
-                                (down, flow_value(down_to, 2, 3, 4000, 1, seen_syn=1))])
+        daemon.insert("flows", [(up, flow_value(up_to, 2, 5, 60000, 0, 1)),
+                                (down, flow_value(down_to, 2, 3, 4000, 1, 1))])
         shown, = world.show("flows")["flows"]
         shown.pop("idle_seconds")
         equal(shown, {"client": "10.0.0.9:50001", "public": "203.0.113.5:50001",

@@ -19,7 +19,7 @@ static void syn_claims_and_travels(void **state)
 	turned = tuple_of(dial.source, dial.source_port, dial.server, dial.server_port);
 	assert_memory_equal(&flow.to, &turned, sizeof(turned));
 	assert_int_equal(flow.out_ifindex, dial.world->server);
-	assert_int_equal(flow.side, FTPFIX_SIDE_UPLINK);
+	assert_int_equal(flow.place & FTPFIX_PLACE_HOOK, FTPFIX_HOOK_UPLINK_IN);
 	assert_int_equal(flow.packets, 1);
 	assert_int_equal(flow.bytes, 40);
 	assert_int_equal(flow.first_sequence, dial.client_sequence - 1);
@@ -28,7 +28,7 @@ static void syn_claims_and_travels(void **state)
 	turned = tuple_of(dial.vip, dial.public_port, dial.client, dial.client_port);
 	assert_memory_equal(&back.to, &turned, sizeof(turned));
 	assert_int_equal(back.out_ifindex, dial.world->uplink);
-	assert_int_equal(back.side, FTPFIX_SIDE_INSIDE);
+	assert_int_equal(back.place & FTPFIX_PLACE_HOOK, FTPFIX_HOOK_INSIDE_IN);
 	assert_int_equal(back.packets, 0);
 }
 

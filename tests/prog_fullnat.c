@@ -65,8 +65,7 @@ static void source_of_the_service(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial;
 
-	world->service.source[FTPFIX_IPV4] = mapped(ip4(10, 0, 0, 77));
-	world_write_service(world);
+	world_source(world, mapped(ip4(10, 0, 0, 77)));
 	dial = expected_dial(&talk);
 	dial.source = ip4(10, 0, 0, 77);
 	carries(&dial);
@@ -99,7 +98,7 @@ static void source_port_taken(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial = expected_dial(&talk);
 	struct ftpfix_tuple taken = dial_down_key(&dial);
-	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .side = FTPFIX_SIDE_INSIDE}, flow;
+	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .place = FTPFIX_HOOK_INSIDE_IN}, flow;
 	int map = bpf_map__fd(world->skeleton->maps.flows);
 	struct frame input, output;
 

@@ -70,9 +70,8 @@ static void source_of_the_service(void **state)
 	struct talk talk = six_talk(state, FTPFIX_FORWARD_FULLNAT);
 	struct dial dial;
 
-	talk.world->service.source[FTPFIX_IPV4] = mapped(ip4(10, 0, 0, 66));
-	talk.world->service.source[FTPFIX_IPV6] = talk_address(&talk, ip4(10, 0, 0, 77));
-	world_write_service(talk.world);
+	world_source(talk.world, mapped(ip4(10, 0, 0, 66)));
+	world_source(talk.world, talk_address(&talk, ip4(10, 0, 0, 77)));
 	talk_ask(&talk, "EPSV\r\n");
 	talk_answer(&talk, EXTENDED, EXTENDED);
 	counted(talk.world, EXPECTED_KEPT);

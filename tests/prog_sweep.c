@@ -66,10 +66,10 @@ static void silent(struct dial *dial, __u64 up_ns, __u64 down_ns)
 	struct ftpfix_flow flow;
 
 	assert_true(dial_flow(dial, dial_up_key(dial), &flow));
-	flow.last_seen_ns = now_ns() - up_ns;
+	flow.seen_ticks = (now_ns() - up_ns) >> FTPFIX_TICK_SHIFT;
 	write_flow(dial->world, dial_up_key(dial), &flow);
 	assert_true(dial_flow(dial, dial_down_key(dial), &flow));
-	flow.last_seen_ns = now_ns() - down_ns;
+	flow.seen_ticks = (now_ns() - down_ns) >> FTPFIX_TICK_SHIFT;
 	write_flow(dial->world, dial_down_key(dial), &flow);
 }
 
@@ -209,7 +209,7 @@ static void without_its_peer(void **state)
 	sweep(dial.world);
 	assert_int_equal(dial_entries(&dial), 1);
 	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
-	flow.last_seen_ns = now_ns() - FTPFIX_FLOW_CLOSING_NS - SHORT;
+	flow.seen_ticks = (now_ns() - FTPFIX_FLOW_CLOSING_NS - SHORT) >> FTPFIX_TICK_SHIFT;
 	write_flow(dial.world, dial_up_key(&dial), &flow);
 	goes(&dial);
 }
@@ -226,8 +226,8 @@ static void many(void **state)
 		other.client_port = other.source_port = 1024 + number;
 		up.to = tuple_of(other.source, other.source_port, other.server, other.server_port);
 		down.to = tuple_of(other.vip, other.public_port, other.client, other.client_port);
-		up.last_seen_ns = now_ns() - FTPFIX_FLOW_HALF_OPEN_NS - SHORT;
-		down.last_seen_ns = up.last_seen_ns;
+		up.seen_ticks = (now_ns() - FTPFIX_FLOW_HALF_OPEN_NS - SHORT) >> FTPFIX_TICK_SHIFT;
+		down.seen_ticks = up.seen_ticks;
 		write_flow(dial.world, dial_up_key(&other), &up);
 		write_flow(dial.world, dial_down_key(&other), &down);
 	}

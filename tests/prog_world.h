@@ -124,6 +124,19 @@ static inline void world_write_service(struct world *world)
 				 0);
 }
 
+/* Makes the FULLNAT pool of the address's family this one address. */
+static inline void world_source(struct world *world, struct ftpfix_addr addr)
+{
+	struct ftpfix_addr any = mapped(0);
+	__u32 family = memcmp(addr.be_word, any.be_word, 12) ? FTPFIX_IPV6 : FTPFIX_IPV4;
+	__u32 index = family * FTPFIX_SOURCES_MAX;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.sources), &index,
+					     &addr, BPF_ANY),
+			 0);
+	world->skeleton->bss->source_count[family] = 1;
+}
+
 static inline void world_allow(struct world *world, __u32 network, __u32 length, __u32 configured)
 {
 	struct ftpfix_server_key key = {.prefix_length = 96 + length, .addr = mapped(network)};
@@ -154,6 +167,9 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.sessions);
 	map_clear(world->skeleton->maps.expectations);
 	map_clear(world->skeleton->maps.flows);
+	map_clear(world->skeleton->maps.unsettled);
+	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
+	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
 	memset(&world->service, 0, sizeof(world->service));
 	world->run_flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
 	world->gso_size = 0;
@@ -186,8 +202,8 @@ static inline struct world *world_open(__u32 servers_configured, __u32 clients_i
 	world->clients_inside = clients_inside;
 	skeleton->rodata->flow_idle_ns = FLOW_IDLE_NS;
 	skeleton->rodata->session_idle_ns = SESSION_IDLE_NS;
-	skeleton->rodata->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
-	skeleton->rodata->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
+	skeleton->bss->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
+	skeleton->bss->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
 	if (ftpfix__load(skeleton))
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);

@@ -365,7 +365,7 @@ int main(void)
 
 	if (!skeleton)
 		goto out;
-	skeleton->rodata->service_ports[21 >> 6] |= 1ULL << 21;
+	skeleton->bss->service_ports[21 >> 6] |= 1ULL << 21;
 	err = ftpfix__load(skeleton);
 	if (err)
 		goto out;
