@@ -7,6 +7,7 @@
 #ifndef FTPFIX_FLOW_H
 #define FTPFIX_FLOW_H
 
+#include "client_address.h"
 #include "expect.h"
 #include "flow_track.h"
 #include "nat.h"
@@ -55,7 +56,7 @@ static __noinline int flow_insert(const struct ftpfix_tuple *key, __u32 ifindex,
 	flow->to = scratch->to;
 	flow->out_ifindex = scratch->expectation.out_ifindex;
 	flow->seen_ticks = ticks_now();
-	flow->place = 2 * side;
+	flow->place = 2 * side | FTPFIX_PLACE_OPENER;
 	err = bpf_map_update_elem(&flows, key, flow, BPF_ANY);
 	if (err)
 		bpf_map_delete_elem(&flows, &scratch->back);
@@ -164,6 +165,22 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct pac
 	return 0;
 }
 
+/* Whether the server is to be told who the packet's sender is: it accepts a connection of a
+ * client outside, and sees an address of the node (FULLNAT). */
+static __always_inline int flow_tells_client(const struct ftpfix_flow *flow,
+					     const struct packet *packet)
+{
+	__u8 opener = FTPFIX_PLACE_OPENER | FTPFIX_HOOK_UPLINK_IN;
+	const struct ftpfix_flow *peer;
+
+	if (client_address != FTPFIX_CLIENT_ADDRESS_TOA ||
+	    (flow->place & (FTPFIX_PLACE_OPENER | FTPFIX_PLACE_HOOK)) != opener ||
+	    address_equal(&flow->to.source, &packet->tuple.source))
+		return 0;
+	peer = flow_peer(flow);
+	return peer && client_address_due(flow, peer, packet);
+}
+
 /*
  * The packet in the scratch, if it is of a data connection. Returns -ENOENT when it is none of
  * ours; the interface to send it out of, now translated; or another error when
@@ -176,9 +193,9 @@ __global int flow_packet(struct __sk_buff *skb, enum ftpfix_side side)
 	const struct ftpfix_tuple *key;
 	struct ftpfix_flow *flow;
 	struct ftpfix_tuple to;
-	__u32 out_ifindex;
+	__u32 out_ifindex, length;
 	__u8 opening;
-	int err;
+	int tells, err;
 
 	if (!scratch)
 		return -ENOENT;
@@ -203,14 +220,18 @@ __global int flow_packet(struct __sk_buff *skb, enum ftpfix_side side)
 	err = flow_obstacle(skb, packet, out_ifindex);
 	if (err)
 		return err;
+	length = packet->network_length;
+	tells = flow_tells_client(flow, packet);
 	flow_track(flow, key, packet);
 	err = nat_translate(skb, packet, &to);
+	if (!err && tells)
+		err = client_address_add(skb, out_ifindex);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
 	}
 	count(FTPFIX_PACKET_FORWARDED);
-	count_add(FTPFIX_BYTES_FORWARDED, packet->network_length);
+	count_add(FTPFIX_BYTES_FORWARDED, length);
 	return out_ifindex;
 }
 
