@@ -102,7 +102,14 @@ class Daemon:
 
     def constants(self):
         """The constants that the programs were loaded with, by name."""
-        dump, = tool_json("map", "dump", "id", self.map_id("ftpfix.rodata"))
+        return self.globals("ftpfix.rodata")
+
+    def variables(self):
+        """The variables of the programs, by name."""
+        return self.globals("ftpfix.bss")
+
+    def globals(self, name):
+        dump, = tool_json("map", "dump", "id", self.map_id(name))
         section, = dump["formatted"]["value"].values()
         return {name: value for constant in section for name, value in constant.items()}
 
