@@ -3,7 +3,8 @@
 """Tests the command line and the daemon, in network namespaces of its own.
 
 Knows nothing of FTP: what the programs do to packets is tested elsewhere.
-Usage: tests/cli.py [PROGRAM]; speaks TAP.
+Usage: tests/cli.py [PROGRAM [WORD...]]; speaks TAP. With words, only the tests that have one
+of them in their name.
 """
 import json
 import re
