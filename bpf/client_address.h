@@ -7,9 +7,7 @@
 #ifndef FTPFIX_CLIENT_ADDRESS_H
 #define FTPFIX_CLIENT_ADDRESS_H
 
-#include "counter.h"
-#include "scratch.h"
-#include "seqadj.h"
+#include "flow_table.h"
 
 /* The option, as long as it is for IPv6; an IPv4 address ends with its first word. */
 struct toa_option {
@@ -25,16 +23,20 @@ _Static_assert(sizeof(struct toa_option) == FTPFIX_TOA_LENGTH_IPV6, "as on the w
 #define TCP_DATA_OFFSET_OFFSET 12
 
 /*
- * Whether a packet of the opener's direction may be the one with which the server accepts
- * the connection: the server has shown nothing yet but its SYN/ACK.
+ * Whether the packet may be the one with which a server accepts the connection of a client
+ * outside, of whom it sees an address of the node instead (FULLNAT): while the server has
+ * sent nothing but its SYN/ACK the flow is not settled, see flow_settles().
  */
 static __always_inline int client_address_due(const struct ftpfix_flow *flow,
-					      const struct ftpfix_flow *peer,
 					      const struct packet *packet)
 {
-	return !(packet->flags & (TCP_SYN | TCP_RST)) &&
-	       !sequence_after(peer->end_sequence, peer->first_sequence + 1) &&
-	       !sequence_after(peer->acknowledged, flow->first_sequence + 1);
+	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
+
+	return client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER &&
+	       !(flow->place & FTPFIX_PLACE_SETTLED) && !flow_closing(flow) &&
+	       (hook == FTPFIX_HOOK_UPLINK_IN || hook == FTPFIX_HOOK_INSIDE_OUT) &&
+	       !(packet->flags & (TCP_SYN | TCP_RST)) &&
+	       !address_equal(&flow->to.source, &packet->tuple.source);
 }
 
 struct toa_loop {
