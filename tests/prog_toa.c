@@ -293,6 +293,50 @@ static void not_for_a_server_that_dials(void **state)
 	counted(talk.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(5, 3));
 }
 
+/* A control connection to a virtual address of the balancer, as one that a client dials. */
+static struct dial dial_virtual(struct world *world)
+{
+	struct talk talk = talk_of(world);
+	struct ftpfix_endpoint dialled = {.addr = mapped(talk.vip), .be_port = htons(21)};
+	struct ftpfix_virtual virtual = {
+		.balance = FTPFIX_BALANCE_LEAST_CONNECTIONS,
+		.backends = 1,
+		.forward = FTPFIX_FORWARD_FULLNAT,
+	};
+	struct ftpfix_backend backend = {
+		.endpoint = {.addr = mapped(talk.server), .be_port = htons(21)},
+		.source = mapped(talk.peer),
+		.out_ifindex = world->server,
+		.weight = 1,
+		.takes = 1,
+	};
+	const struct ftpfix *skeleton = world->skeleton;
+	__u32 first = 0;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skeleton->maps.virtuals), &dialled,
+					     &virtual, BPF_ANY),
+			 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skeleton->maps.backends), &first, &backend,
+					     BPF_ANY),
+			 0);
+	return dial_of(&talk, 21, 21);
+}
+
+static void control_connections(void **state)
+{
+	struct world *world = world_begin(state, FTPFIX_FORWARD_FULLNAT);
+	struct dial dial = dial_virtual(world);
+
+	dial_up(&dial, SYN, "");
+	dial_down(&dial, SYN | ACK, "");
+	added(&dial, ACK, "", toa);
+	counted(world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_PACKET_TOA, 1}, CARRIED(3, 0));
+	dial_down(&dial, PSH | ACK, "220 ready\r\n");
+	dial_up(&dial, ACK, "");
+	dial_up(&dial, PSH | ACK, "USER anonymous\r\n");
+	counted(world, {FTPFIX_BALANCED_ESTABLISHED, 1}, CARRIED(3, 11 + 16));
+}
+
 static void toa_constants(struct ftpfix *skeleton)
 {
 	skeleton->rodata->client_address = FTPFIX_CLIENT_ADDRESS_TOA;
@@ -324,6 +368,7 @@ int main(void)
 		cmocka_unit_test(forged_without_room),
 		cmocka_unit_test(list_that_ends),
 		cmocka_unit_test(not_under_nat),
+		cmocka_unit_test(control_connections),
 		cmocka_unit_test(not_for_a_server_that_dials),
 	};
 
