@@ -329,7 +329,7 @@ struct ftpfix_source {
  * key, and tells the kernel the device that carries it. */
 struct ftpfix_link {
 	__be16 be_vlan; /* tag control information, 0: sent untagged */
-	__u16 padding;
+	__u16 frags;	/* 1: takes frames of several buffers */
 };
 
 /* Map tagged: the device on which XDP saw a frame, and its VLAN → the VLAN device. */
