@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct toa_option) == FTPFIX_TOA_LENGTH_IPV6, "as on the w
 /*
  * Whether the packet may be the one with which a server accepts the connection of a client
  * outside, of whom it sees an address of the node instead (FULLNAT): while the server has
- * sent nothing but its SYN/ACK the flow is not settled, see flow_settles().
+ * sent nothing but its SYN/ACK the flow is not settled, see flow_answers().
  */
 static __always_inline int client_address_due(const struct ftpfix_flow *flow,
 					      const struct packet *packet)

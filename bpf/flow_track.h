@@ -113,8 +113,11 @@ static __always_inline void flow_became(__u8 place, enum ftpfix_reason data,
 		count(place & FTPFIX_PLACE_CONTROL ? control : data);
 }
 
-/* Whether the packet ends its connection's handshake: an acknowledgement, not itself a SYN, of
- * the peer's SYN. A stranger who never saw that SYN cannot know the number. */
+/*
+ * Whether the packet ends its connection's handshake: an acknowledgement, not itself a SYN, of
+ * the peer's SYN. A stranger who never saw that SYN cannot know the number. Where the opener's
+ * packets are to tell the client's address until they are answered, only the answer does.
+ */
 static __always_inline int flow_answers(const struct ftpfix_flow *flow, const struct packet *packet)
 {
 	const struct ftpfix_flow *peer;
@@ -122,22 +125,12 @@ static __always_inline int flow_answers(const struct ftpfix_flow *flow, const st
 	if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
 	    !(flow->progress & FTPFIX_PROGRESS_SYN))
 		return 0;
+	if (client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER)
+		return 0;
 	peer = flow_peer(flow);
 	return peer && peer->progress & FTPFIX_PROGRESS_SYN &&
 	       sequence_after(packet->host_acknowledgement, peer->first_sequence) &&
 	       !sequence_after(packet->host_acknowledgement, peer->end_sequence);
-}
-
-/*
- * Whether the connection has opened with this packet. Where the server is to be told the
- * client's address by the packet with which it accepts, it is the server that shows it has.
- */
-static __always_inline int flow_settles(const struct ftpfix_flow *flow, const struct packet *packet)
-{
-	if (flow->place & FTPFIX_PLACE_SETTLED || flow_closing(flow) ||
-	    (client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER))
-		return 0;
-	return flow_answers(flow, packet);
 }
 
 /* Lets the reset end the connection, if it is right. */
@@ -176,7 +169,8 @@ static __always_inline int flow_track(struct ftpfix_flow *flow, const struct ftp
 	if (over) {
 		if (place & FTPFIX_PLACE_SETTLED && flow_retire(key, scratch))
 			flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
-	} else if (flow_settles(flow, packet)) {
+	} else if (!(place & FTPFIX_PLACE_SETTLED) && !flow_closing(flow) &&
+		   flow_answers(flow, packet)) {
 		err = flow_settle(key, scratch);
 		if (!err && place & FTPFIX_PLACE_CONTROL)
 			flow_became(place, FTPFIX_CONNECTION_OPENED, FTPFIX_BALANCED_ESTABLISHED);
