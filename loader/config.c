@@ -49,6 +49,7 @@ void config_init(struct config *config)
 	config->port_high = PORT_HIGHEST;
 	config->expect_seconds = FTPFIX_EXPECTATION_NS / FTPFIX_SECOND_NS;
 	config->dns_seconds = DEFAULT_DNS_SECONDS;
+	flow_config_init(&config->flow);
 	config->listen.addr = address_from_ipv4(htonl(INADDR_LOOPBACK));
 	config->listen.be_port = htons(DEFAULT_LISTEN_PORT);
 }
@@ -92,6 +93,12 @@ int config_set_clients(struct config *config, const char *text, struct problem *
 	if (!err)
 		config->clients_inside = inside;
 	return err;
+}
+
+bool config_has_virtuals(const struct config *config)
+{
+	(void)config;
+	return false;
 }
 
 bool device_list_has(const struct device_list *list, unsigned int index)
@@ -148,19 +155,6 @@ static void allow_private_servers(struct config *config)
 		value_prefix("", private_ranges[i], &config->server[config->server_count++], &none);
 }
 
-static int check_source(const struct config *config, struct problem *problem)
-{
-	if (address_is_none(&config->source[FTPFIX_IPV4]) &&
-	    address_is_none(&config->source[FTPFIX_IPV6]))
-		return 0;
-	if (config->forward != FTPFIX_FORWARD_FULLNAT)
-		return problem_set(problem,
-				   "--source: --forward %s keeps the client's address; leave "
-				   "--source out, or say --forward fullnat",
-				   forward_name(config->forward));
-	return 0;
-}
-
 static int check_clients_inside(const struct config *config, struct problem *problem)
 {
 	if (config->forward == FTPFIX_FORWARD_NONE)
@@ -190,7 +184,7 @@ int config_complete(struct config *config, struct problem *problem)
 	if (config->server_side.count > 0 && config->forward == FTPFIX_FORWARD_NONE)
 		return problem_set(problem, "--server-dev: --forward none forwards no data "
 					    "connections; leave one of the two out");
-	err = check_source(config, problem);
+	err = flow_config_check(config, problem);
 	if (err)
 		return err;
 	if (config->port_count == 0)

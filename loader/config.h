@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "advertise.h"
+#include "flow_config.h"
 #include "value.h"
 
 #define DEVICES_MAX 64
@@ -40,7 +41,6 @@ struct config {
 	size_t server_count;
 	bool servers_named; /* false: `server` holds the private ranges */
 	struct advertise advertise;
-	struct ftpfix_addr source[FTPFIX_FAMILIES]; /* none: the control peer's address */
 	__u16 port_low;
 	__u16 port_high;
 	enum ftpfix_forward forward;
@@ -51,6 +51,7 @@ struct config {
 	unsigned int dns_seconds;
 	struct ftpfix_endpoint listen;
 	enum attach_choice attach;
+	struct flow_config flow;
 };
 
 /* A rule that can be lifted, as --allow names it, and its bit. */
@@ -76,6 +77,9 @@ int config_set_data_ports(struct config *config, const char *name, const char *t
 /* Fills in the defaults that depend on other settings, and refuses settings
  * that contradict each other. */
 int config_complete(struct config *config, struct problem *problem);
+
+/* Whether ftpfix itself takes control connections, at a virtual address. */
+bool config_has_virtuals(const struct config *config);
 
 /* Whether the list holds the interface. */
 bool device_list_has(const struct device_list *list, unsigned int index);

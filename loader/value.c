@@ -71,6 +71,18 @@ int value_port_range(const char *name, const char *text, __u16 *low, __u16 *high
 	return 0;
 }
 
+int value_number(const char *name, const char *text, const struct span *allowed,
+		 unsigned int *number, struct problem *problem)
+{
+	unsigned long read;
+
+	if (!read_number(text, &read) || read < allowed->low || read > allowed->high)
+		return problem_set(problem, "%s: '%s' is no number from %u to %u", name, text,
+				   allowed->low, allowed->high);
+	*number = read;
+	return 0;
+}
+
 int value_seconds(const char *name, const char *text, const struct span *allowed,
 		  unsigned int *seconds, struct problem *problem)
 {

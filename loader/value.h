@@ -27,6 +27,10 @@ int value_port(const char *name, const char *text, __u16 *port, struct problem *
 int value_port_range(const char *name, const char *text, __u16 *low, __u16 *high,
 		     struct problem *problem);
 
+/* A number within the span. */
+int value_number(const char *name, const char *text, const struct span *allowed,
+		 unsigned int *number, struct problem *problem);
+
 /* A number of seconds within the span. */
 int value_seconds(const char *name, const char *text, const struct span *allowed,
 		  unsigned int *seconds, struct problem *problem);
