@@ -302,7 +302,7 @@ static int check_client_address(const struct config *config, struct problem *pro
 				   "which the server sees itself; leave --client-address out, or "
 				   "say --forward fullnat",
 				   client_address_name(how), forward_name(config->forward));
-	if (how != FTPFIX_CLIENT_ADDRESS_TOA && !config_has_virtuals(config))
+	if (how != FTPFIX_CLIENT_ADDRESS_TOA && config->virtual_count == 0)
 		return problem_set(
 			problem,
 			"--client-address %s: the header stands at the start of the "

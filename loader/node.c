@@ -76,7 +76,7 @@ int node_check(struct config *config)
 {
 	int err = 0;
 
-	if (config_has_virtuals(config) && !config->flow.sources.ports_given)
+	if (config->virtual_count && !config->flow.sources.ports_given)
 		err = choose_source_ports(&config->flow.sources);
 	if (!err && config->flow.path_stack)
 		err = check_forwarding_of(&config->uplinks);

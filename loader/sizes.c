@@ -21,7 +21,7 @@ struct size {
  * too; and where the stack stands between the two translations of FULLNAT, both. */
 static unsigned int flows_of_one(const struct config *config)
 {
-	unsigned int flows = config_has_virtuals(config) ? 6 : 4;
+	unsigned int flows = config->virtual_count ? 6 : 4;
 
 	return config->flow.path_stack && config->forward == FTPFIX_FORWARD_FULLNAT ? 2 * flows
 										    : flows;
