@@ -96,6 +96,9 @@ __global int flow_carry(struct __sk_buff *skb)
 	flow = flow_find(&packet->tuple);
 	if (!flow)
 		return -ENOENT;
+	/* A FIN behind what was cut away will come again. */
+	if (packet->cut)
+		packet->flags &= ~TCP_FIN;
 	scratch->to = flow->to;
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
