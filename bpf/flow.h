@@ -204,7 +204,7 @@ __global int flow_packet(struct __sk_buff *skb, enum ftpfix_side side)
 	if (err)
 		return err;
 	flow_track(flow, key, packet);
-	err = nat_translate(skb, packet, &to);
+	err = nat_translate(skb, packet, &to, 1);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
