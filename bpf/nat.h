@@ -29,7 +29,7 @@ struct nat_ports {
 /* Updates an IPv4 header as RFC 1624 (equation 3) says, its TTL by `hops`, 0 or 1. Returns
  * the difference of the addresses, or a negative error of the kernel. */
 static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet *packet,
-				      const struct ftpfix_tuple *to, __u32 hops)
+				      const struct ftpfix_tuple *to, int hops)
 {
 	__be32 from_addresses[2], to_addresses[2];
 	struct nat_ipv4 header;
@@ -66,7 +66,7 @@ static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet
  * change in a complete checksum, from which the pseudo header's then comes off
  * again. Returns as nat_ipv4(). */
 static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet *packet,
-				      const struct ftpfix_tuple *to, __u32 hops)
+				      const struct ftpfix_tuple *to, int hops)
 {
 	__u32 offset = packet->network_offset + __builtin_offsetof(struct ipv6hdr, saddr);
 	__u8 hop_limit = packet->ttl - hops;
@@ -90,7 +90,7 @@ static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet
 /* Gives the IP header the addresses of `to`, which are of its family, and `hops` less, 0 or
  * 1. Returns as nat_ipv4(). */
 static __always_inline __s64 nat_addresses(struct __sk_buff *skb, const struct packet *packet,
-					   const struct ftpfix_tuple *to, __u32 hops)
+					   const struct ftpfix_tuple *to, int hops)
 {
 	return packet->ipv6 ? nat_ipv6(skb, packet, to, hops) : nat_ipv4(skb, packet, to, hops);
 }
@@ -140,7 +140,7 @@ static __always_inline int nat_transport(struct __sk_buff *skb, const struct pac
  * negative error of the kernel, after which the packet must not travel on.
  */
 static __always_inline int nat_translate(struct __sk_buff *skb, const struct packet *packet,
-					 const struct ftpfix_tuple *to, __u32 hops)
+					 const struct ftpfix_tuple *to, int hops)
 {
 	__s64 addresses = nat_addresses(skb, packet, to, hops);
 
