@@ -96,6 +96,9 @@ struct scratch {
 	struct ftpfix_flow flow;
 	struct ftpfix_tuple to;	  /* of the packet that is carried */
 	struct ftpfix_tuple back; /* key of a flow's other direction */
+	struct packet quoted;	  /* by an ICMP error; of its payload nothing is known */
+	struct ftpfix_tuple quoted_to;
+	__u32 answer_mtu; /* what a packet is too big for */
 };
 
 struct {
