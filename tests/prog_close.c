@@ -16,8 +16,18 @@ static struct dial dial_opened(void **state)
 	return dial;
 }
 
-/* The last packet ended it: it was carried, and was counted with so many before. */
+/* The last packet was the last FIN's acknowledgement: it was carried, and was counted with so
+ * many before. */
 static void is_over(struct dial *dial, __u32 packets, __u32 payload)
+{
+	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(packets, payload));
+	assert_int_equal(dial_settled(dial), 0);
+	assert_int_equal(dial_unsettled(dial), 2);
+	dial_closed(dial);
+}
+
+/* The last packet was a reset, and ended it at once. */
+static void is_gone(struct dial *dial, __u32 packets, __u32 payload)
 {
 	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(packets, payload));
 	assert_int_equal(dial_entries(dial), 0);
@@ -132,7 +142,7 @@ static void client_resets(void **state)
 	struct dial dial = dial_opened(state);
 
 	dial_up(&dial, RST, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 static void server_resets(void **state)
@@ -140,7 +150,7 @@ static void server_resets(void **state)
 	struct dial dial = dial_opened(state);
 
 	dial_down(&dial, RST | ACK, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 /* Data of the client was lost on its way to the server, which then stands further
@@ -157,7 +167,7 @@ static void reset_where_the_peer_stands(void **state)
 	dial_up_frame(&dial, RST, expected, "", 0, &input);
 	dial_up_frame(&dial, RST, expected, "", 1, &output);
 	run_gives(dial.world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output);
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 static void server_refuses(void **state)
@@ -168,7 +178,7 @@ static void server_refuses(void **state)
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
 	dial.server_sequence = 0;
 	dial_down(&dial, RST | ACK, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 static void client_gives_its_syn_up(void **state)
@@ -178,7 +188,7 @@ static void client_gives_its_syn_up(void **state)
 	dial_up(&dial, SYN, "");
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
 	dial_up(&dial, RST, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 /* A refusal that does not acknowledge the SYN is no answer to it. */
@@ -248,7 +258,7 @@ static void blind_segment_then_reset(void **state)
 	dial.client_sequence = own;
 	dial_up(&dial, PSH | ACK, "data");
 	dial_up(&dial, RST, "");
-	is_over(&dial, 2, 4);
+	is_gone(&dial, 2, 4);
 }
 
 /* After a loss of more than that in front of the node, what the peer acknowledged
@@ -262,7 +272,7 @@ static void far_ahead_and_acknowledged(void **state)
 	dial_down(&dial, ACK, "");
 	dial_up(&dial, PSH | ACK, "data");
 	dial_up(&dial, RST, "");
-	is_over(&dial, 4, 8);
+	is_gone(&dial, 4, 8);
 }
 
 /* FINs from elsewhere in both streams, each acknowledged long ago, end nothing. */
