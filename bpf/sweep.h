@@ -56,7 +56,7 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 	struct ftpfix_tuple own = *key;
 	__u64 age = sweep_age_ns(sweep, flow->seen_ticks), limit = sweep_limit_ns(flow), other;
 	__u8 place = flow->place;
-	int counted = !flow_closing(flow);
+	int closed = flow_closed(flow);
 
 	(void)map;
 	if (age < limit && age < flow_closing_ns)
@@ -69,8 +69,7 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 	} else if (limit > flow_closing_ns) {
 		limit = flow_closing_ns;
 	}
-	/* The end of one that closed was counted, unless its last packets were not seen. */
-	if (age >= limit && flow_remove(&own) && (counted || place & FTPFIX_PLACE_SETTLED))
+	if (age >= limit && flow_remove(&own) && !closed)
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
 }

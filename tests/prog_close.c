@@ -354,6 +354,50 @@ static void dialled_from_the_same_port(void **state)
 		CARRIED(3, 0));
 }
 
+/* The same, where the earlier connection had closed: its end was counted then. */
+static void dialled_in_time_wait(void **state)
+{
+	struct dial dial = dial_opened(state);
+	struct talk talk = talk_of(dial.world);
+
+	dial_up(&dial, FIN | ACK, "");
+	dial_down(&dial, FIN | ACK, "");
+	dial_up(&dial, ACK, "");
+	counted(dial.world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(3, 0));
+	assert_int_equal(dial_unsettled(&dial), 2);
+	/* Unexpected it is still the earlier one's, for its server to answer. */
+	dial.client_sequence += 1000000;
+	dial_up(&dial, SYN, "");
+	counted(dial.world, CARRIED(1, 0));
+	talk.client_port++;
+	talk.peer_port++;
+	talk_ask(&talk, "PASV\r\n");
+	talk_answer(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(dial.world, EXPECTED_NEW);
+	dial.client_sequence += 1000000;
+	dial.server_sequence += 5000000;
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	assert_int_equal(dial_settled(&dial), 2);
+	assert_int_equal(dial_unsettled(&dial), 0);
+}
+
+/* Both have finished, and one resets instead of acknowledging: that is the end. */
+static void reset_after_both_fins(void **state)
+{
+	for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
+		struct dial dial = dial_opened(state);
+
+		dial_down(&dial, FIN | ACK, "");
+		dial.server_sequence -= !acknowledged;
+		dial_up(&dial, FIN | ACK, "");
+		dial.server_sequence += !acknowledged;
+		goes_on(&dial, 2, 0);
+		dial_down(&dial, RST, "");
+		is_gone(&dial, 1, 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -377,6 +421,8 @@ int main(void)
 		cmocka_unit_test(blind_fins),
 		cmocka_unit_test(acknowledgements_out_of_order),
 		cmocka_unit_test(dialled_from_the_same_port),
+		cmocka_unit_test(dialled_in_time_wait),
+		cmocka_unit_test(reset_after_both_fins),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
