@@ -12,29 +12,36 @@
 #include "hop.h"
 #include "nat.h"
 
+/* The size of the IP packet, or of the largest one that it will be on the wire. */
+static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 segment = packet->payload_offset - packet->network_offset + skb->gso_size;
+
+	return skb->gso_size && segment < packet->network_length ? segment : packet->network_length;
+}
+
 /* What keeps the packet in the scratch from being sent on; 0 when nothing does. The MTU that
- * it is above is left there. */
+ * it is above, the device's or the route's, is left there. */
 static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch,
-					 __u32 out_ifindex)
+					 const struct ftpfix_flow *flow)
 {
 	__u32 mtu = 0;
-	int err;
 
 	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	err = bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS);
-	if (err > 0) {
-		count(FTPFIX_PACKET_TOO_BIG);
-		scratch->answer_mtu = mtu;
-		return -EMSGSIZE;
-	}
-	if (err == -ENODEV) {
+	if (bpf_check_mtu(skb, flow->out_ifindex, &mtu, 0, 0) < 0) {
 		count(FTPFIX_PACKET_FAILED);
-		return err;
+		return -ENODEV;
 	}
-	return 0;
+	if (flow->hop_mtu && flow->hop_mtu < mtu)
+		mtu = flow->hop_mtu;
+	if (flow_packet_size(skb, &scratch->packet) <= mtu)
+		return 0;
+	count(FTPFIX_PACKET_TOO_BIG);
+	scratch->answer_mtu = mtu;
+	return -EMSGSIZE;
 }
 
 /*
@@ -118,7 +125,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		out_ifindex = flow_out(skb, flow);
-		err = flow_obstacle(skb, scratch, out_ifindex);
+		err = flow_obstacle(skb, scratch, flow);
 		if (err)
 			return err;
 	}
