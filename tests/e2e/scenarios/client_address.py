@@ -213,3 +213,25 @@ def proxy_lost(world):
     server.must_log(own(4)(0), 1)
     equal(ftpfix.counted("packets proxy_header"), 2, "packets with the header")
     ftpfix.stop()
+
+
+def _checked(world, version):
+    """A server that expects headers is no less up for that."""
+    topology = network(world, count=1)
+    server = _ProxiedServer(world, topology.server, 4)
+    server.start(expecting=True)
+    ftpfix = balancer(world, topology, "--client-address", version, "--health-interval", "1",
+                      mode="fullnat")
+    # Of the server that is up every check but the last is logged.
+    server.must_log(_node(4), 2)
+    control = world.keep(Control(topology.client, vip(4)))
+    control.log_in(server.ftp.login)
+    control.ask("QUIT", 221)
+    control.close()
+    server.must_log(own(4)(0), 1)
+    ftpfix.stop()
+
+
+for _version in ("proxy-v1", "proxy-v2"):
+    scenario(f"client address: health checks introduce themselves, {_version}")(
+        lambda world, version=_version: _checked(world, version))
