@@ -74,7 +74,7 @@ def _node(family):
     return BALANCER_INSIDE if family == 4 else BALANCER_INSIDE6
 
 
-def _balanced(world, family, *options):
+def _balanced(world, family, *options, path="direct"):
     """A server that compares the peers of its control and data connections: they must both
     be the client, or both the node."""
     topology = network(world, count=1, family=family)
@@ -82,8 +82,8 @@ def _balanced(world, family, *options):
     clients = every_client(world, topology.client, vip(family), server)
     logged = set()
     for how, seen in ((("none",), _node(family)), (("toa", *options), own(family)(0))):
-        ftpfix = balancer(world, topology, "--client-address", *how, mode="fullnat",
-                          family=family)
+        ftpfix = balancer(world, topology, "--client-address", *how, "--path", path,
+                          mode="fullnat", family=family)
         connections = sum(transfers(client, server, how[0]) for client in clients)
         logged.add(seen)
         equal(server.logged_clients(), logged, f"clients in the server's log, with {how[0]} too")
@@ -99,6 +99,11 @@ def toa_balanced(world):
 @scenario("client address: TOA, control and data connections, vsftpd, five clients, IPv6")
 def toa_balanced6(world):
     _balanced(world, 6, "--toa-kind", "254,253")
+
+
+@scenario("client address: TOA, control and data connections through the stack")
+def toa_stack(world):
+    _balanced(world, 4, path="stack")
 
 
 @scenario("client address: TOA on data connections, IPv4")
@@ -164,7 +169,7 @@ listen ftp
               "clients in HAProxy's log")
 
 
-def _proxied(world, family, version, active):
+def _proxied(world, family, version, active, path):
     topology = network(world, count=1, family=family)
     server = _ProxiedServer(world, topology.server, family)
     clients = every_client(world, topology.client, vip(family), server.ftp, active=active)
@@ -172,8 +177,8 @@ def _proxied(world, family, version, active):
         client.port = 21
     for how, seen in (("none", _node(family)), (version, own(family)(0))):
         server.start(expecting=how != "none")
-        ftpfix = balancer(world, topology, "--client-address", how, mode="fullnat",
-                          family=family)
+        ftpfix = balancer(world, topology, "--client-address", how, "--path", path,
+                          mode="fullnat", family=family)
         connections = sum(transfers(client, server.ftp, how) for client in clients)
         ftpfix.settle(connections)
         sessions = ftpfix.counted("balanced opened")
@@ -183,11 +188,29 @@ def _proxied(world, family, version, active):
         ftpfix.stop()
 
 
-for _version, _family, _active in (("proxy-v1", 4, False), ("proxy-v1", 6, True),
-                                   ("proxy-v2", 4, True), ("proxy-v2", 6, False)):
+for _version, _family, _active, _path in (
+        ("proxy-v1", 4, False, "direct"), ("proxy-v1", 6, True, "direct"),
+        ("proxy-v2", 4, True, "direct"), ("proxy-v2", 6, False, "direct"),
+        ("proxy-v1", 4, True, "stack"), ("proxy-v2", 6, False, "stack")):
     scenario(f"client address: {_version}, HAProxy and vsftpd, five clients, "
-             f"{'active' if _active else 'passive'}, IPv{_family}")(
-                 lambda world, one=(_family, _version, _active): _proxied(world, *one))
+             f"{'active' if _active else 'passive'}, IPv{_family}, path {_path}")(
+                 lambda world, one=(_family, _version, _active, _path): _proxied(world, *one))
+
+
+def _lose_one(namespace):
+    """The first packet to the control port that is no SYN."""
+    namespace.run("nft", "-f", "-", text_in="""
+        table inet losing {
+            chain in {
+                type filter hook prerouting priority raw
+                tcp dport 21 tcp flags & (syn | ack) == ack limit rate 1/hour burst 1 packets counter drop
+            }
+        }""")
+
+
+def _must_have_lost(namespace):
+    contains(namespace.run("nft", "list", "table", "inet", "losing").stdout, "packets 1 ",
+             "the packet that was lost")
 
 
 @scenario("client address: a PROXY header that is lost comes again")
@@ -195,23 +218,31 @@ def proxy_lost(world):
     topology = network(world, count=1)
     server = _ProxiedServer(world, topology.server, 4)
     server.start(expecting=True)
-    ftpfix = balancer(world, topology, "--client-address", "proxy-v2", mode="fullnat")
-    # The first packet that is no SYN.
-    topology.server.run("nft", "-f", "-", text_in="""
-        table ip losing {
-            chain in {
-                type filter hook prerouting priority raw
-                tcp dport 21 tcp flags & (syn | ack) == ack limit rate 1/hour burst 1 packets counter drop
-            }
-        }""")
+    ftpfix = balancer(world, topology, "--client-address", "proxy-v2", "--health-interval", "0",
+                      mode="fullnat")
+    _lose_one(topology.server)
     control = world.keep(Control(topology.client, vip(4)))
-    contains(topology.server.run("nft", "list", "table", "ip", "losing").stdout,
-             "packets 1 ", "the packet that was lost")
+    _must_have_lost(topology.server)
     control.log_in(server.ftp.login)
     control.ask("QUIT", 221)
     control.close()
     server.must_log(own(4)(0), 1)
     equal(ftpfix.counted("packets proxy_header"), 2, "packets with the header")
+    ftpfix.stop()
+
+
+@scenario("client address: a TOA option that is lost comes again")
+def toa_lost(world):
+    topology = network(world, count=1)
+    server = servers.vsftpd(world, ToaReceiver(world).on(topology.server))
+    ftpfix = balancer(world, topology, "--client-address", "toa", "--health-interval", "0",
+                      mode="fullnat")
+    _lose_one(topology.server)
+    control = world.keep(Control(topology.client, vip(4)))
+    _must_have_lost(topology.server)
+    control.log_in(server.login)
+    equal(server.logged_clients(), {own(4)(0)}, "clients in the server's log")
+    equal(ftpfix.counted("packets toa"), 2, "packets with the option")
     ftpfix.stop()
 
 
