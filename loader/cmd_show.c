@@ -30,6 +30,17 @@ static const struct column services[] = {
 	{"BY", "{attached_by}"},
 };
 
+static const struct column interfaces[] = {
+	{"INTERFACE", "{interface}"},
+	{"SIDES", "{sides}"},
+	{"TC", "{tc}"},
+	{"XDP", "{xdp}"},
+	{"ON", "{device}"},
+	{"VLAN", "{vlan}"},
+	{"SENDS", "{sends}"},
+	{"WHY NOT", "{reason}"},
+};
+
 static const struct column sessions[] = {
 	{"SIDE", "{side}"},
 	{"CLIENT", "{client}"},
@@ -74,6 +85,7 @@ static const struct section {
 	const char *what;
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
+	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "data connections"},
@@ -142,9 +154,10 @@ int cmd_show(int argc, char **argv)
 	if (err)
 		return err > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	if (options.word_count > 1 || (options.word_count == 1 && !is_section(options.word[0]))) {
-		log_line("show: '%s' cannot be shown; say services, sessions, expected, flows or "
-			 "counters, or nothing for all",
-			 options.word[options.word_count - 1]);
+		log_line(
+			"show: '%s' cannot be shown; say services, interfaces, sessions, expected, "
+			"flows or counters, or nothing for all",
+			options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}
 	answer = client_ask(options.device, json_pack("{s:s}", "verb", "show"));

@@ -12,12 +12,14 @@
 #include "config.h"
 #include "dataplane.h"
 #include "follow.h"
+#include "xdp.h"
 
 struct instance {
 	struct config config;
 	struct dataplane dataplane;
 	struct follow *follow; /* of config.advertise */
 	struct attachments attachments;
+	struct xdp *xdp;
 	time_t started; /* wall clock */
 };
 
