@@ -10,11 +10,13 @@ from collections import Counter
 from .. import servers
 from ..balancing import balancer, network, own, real, vip
 from ..check import contains, equal, wait_until
+from ..clients import Curl
 from ..control import Control, receive_all
 from ..fake_server import FakeServer, reply_227
 from ..forwarders import nft_dnat, nft_dnat6
 from ..ftpfix import Ftpfix
-from ..scenario import every_client, scenario, transfers
+from ..scenario import (every_client, must_download, must_not_download, scenario,
+                        transfers)
 from ..servers import find_program, listening
 from ..toa_receiver import ToaReceiver
 from ..topology import BALANCER_INSIDE, BALANCER_INSIDE6, UPLINK, balanced
@@ -99,6 +101,33 @@ def toa_balanced(world):
 @scenario("client address: TOA, control and data connections, vsftpd, five clients, IPv6")
 def toa_balanced6(world):
     _balanced(world, 6, "--toa-kind", "254,253")
+
+
+def _dialled_back(world, promiscuous):
+    """The server is told an address of the node's, and knows the client by its own one."""
+    topology = network(world, count=1)
+    server = servers.vsftpd(world, ToaReceiver(world).on(topology.server),
+                            promiscuous=promiscuous)
+    ftpfix = balancer(world, topology, "--client-address", "toa", mode="fullnat")
+    client = Curl(world, topology.client, vip(4), server.port, server.login, active=True)
+    if promiscuous:
+        must_download(client, server)
+    else:
+        contains(must_not_download(client, server), "500 Illegal PORT command",
+                 "the answer of a server that compares")
+    equal(server.logged_clients(), {own(4)(0)}, "clients in the server's log")
+    ftpfix.settle(int(promiscuous))
+    ftpfix.stop()
+
+
+@scenario("client address: TOA, active mode, a server that compares addresses refuses")
+def toa_active_strict(world):
+    _dialled_back(world, promiscuous=False)
+
+
+@scenario("client address: TOA, active mode, a server that does not compare addresses")
+def toa_active(world):
+    _dialled_back(world, promiscuous=True)
 
 
 @scenario("client address: TOA, control and data connections through the stack")
