@@ -9,6 +9,7 @@ from collections import Counter
 
 from .. import servers
 from ..balancing import balancer, network, own, real, vip
+from ..cables import take_redirected, whole_checksums
 from ..check import contains, equal, wait_until
 from ..clients import Curl
 from ..control import Control, receive_all
@@ -76,16 +77,19 @@ def _node(family):
     return BALANCER_INSIDE if family == 4 else BALANCER_INSIDE6
 
 
-def _balanced(world, family, *options, path="direct"):
+def _balanced(world, family, *options, path="direct", xdp="off"):
     """A server that compares the peers of its control and data connections: they must both
     be the client, or both the node."""
     topology = network(world, count=1, family=family)
+    if xdp != "off":
+        take_redirected(topology)
+        whole_checksums(topology)
     server = servers.vsftpd(world, ToaReceiver(world).on(topology.server), family=family)
     clients = every_client(world, topology.client, vip(family), server)
     logged = set()
     for how, seen in ((("none",), _node(family)), (("toa", *options), own(family)(0))):
         ftpfix = balancer(world, topology, "--client-address", *how, "--path", path,
-                          mode="fullnat", family=family)
+                          "--xdp", xdp, mode="fullnat", family=family)
         connections = sum(transfers(client, server, how[0]) for client in clients)
         logged.add(seen)
         equal(server.logged_clients(), logged, f"clients in the server's log, with {how[0]} too")
@@ -128,6 +132,11 @@ def toa_active_strict(world):
 @scenario("client address: TOA, active mode, a server that does not compare addresses")
 def toa_active(world):
     _dialled_back(world, promiscuous=True)
+
+
+@scenario("client address: TOA, control and data connections, XDP")
+def toa_xdp(world):
+    _balanced(world, 4, xdp="native")
 
 
 @scenario("client address: TOA, control and data connections through the stack")
