@@ -86,6 +86,17 @@ static __always_inline __u32 flow_out(struct __sk_buff *skb, struct ftpfix_flow 
 	return flow->out_ifindex;
 }
 
+enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
+
+/* Whether the flow's packets have a PROXY header in front of the first, and so two kinds of
+ * numbers: the tables hold the server's. */
+static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *flow)
+{
+	if (!proxy_due(flow))
+		return FLOW_UNPROXIED;
+	return flow->place & FTPFIX_PLACE_OPENER ? FLOW_TO_SERVER : FLOW_TO_CLIENT;
+}
+
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
  * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
@@ -97,7 +108,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct packet *packet;
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
-	int tells, err;
+	int tells, proxied, err = 0;
 
 	if (!scratch)
 		return -ENOENT;
@@ -109,6 +120,8 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (packet->cut)
 		packet->flags &= ~TCP_FIN;
 	scratch->to = flow->to;
+	length = packet->network_length;
+	proxied = flow_proxied(flow);
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		out_ifindex = flow_out(skb, flow);
@@ -116,14 +129,18 @@ __global int flow_carry(struct __sk_buff *skb)
 		if (err)
 			return err;
 	}
-	if (flow_track(flow, &packet->tuple, packet, scratch)) {
+	if (proxied == FLOW_TO_SERVER)
+		err = proxy_enter(skb, out_ifindex);
+	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
 		count(FTPFIX_CONNECTION_TABLE_FULL);
 		return -ENOSPC;
 	}
-	length = packet->network_length;
-	err = nat_translate(skb, packet, &scratch->to, !path_stack);
+	if (!err)
+		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	if (!err && tells)
 		err = client_address_add(skb, out_ifindex);
+	if (!err && proxied == FLOW_TO_CLIENT)
+		err = proxy_leave(skb);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
