@@ -92,6 +92,7 @@ def _balanced(world, family, *options, path="direct", xdp="off"):
                           "--xdp", xdp, mode="fullnat", family=family)
         connections = sum(transfers(client, server, how[0]) for client in clients)
         logged.add(seen)
+        equal(ftpfix.counted("packets toa_no_room"), 0, "connections without room for the option")
         equal(server.logged_clients(), logged, f"clients in the server's log, with {how[0]} too")
         ftpfix.settle(connections)
         ftpfix.stop()
