@@ -89,6 +89,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
 	int tells, err;
+	__u8 place;
 
 	if (!scratch)
 		return -ENOENT;
@@ -104,8 +105,10 @@ __global int flow_carry(struct __sk_buff *skb)
 		if (err)
 			return err;
 	}
+	place = flow->place;
 	if (flow_track(flow, &packet->tuple, packet, scratch)) {
-		count(FTPFIX_CONNECTION_TABLE_FULL);
+		count(place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TABLE_FULL
+						   : FTPFIX_CONNECTION_TABLE_FULL);
 		return -ENOSPC;
 	}
 	length = packet->network_length;
