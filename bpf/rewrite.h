@@ -122,22 +122,9 @@ static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet
 	return payload_replace(skb, packet, change);
 }
 
-/* Gives the packet its numbers, which its flow is followed by from here on. Returns as
- * tcp_adjust_numbers(). */
-static __always_inline int rewrite_numbers(struct __sk_buff *skb, struct packet *packet,
-					   __u32 sequence, __u32 acknowledgement)
-{
-	int err = tcp_adjust_numbers(skb, packet, sequence, acknowledgement);
-
-	packet->host_sequence = sequence;
-	packet->host_acknowledgement = acknowledgement;
-	if (packet->cut)
-		packet->flags &= ~TCP_FIN;
-	return err;
-}
-
 /*
- * Applies what the two streams of a session remember to a packet of the first one.
+ * Applies what the two streams of a session remember to a packet of the first one, whose
+ * numbers then are those that it goes on with.
  * Returns 0 or a negative error, after which the packet must not travel on.
  */
 static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
@@ -168,7 +155,9 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 	}
 	if (!err && (packet->cut || sequence != packet->host_sequence ||
 		     acknowledgement != packet->host_acknowledgement))
-		err = rewrite_numbers(skb, packet, sequence, acknowledgement);
+		err = tcp_adjust_numbers(skb, packet, sequence, acknowledgement);
+	packet->host_sequence = sequence;
+	packet->host_acknowledgement = acknowledgement;
 	if (!err && stream_edited(peer))
 		err = tcp_adjust_sack(skb, packet, peer, &scratch->options);
 	return err;
