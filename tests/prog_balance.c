@@ -341,13 +341,16 @@ static void drained(void **state)
 	assert_int_equal(balance_load(&dial), 0);
 }
 
+/* The client is told at once: prog_answer has what with. */
 static void refused(struct dial *dial)
 {
 	struct frame frame;
 
 	dial_up_frame(dial, SYN, dial->client_sequence, "", 0, &frame);
-	run_drops(dial->world, UPLINK_INGRESS, &frame);
-	counted(dial->world, {FTPFIX_BALANCED_NO_SERVER, 1}, {FTPFIX_EVENT_SENT, 1});
+	assert_int_equal(run(dial->world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
+	assert_int_equal(dial->world->output.bytes[frame.transport + 13], RST | ACK);
+	counted(dial->world, {FTPFIX_BALANCED_NO_SERVER, 1}, {FTPFIX_EVENT_SENT, 1},
+		{FTPFIX_PACKET_REFUSED, 1});
 	assert_int_equal(dial_entries(dial), 0);
 }
 
