@@ -16,7 +16,7 @@ static __always_inline int carried_find(struct scratch *scratch)
 {
 	const struct ftpfix_tuple *tuple = &scratch->packet.tuple;
 	struct crossing *crossing = &scratch->crossing;
-	const struct ftpfix_flow *flow;
+	const struct ftpfix_flow *flow, *inner;
 
 	/* On the uplink the client's entry is looked for, inside the server's. */
 	tuple_turn(&scratch->back, tuple);
@@ -25,6 +25,10 @@ static __always_inline int carried_find(struct scratch *scratch)
 	flow = flow_find(tuple);
 	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
 		return 0;
+	/* Through the stack the source is changed by a second pair. */
+	inner = path_stack ? flow_find(&flow->to) : NULL;
+	if (inner && inner->place & FTPFIX_PLACE_INNER)
+		flow = inner;
 	crossing->beyond_ifindex = flow->out_ifindex;
 	if (crossing->from_client)
 		crossing->beyond = flow->to;

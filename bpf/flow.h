@@ -149,8 +149,11 @@ __global int flow_carry(struct __sk_buff *skb)
 		return -EIO;
 	}
 	packet->tuple = scratch->to;
-	count(FTPFIX_PACKET_FORWARDED);
-	count_add(FTPFIX_BYTES_FORWARDED, length);
+	/* Through the stack it comes by twice. */
+	if (!(place & FTPFIX_PLACE_INNER)) {
+		count(FTPFIX_PACKET_FORWARDED);
+		count_add(FTPFIX_BYTES_FORWARDED, length);
+	}
 	return out_ifindex;
 }
 
