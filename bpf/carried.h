@@ -25,6 +25,10 @@ static __always_inline int carried_find(struct scratch *scratch)
 	flow = flow_find(tuple);
 	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
 		return 0;
+	/* Through the stack the source is changed by a second pair. */
+	inner = path_stack ? flow_find(&flow->to) : NULL;
+	if (inner && inner->place & FTPFIX_PLACE_INNER)
+		flow = inner;
 	crossing->beyond_ifindex = flow->out_ifindex;
 	crossing->beyond = flow->to;
 	/* Through the stack the source is translated by a second pair. */
