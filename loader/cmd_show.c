@@ -22,6 +22,8 @@ static const struct column services[] = {
 	{"DATA PORTS", "{data_port_low}-{data_port_high}"},
 	{"SOURCE", "{source}"},
 	{"CLIENTS", "{clients}"},
+	{"VIRTUAL", "{virtuals}"},
+	{"BALANCE", "{balance}"},
 	{"REWRITE", "{rewrite}"},
 	{"ALLOWED", "{allowed}"},
 	{"UPLINKS", "{devices}"},
@@ -39,6 +41,11 @@ static const struct column interfaces[] = {
 	{"VLAN", "{vlan}"},
 	{"SENDS", "{sends}"},
 	{"WHY NOT", "{reason}"},
+};
+
+static const struct column servers[] = {
+	{"SERVER", "{server}"}, {"STATE", "{state}"},	    {"WEIGHT", "{weight}"},
+	{"SHARE %", "{share}"}, {"SESSIONS", "{sessions}"}, {"REASON", "{reason}"},
 };
 
 static const struct column sessions[] = {
@@ -86,6 +93,7 @@ static const struct section {
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
 	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
+	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "data connections"},
@@ -99,7 +107,8 @@ static int print_json(const json_t *model, const char *name)
 	json_t *shown = name ? json_pack("{s:O}", name, json_object_get(model, name)) : NULL;
 	int err;
 
-	err = json_dumpf(shown ? shown : model, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	err = json_dumpf(shown ? shown : model, stdout,
+			 JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
 	json_decref(shown);
 	putchar('\n');
 	return err;
@@ -154,10 +163,9 @@ int cmd_show(int argc, char **argv)
 	if (err)
 		return err > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	if (options.word_count > 1 || (options.word_count == 1 && !is_section(options.word[0]))) {
-		log_line(
-			"show: '%s' cannot be shown; say services, interfaces, sessions, expected, "
-			"flows or counters, or nothing for all",
-			options.word[options.word_count - 1]);
+		log_line("show: '%s' cannot be shown; say services, interfaces, servers, "
+			 "sessions, expected, flows or counters, or nothing for all",
+			 options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}
 	answer = client_ask(options.device, json_pack("{s:s}", "verb", "show"));

@@ -44,6 +44,7 @@ static void clock_ready(void *context, uint32_t events)
 	control_second(service->daemon->control);
 	follow_second(service->daemon->instance.follow);
 	xdp_second(service->daemon->instance.xdp);
+	balancer_second(service->daemon->instance.balancer);
 	service->seconds += seconds;
 	if (service->seconds >= SWEEP_SECONDS) {
 		service->seconds = 0;

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import cli_advertise  # noqa: F401 (its tests)
+import cli_balancer  # noqa: F401 (its tests)
 import cli_flows  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
 import cli_xdp  # noqa: F401 (its tests)
