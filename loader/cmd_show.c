@@ -32,6 +32,11 @@ static const struct column services[] = {
 	{"BY", "{attached_by}"},
 };
 
+static const struct column servers[] = {
+	{"SERVER", "{server}"}, {"STATE", "{state}"},	    {"WEIGHT", "{weight}"},
+	{"SHARE %", "{share}"}, {"SESSIONS", "{sessions}"}, {"REASON", "{reason}"},
+};
+
 static const struct column interfaces[] = {
 	{"INTERFACE", "{interface}"},
 	{"SIDES", "{sides}"},
@@ -41,11 +46,6 @@ static const struct column interfaces[] = {
 	{"VLAN", "{vlan}"},
 	{"SENDS", "{sends}"},
 	{"WHY NOT", "{reason}"},
-};
-
-static const struct column servers[] = {
-	{"SERVER", "{server}"}, {"STATE", "{state}"},	    {"WEIGHT", "{weight}"},
-	{"SHARE %", "{share}"}, {"SESSIONS", "{sessions}"}, {"REASON", "{reason}"},
 };
 
 static const struct column sessions[] = {
@@ -92,8 +92,8 @@ static const struct section {
 	const char *what;
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
-	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
 	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
+	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "data connections"},
@@ -163,8 +163,8 @@ int cmd_show(int argc, char **argv)
 	if (err)
 		return err > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	if (options.word_count > 1 || (options.word_count == 1 && !is_section(options.word[0]))) {
-		log_line("show: '%s' cannot be shown; say services, interfaces, servers, "
-			 "sessions, expected, flows or counters, or nothing for all",
+		log_line("show: '%s' cannot be shown; say services, interfaces, servers, sessions, "
+			 "expected, flows or counters, or nothing for all",
 			 options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}
