@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cli_advertise  # noqa: F401 (its tests)
 import cli_balancer  # noqa: F401 (its tests)
+import cli_health  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
 from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,
                        equal, main, mapped, test, tool_json, wait_until)
