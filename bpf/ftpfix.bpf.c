@@ -5,8 +5,11 @@
  */
 #include <linux/pkt_cls.h>
 
+#include "answer.h"
 #include "control.h"
+#include "fast.h"
 #include "flow.h"
+#include "icmp.h"
 #include "sweep.h"
 
 /* Leaves the packet to the programs and filters after this one; of the same
@@ -47,42 +50,85 @@ static __always_inline int unparsed(int err)
 	return PASS;
 }
 
-static __always_inline int flow_verdict(int result)
+/* Sends a translated packet out of an interface, or lets it go on where it is. */
+static __always_inline int send(int out_ifindex)
 {
-	if (result == -ENOENT)
+	return out_ifindex ? bpf_redirect_neigh(out_ifindex, NULL, 0, 0) : PASS;
+}
+
+/* What the answer to a packet is worth: when there is none the packet is dropped. */
+static __always_inline int answered(int verdict)
+{
+	return verdict < 0 ? TC_ACT_SHOT : verdict;
+}
+
+/* Sends the packet of a flow on, or an answer back. */
+static __always_inline int carry(struct __sk_buff *skb)
+{
+	int out_ifindex = flow_carry(skb);
+
+	if (out_ifindex == -ETIME)
+		return answered(answer_icmp(skb, ANSWER_TIME_EXCEEDED));
+	if (out_ifindex == -EMSGSIZE)
+		return answered(answer_icmp(skb, ANSWER_TOO_BIG));
+	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
+}
+
+/* An ICMP message at this hook. */
+static __always_inline int icmp(struct __sk_buff *skb, int hook)
+{
+	int out_ifindex = icmp_packet(skb, hook);
+
+	if (out_ifindex == -ENOENT)
 		return PASS;
-	return result < 0 ? TC_ACT_SHOT : bpf_redirect_neigh(result, NULL, 0, 0);
+	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
+}
+
+/* Whether a control connection's packet must not go on. */
+static __always_inline int stopped(struct __sk_buff *skb, enum ftpfix_side side, int entering)
+{
+	int err = control_at(skb, side, entering);
+
+	return err && err != -ENOENT;
 }
 
 /* Into the node. */
 static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = parse(skb), err;
+	int parsed = parse(skb), flow;
 
+	if (parsed == -ENOMSG)
+		return icmp(skb, 2 * side);
 	if (parsed < 0)
 		return unparsed(parsed);
 	/* Flows first: the port of a data connection may have the number of a control
 	 * port. */
-	err = flow_packet(skb, side);
-	if (err != -ENOENT)
-		return flow_verdict(err);
-	if (!parsed)
-		return PASS;
-	err = control_at(skb, side, 1);
-	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
+	flow = flow_lookup(skb, 2 * side);
+	if (flow == -ECONNREFUSED)
+		return answered(answer_reset(skb));
+	/* Before its translation, so that the numbers of both directions are the server's. */
+	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
+		return TC_ACT_SHOT;
+	return flow < 0 ? PASS : carry(skb);
 }
 
-/* Out of the node. */
+/* Out of the node. Only what the stack has routed is still to be translated. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = parse(skb), err;
+	int parsed = parse(skb), flow = -ENOENT;
 
+	if (parsed == -ENOMSG && path_stack)
+		return icmp(skb, 2 * side + 1);
 	if (parsed < 0)
 		return unparsed(parsed);
-	if (!parsed)
-		return PASS;
-	err = control_at(skb, side, 0);
-	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
+	if (path_stack) {
+		flow = flow_lookup(skb, 2 * side + 1);
+		if (flow >= 0 && carry(skb) == TC_ACT_SHOT)
+			return TC_ACT_SHOT;
+	}
+	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 0))
+		return TC_ACT_SHOT;
+	return PASS;
 }
 
 SEC("tc")
@@ -107,6 +153,32 @@ SEC("tc")
 int ftpfix_inside_egress(struct __sk_buff *skb)
 {
 	return egress(skb, FTPFIX_SIDE_INSIDE);
+}
+
+/* One of these is on a device, by what stands on its untagged side. */
+SEC("xdp.frags")
+int ftpfix_uplink_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_UPLINK);
+}
+
+SEC("xdp.frags")
+int ftpfix_inside_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_INSIDE);
+}
+
+SEC("xdp.frags")
+int ftpfix_both_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_UPLINK | 1 << FTPFIX_SIDE_INSIDE);
+}
+
+/* The device is used through VLANs alone. */
+SEC("xdp.frags")
+int ftpfix_tagged_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 0);
 }
 
 /* Run by the daemon, not by packets. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * From the bytes of a frame to a typed TCP packet: Ethernet, VLAN tags, IPv4
- * with options, IPv6 with extension headers, TCP. It knows no maps and changes
- * nothing.
+ * with options, IPv6 with extension headers, TCP; of ICMP as far as its header. It knows
+ * no maps and changes nothing.
  */
 #ifndef FTPFIX_PACKET_H
 #define FTPFIX_PACKET_H
@@ -38,7 +38,7 @@
 struct packet {
 	struct ftpfix_tuple tuple; /* as the packet carries it */
 	__u32 network_offset;	   /* of the IP header in the frame */
-	__u32 transport_offset;	   /* of the TCP header */
+	__u32 transport_offset;	   /* of the TCP header, or of ICMP's */
 	__u32 payload_offset;
 	__u32 payload_length;
 	__u32 network_length; /* bytes of the IP packet */
@@ -46,9 +46,12 @@ struct packet {
 	__u32 host_acknowledgement;
 	__u8 flags; /* TCP_… */
 	__u8 ttl;
-	__u8 tagged; /* 1: carries a VLAN tag */
+	__u8 tagged;	/* 1: carries a VLAN tag, in the frame or beside it */
+	__u8 tags;	/* VLAN tags in the frame */
+	__be16 be_vlan; /* identifier of the first of them */
 	__u8 ipv6;
-	__u8 cut; /* 1: the end of its payload was taken away */
+	__u8 icmp; /* 1: ICMP of the packet's IP version, and no TCP */
+	__u8 cut;  /* 1: the end of its payload was taken away */
 };
 
 struct cursor {
@@ -116,9 +119,11 @@ static __always_inline void tuple_turn(struct ftpfix_tuple *turned,
 	turned->be_destination_port = tuple->be_source_port;
 }
 
-/* Returns the protocol in network order behind the tags; *tagged is set when
- * there are any. Zero when the frame ends before. */
-static __always_inline __be16 parse_ethernet(struct cursor *cursor, __u8 *tagged)
+#define VLAN_IDENTIFIER_MASK 0x0fff
+
+/* Returns the protocol in network order behind the tags, which the packet is told of.
+ * Zero when the frame ends before. */
+static __always_inline __be16 parse_ethernet(struct cursor *cursor, struct packet *packet)
 {
 	struct ethhdr *ethernet = cursor->at;
 	__be16 be_protocol;
@@ -134,14 +139,17 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor, __u8 *tagged
 			break;
 		if ((void *)(vlan + 2) > cursor->end)
 			return 0;
-		*tagged = 1;
+		if (!tag)
+			packet->be_vlan = vlan[0] & bpf_htons(VLAN_IDENTIFIER_MASK);
+		packet->tags++;
+		packet->tagged = 1;
 		be_protocol = vlan[1];
 		cursor->at = vlan + 2;
 	}
 	return be_protocol;
 }
 
-/* Returns 0; -ENOENT for what is not TCP; -EFAULT when the header is not in the
+/* Returns 0; -ENOENT for what is neither TCP nor ICMP; -EFAULT when the header is not in the
  * linear part; -EBADMSG for one that cannot be; -EMSGSIZE for a fragment. */
 static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length, int offloaded,
 				      struct packet *packet)
@@ -151,8 +159,9 @@ static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length,
 
 	if ((void *)(header + 1) > cursor->end)
 		return -EFAULT;
-	if (header->protocol != IPPROTO_TCP)
+	if (header->protocol != IPPROTO_TCP && header->protocol != IPPROTO_ICMP)
 		return -ENOENT;
+	packet->icmp = header->protocol == IPPROTO_ICMP;
 	packet->network_offset = cursor->at - cursor->start;
 	available = frame_length - packet->network_offset;
 	length = bpf_ntohs(header->tot_len);
@@ -180,15 +189,18 @@ struct extension {
 	__u8 rest[6];
 };
 
-/* Goes on to the TCP header behind the extension headers. Returns as parse_ipv6(). */
-static __always_inline int parse_extensions(struct cursor *cursor, __u8 next, __u32 *length)
+/* Goes on to the TCP or ICMPv6 header behind the extension headers. Returns as
+ * parse_ipv6(). */
+static __always_inline int parse_extensions(struct cursor *cursor, __u8 next, __u32 *length,
+					    struct packet *packet)
 {
 	*length = 0;
 	for (int count = 0; count < EXTENSIONS_MAX; count++) {
 		struct extension *extension = cursor->at;
 		__u32 size;
 
-		if (next == IPPROTO_TCP)
+		packet->icmp = next == IPPROTO_ICMPV6;
+		if (next == IPPROTO_TCP || next == IPPROTO_ICMPV6)
 			return 0;
 		if (next == IPPROTO_FRAGMENT)
 			return -EMSGSIZE;
@@ -231,7 +243,7 @@ static __always_inline int parse_ipv6(struct cursor *cursor, __u32 frame_length,
 	if (header->version != 6)
 		return -EBADMSG;
 	cursor->at = header + 1;
-	err = parse_extensions(cursor, header->nexthdr, &extensions);
+	err = parse_extensions(cursor, header->nexthdr, &extensions, packet);
 	if (err)
 		return err;
 	if (length > available || sizeof(*header) + extensions > length)
@@ -261,6 +273,34 @@ static __always_inline int parse_tcp(struct cursor *cursor, struct packet *packe
 	return 0;
 }
 
+/* Parses what lies between cursor->at and cursor->end of a frame of that length; tagged says
+ * that a VLAN tag was taken out of it. `offloaded` says that its IP length may be missing.
+ * Returns as parse_packet(), or -EFAULT when the headers do not lie there. */
+static __always_inline int parse_frame(struct cursor *cursor, __u32 frame_length, int tagged,
+				       int offloaded, struct packet *packet)
+{
+	__be16 be_protocol;
+	int err;
+
+	packet->ipv6 = 0;
+	packet->icmp = 0;
+	packet->cut = 0;
+	packet->tags = 0;
+	packet->be_vlan = 0;
+	packet->tagged = tagged;
+	be_protocol = parse_ethernet(cursor, packet);
+	if (be_protocol == bpf_htons(ETH_P_IP))
+		err = parse_ipv4(cursor, frame_length, offloaded, packet);
+	else if (be_protocol == bpf_htons(ETH_P_IPV6))
+		err = parse_ipv6(cursor, frame_length, offloaded, packet);
+	else
+		err = -ENOENT;
+	/* Of ICMP only what is whole and right is of use. */
+	if (packet->icmp && err != -EFAULT)
+		return err ? -ENOENT : -ENOMSG;
+	return err ? err : parse_tcp(cursor, packet);
+}
+
 static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *packet)
 {
 	struct cursor cursor = {
@@ -268,27 +308,13 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 		.at = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 	};
-	__be16 be_protocol;
-	int err;
 
-	packet->ipv6 = 0;
-	packet->cut = 0;
-	packet->tagged = skb->vlan_present != 0;
-	be_protocol = parse_ethernet(&cursor, &packet->tagged);
-	if (be_protocol == bpf_htons(ETH_P_IP))
-		err = parse_ipv4(&cursor, skb->len, skb->gso_size != 0, packet);
-	else if (be_protocol == bpf_htons(ETH_P_IPV6))
-		err = parse_ipv6(&cursor, skb->len, skb->gso_size != 0, packet);
-	else
-		err = -ENOENT;
-	if (err)
-		return err;
-	return parse_tcp(&cursor, packet);
+	return parse_frame(&cursor, skb->len, skb->vlan_present != 0, skb->gso_size != 0, packet);
 }
 
 /*
  * Fills *packet from an Ethernet frame. Returns 0; -ENOENT for what is not TCP
- * over IP; -EMSGSIZE for a fragment; -E2BIG for extension headers that are too
+ * over IP; -ENOMSG for ICMP, filled but for what is TCP's; -EMSGSIZE for a fragment; -E2BIG for extension headers that are too
  * many; -EBADMSG for headers that cannot be.
  */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *packet)

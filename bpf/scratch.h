@@ -25,6 +25,11 @@ struct crossing {
 	__u8 from_client;   /* 1: commands; 0: replies */
 	__u8 entering;	    /* 1: on its way into the node; 0: out of it */
 	__u8 ipv6;
+	/* 1: ftpfix carries the control connection itself. Then its flow tells how the packet
+	 * looks on the other side of the node, and nothing need be looked at there. */
+	__u8 carried;
+	__u32 beyond_ifindex; /* where it was or will be there */
+	struct ftpfix_tuple beyond;
 };
 
 /* How far the packet is read: see segment.h. Offsets count from the start of its
@@ -49,6 +54,27 @@ struct publishing {
 	int result;
 };
 
+/* A connection that is about to open: see flow_open.h. */
+struct opening {
+	struct ftpfix_tuple key;    /* of its SYN, as that came in */
+	struct ftpfix_tuple middle; /* the same through the stack: to the server, from the client */
+	struct ftpfix_tuple to;	    /* as it reaches its target */
+	struct ftpfix_endpoint target;
+	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
+	struct ftpfix_virtual virtual; /* that it was for, of a control connection */
+	__u32 out_ifindex;
+	__u32 in_ifindex;
+	__u32 side;	 /* enum ftpfix_side: where it comes in */
+	__u32 place;	 /* enum ftpfix_place: FTPFIX_PLACE_CONTROL or 0 */
+	__u32 pooled;	 /* 1: its source port, and where `source` is none its source address,
+			 * are of the FULLNAT pool */
+	__u32 addresses; /* of the pool to choose from */
+	__u32 first_try;
+	__u32 first_address;
+	__u32 reusing; /* 1: none was free, those of closing connections are taken too */
+	int result;
+};
+
 struct scratch {
 	struct packet packet;
 	struct ftpfix_scan scan;
@@ -66,9 +92,13 @@ struct scratch {
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
+	struct opening opening;
 	struct ftpfix_flow flow;
-	struct ftpfix_tuple to;	  /* of a new flow, peer → target */
-	struct ftpfix_tuple back; /* key of its other direction */
+	struct ftpfix_tuple to;	  /* of the packet that is carried */
+	struct ftpfix_tuple back; /* key of a flow's other direction */
+	struct packet quoted;	  /* by an ICMP error; of its payload nothing is known */
+	struct ftpfix_tuple quoted_to;
+	__u32 answer_mtu; /* what a packet is too big for */
 };
 
 struct {

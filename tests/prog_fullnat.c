@@ -43,7 +43,8 @@ static void carries(struct dial *dial)
 	dial_up(dial, FIN | ACK, "");
 	dial_down(dial, ACK, "");
 	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(3, 0));
-	assert_int_equal(dial_entries(dial), 0);
+	assert_int_equal(dial_settled(dial), 0);
+	dial_closed(dial);
 }
 
 /* nftables DNAT and masquerade: the control connection keeps its sequence numbers. */
@@ -98,7 +99,8 @@ static void source_port_taken(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial = expected_dial(&talk);
 	struct ftpfix_tuple taken = dial_down_key(&dial);
-	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .place = FTPFIX_HOOK_INSIDE_IN}, flow;
+	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .place = FTPFIX_HOOK_INSIDE_IN},
+			   flow;
 	int map = bpf_map__fd(world->skeleton->maps.flows);
 	struct frame input, output;
 
