@@ -39,13 +39,6 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-static void port_bits(const struct config *config, __u64 bits[PORT_WORDS])
-{
-	memset(bits, 0, PORT_WORDS * sizeof(*bits));
-	for (size_t i = 0; i < config->port_count; i++)
-		bits[config->port[i] >> 6] |= 1ULL << (config->port[i] & 63);
-}
-
 static void write_flow_constants(struct ftpfix *skeleton, const struct flow_config *flow)
 {
 	struct ftpfix__rodata *constants = skeleton->rodata;
@@ -62,6 +55,13 @@ static void write_flow_constants(struct ftpfix *skeleton, const struct flow_conf
 	constants->flow_idle_ns = flow->seconds[TIMEOUT_ESTABLISHED] * FTPFIX_SECOND_NS;
 	constants->flow_closing_ns = flow->seconds[TIMEOUT_CLOSING] * FTPFIX_SECOND_NS;
 	constants->session_idle_ns = flow->seconds[TIMEOUT_CONTROL] * FTPFIX_SECOND_NS;
+}
+
+static void port_bits(const struct config *config, __u64 bits[PORT_WORDS])
+{
+	memset(bits, 0, PORT_WORDS * sizeof(*bits));
+	for (size_t i = 0; i < config->port_count; i++)
+		bits[config->port[i] >> 6] |= 1ULL << (config->port[i] & 63);
 }
 
 static void write_constants(struct ftpfix *skeleton, const struct config *config)
@@ -251,6 +251,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
+	dataplane->unsettled = bpf_map__fd(skeleton->maps.unsettled);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
 }
