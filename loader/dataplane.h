@@ -29,6 +29,7 @@ struct dataplane {
 	int sessions;
 	int expectations;
 	int flows;
+	int unsettled;
 	int counters;
 	int events;
 };

@@ -6,11 +6,16 @@ Knows what a server may answer, and nothing of packets.
 """
 import contextlib
 import socket
+import struct
 import threading
 import time
+from pathlib import Path
 
 from cli_balancer import change, shown, takers
-from cli_world import World, contains, equal, test, wait_until
+from cli_world import World, contains, equal, mapped, test, wait_until
+
+# Of a flow in the maps, whatever it says.
+FLOW_BYTES = 96
 
 READY = b"220 (vsFTPd 3.0.3)\r\n"
 
@@ -23,6 +28,8 @@ class Server:
         self.where = address, port
         self.greeting = [READY]
         self.said = []  # by each client, once it is gone
+        self.ports = []  # of each client
+        self.header = 0  # bytes that are waited for before the greeting
         self.listener = None
         self.start()
 
@@ -35,13 +42,16 @@ class Server:
     def accept(self, listener):
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = listener.accept()
+                connection, peer = listener.accept()
+                self.ports.append(peer[1])
                 threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
         said = b""
         with connection, contextlib.suppress(OSError):
             connection.settimeout(20)
+            while len(said) < self.header and (part := connection.recv(4096)):
+                said += part
             for piece in self.greeting:
                 connection.sendall(piece)
                 time.sleep(0.05)
@@ -232,3 +242,42 @@ def without_an_interval_nothing_is_checked():
         run(node, "--server", "10.0.0.175", interval=0)
         time.sleep(3)
         equal((server.said, state(node)), ([], ("up", None)), "checks and state")
+
+
+@test
+def a_server_that_expects_proxy_headers_gets_one():
+    # HAProxy's proxy-protocol.txt: UNKNOWN of version 1, LOCAL of version 2.
+    for version, header in (
+            ("proxy-v1", b"PROXY UNKNOWN\r\n"),
+            ("proxy-v2", bytes.fromhex("0d0a0d0a000d0a515549540a") + b"\x20\x00\x00\x00")):
+        with node_and_host() as (node, host):
+            server = Server(host)
+            server.header = len(header)
+            daemon = run(node, "--server", "10.0.0.175", "--forward", "fullnat",
+                         "--client-address", version)
+            wait_until(lambda known=server: len(known.said) >= 2, "two checks")
+            equal(server.said[0], header + b"QUIT\r\n", f"what a check says, {version}")
+            assert " down" not in daemon.log(), daemon.log()
+
+
+def be_tuple(source, source_port, destination, destination_port):
+    return mapped(source) + mapped(destination) + struct.pack(">HH", source_port, destination_port)
+
+
+@test
+def a_check_leaves_the_ports_alone_that_sessions_come_from():
+    ports = range(40000, 40016)
+    free = {40006, 40007}
+    with node_and_host() as (node, host):
+        node.inside(lambda: Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(
+            f"{ports[0]} {ports[-1]}"))
+        server = Server(host)
+        daemon = run(node, "--server", "10.0.0.175", "--forward", "fullnat")
+        for number, port in enumerate(port for port in ports if port not in free):
+            # As the server's answers to a session are: translated back to its client.
+            answers = be_tuple("10.0.0.175", 21, "10.0.0.1", port)
+            daemon.insert("unsettled" if number % 2 else "flows", [(answers, bytes(FLOW_BYTES))])
+        before = len(server.ports)
+        wait_until(lambda: len(server.ports) > before + 5, "five checks")
+        equal(set(server.ports[before + 1:]) - free, set(), "ports of sessions that were used")
+        assert " down" not in daemon.log(), daemon.log()
