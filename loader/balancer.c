@@ -134,6 +134,8 @@ static void describe_route(struct server *server, const struct next_hop *hop, in
 	else if (err)
 		snprintf(server->no_route, sizeof(server->no_route), "no route leads to it: %s",
 			 strerror(-err));
+	else if (address_is_none(&hop->source))
+		strcpy(server->no_route, "this node has no address of its family");
 	else if (!device_list_has(inside, hop->out_index))
 		snprintf(server->no_route, sizeof(server->no_route),
 			 "its route leaves over %s, which is no --server-dev",
@@ -150,7 +152,7 @@ static void find_route(struct server *server)
 	if (!err) {
 		server->backend.source = hop.source;
 		server->backend.out_ifindex = hop.out_index;
-		server->health.source = hop.source;
+		server->health.hop = hop;
 	}
 	judge(server);
 }

@@ -212,15 +212,18 @@ static socklen_t make_address(const struct ftpfix_endpoint *endpoint, union addr
 	return sizeof(address->ipv6);
 }
 
-/* Opens a socket at any port of the source. The descriptor, or a negative errno. */
-static int open_at(const struct ftpfix_addr *source, struct ftpfix_endpoint *local)
+/* Opens a socket at any port of the node's address toward the server. The descriptor, or a negative errno. */
+static int open_at(const struct next_hop *hop, struct ftpfix_endpoint *local)
 {
 	union address address;
 	socklen_t length;
 	int fd, err;
 
-	*local = (struct ftpfix_endpoint){.addr = *source};
+	*local = (struct ftpfix_endpoint){.addr = hop->source};
 	length = make_address(local, &address);
+	/* Where the node has no other, its source is a link-local one. */
+	if (address.any.sa_family == AF_INET6)
+		address.ipv6.sin6_scope_id = hop->out_index;
 	fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -242,7 +245,7 @@ static int open_free(const struct health *health)
 	int held[PORTS_TRIED], count = 0, fd;
 
 	/* Each holds its port until another was found. */
-	while ((fd = open_at(&health->source, &local)) >= 0 &&
+	while ((fd = open_at(&health->hop, &local)) >= 0 &&
 	       health->taken(health->context, &local)) {
 		held[count++] = fd;
 		fd = -EADDRINUSE;

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "loop.h"
+#include "next_hop.h"
 
 #define HEALTH_REASON_MAX 128
 
@@ -33,7 +34,7 @@ struct health {
 	const struct health_settings *settings;
 	enum ftpfix_client_address client_address; /* what the server expects in front */
 	struct ftpfix_endpoint endpoint;
-	struct ftpfix_addr source; /* of the node, toward it */
+	struct next_hop hop; /* toward it */
 	struct watch watch;
 	enum health_phase phase;
 	struct greeting greeting;

@@ -236,6 +236,20 @@ def servers_of_ipv6_are_checked_at_their_own_port():
 
 
 @test
+def a_node_may_have_no_more_than_a_link_local_address():
+    with node_and_host() as (node, host):
+        node.do("ip -6 addr del 2001:db8:0:1::1/64 dev sv0")
+        node.do("ip -6 addr add fe80::7/64 dev sv0 nodad")
+        node.do("ip -6 route add 2001:db8:0:1::/64 dev sv0")
+        host.do("ip -6 addr add fe80::8/64 dev eth0 nodad")
+        server = Server(host, "2001:db8:0:1::9")
+        daemon = node.run("--dev", "up0", "--server-dev", "sv0", "--vip", "2001:db8::5", "--server",
+                          "2001:db8:0:1::9", "--health-interval", "1")
+        wait_until(lambda: len(server.said) > 1, "two checks")
+        assert " down" not in daemon.log(), daemon.log()
+
+
+@test
 def without_an_interval_nothing_is_checked():
     with node_and_host() as (node, host):
         server = Server(host)
