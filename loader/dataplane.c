@@ -263,6 +263,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
+	dataplane->unsettled = bpf_map__fd(skeleton->maps.unsettled);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
 	dataplane->links = bpf_map__fd(skeleton->maps.links);
