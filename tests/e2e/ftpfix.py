@@ -64,6 +64,10 @@ class Ftpfix:
     def set(self, what, value):
         self._ask("set", what, value)
 
+    def server(self, verb, *words):
+        """Adds, removes or drains a server."""
+        self._ask("server", verb, *words)
+
     def show(self, section):
         return json.loads(self._ask("show", section, "--json"))[section]
 

@@ -162,14 +162,14 @@ def least_connections(world):
 def several(world):
     topology = network(world, count=2, family=6)
     started = servers.vsftpd(world, topology.server, port=2121, family=6)
-    vips = [VIP, SPARE_VIP, VIP6, SPARE_VIP6]
-    ftpfix = balancer(world, topology, "--port", "21", "2100", vips=vips,
-                      addresses=[f"{real(4)(0)}:2121", f"[{real(6)(0)}]:2121"])
+    vips = [(VIP, 21), (VIP, 2100), (SPARE_VIP, 21), (VIP6, 21), (SPARE_VIP6, 2100)]
+    ftpfix = balancer(world, topology, addresses=[f"{real(4)(0)}:2121", f"[{real(6)(0)}]:2121"],
+                      vips=[f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+                            for address, port in vips])
     connections = 0
-    for address in vips:
-        for port in (21, 2100):
-            client = Curl(world, topology.client, address, port, started.login, extended=True)
-            connections += transfers(client, started, f"up{port}-{vips.index(address)}")
+    for address, port in vips:
+        client = Curl(world, topology.client, address, port, started.login, extended=True)
+        connections += transfers(client, started, f"up{connections}")
     ftpfix.settle(connections)
     _sessions_end(ftpfix)
     ftpfix.stop()
