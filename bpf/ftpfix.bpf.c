@@ -6,6 +6,7 @@
 #include <linux/pkt_cls.h>
 
 #include "control.h"
+#include "fast.h"
 #include "flow.h"
 #include "sweep.h"
 
@@ -121,6 +122,32 @@ SEC("tc")
 int ftpfix_inside_egress(struct __sk_buff *skb)
 {
 	return egress(skb, FTPFIX_SIDE_INSIDE);
+}
+
+/* One of these is on a device, by what stands on its untagged side. */
+SEC("xdp.frags")
+int ftpfix_uplink_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_UPLINK);
+}
+
+SEC("xdp.frags")
+int ftpfix_inside_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_INSIDE);
+}
+
+SEC("xdp.frags")
+int ftpfix_both_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_UPLINK | 1 << FTPFIX_SIDE_INSIDE);
+}
+
+/* The device is used through VLANs alone. */
+SEC("xdp.frags")
+int ftpfix_tagged_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 0);
 }
 
 /* Run by the daemon, not by packets. */

@@ -19,17 +19,8 @@
 #define AF_INET6 10
 #endif
 
-/* Whether the flow's next hop is known and fresh. A flow that was silent meanwhile is not:
- * so the short count of hop_checked cannot have gone round. */
-static __always_inline int hop_fresh(const struct ftpfix_flow *flow, __u32 now_ticks)
-{
-	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
-
-	return flow->hop_mtu && age < HOP_UNITS &&
-	       now_ticks - flow->seen_ticks < HOP_UNITS << HOP_SHIFT;
-}
-
-/* Whether it is time to ask again. */
+/* Whether it is time to ask again. A flow that was silent meanwhile asks in any case: so the
+ * short count of hop_checked cannot have gone round. */
 static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_ticks)
 {
 	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
