@@ -65,7 +65,9 @@ class Server:
                               f"listening on port {self.port}")
 
     def logged_clients(self):
-        """The addresses that the server's own log names."""
+        """The addresses that the server's own log names; it begins with the first."""
+        if not os.path.exists(self.log):
+            return set()
         with open(self.log, encoding="utf-8") as file:
             return set(re.findall(r'Client "([^"]+)"', file.read()))
 
