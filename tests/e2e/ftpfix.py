@@ -102,7 +102,10 @@ class Ftpfix:
         equal(self.counted("connections opened"), connections, "connections opened")
         wait_until(lambda: self.counted("connections closed") == connections,
                    "every data connection closed")
-        wait_until(lambda: not self.show("flows"), "no flow left")
+        wait_until(lambda: not self.data_flows(), "no flow left")
+
+    def data_flows(self):
+        return [flow for flow in self.show("flows") if flow["kind"] == "data"]
 
     def stop(self, number=signal.SIGTERM):
         """Ends as an operator would end it, and must end well."""
