@@ -272,16 +272,22 @@ def hairpin(world):
     ftpfix.stop()
 
 
-@_both_modes("--timeout control: alive as long as data moves, ended in silence")
-def silence(world, mode):
+# The sweep comes every ten seconds.
+SILENCE_SECONDS = 14
+
+
+@scenario("connections: --timeout control: alive as long as data moves, ended in silence")
+def silence(world):
     topology = network(world, count=1)
     take_redirected(topology)
     whole_checksums(topology)
     server = servers.vsftpd(world, topology.server)
-    ftpfix = balancer(world, topology, "--timeout", "control=2", "--xdp", "native", mode=mode)
+    ftpfix = balancer(world, topology, "--timeout", "control=2", "--xdp", "native",
+                      mode="fullnat")
     idle = world.keep(Control(topology.client, VIP))
-    running = Slow(world, topology.client, VIP, server, 3_000_000, 6)
-    wait_until(lambda: ftpfix.counted("balanced timed_out") == 1, "the idle session is ended")
+    running = Slow(world, topology.client, VIP, server, 2_000_000, SILENCE_SECONDS)
+    wait_until(lambda: ftpfix.counted("balanced timed_out") == 1, "the idle session is ended",
+               SILENCE_SECONDS)
     check(running.running(), "that was in mid-transfer")
     # Longer than the time allows, and its control connection is silent.
     running.finish()
