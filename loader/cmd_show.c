@@ -66,6 +66,7 @@ static const struct column expected[] = {
 };
 
 static const struct column flows[] = {
+	{"KIND", "{kind}"},
 	{"CLIENT", "{client}"},
 	{"PUBLIC", "{public}"},
 	{"SOURCE", "{source}"},
@@ -96,7 +97,7 @@ static const struct section {
 	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
-	{"flows", COLUMNS(flows), "data connections"},
+	{"flows", COLUMNS(flows), "established connections"},
 	{"counters", COLUMNS(counters), "decisions that were taken"},
 };
 

@@ -332,7 +332,8 @@ static int read_flow(const void *key, const void *value, void *context)
 	down = inside ? flow : &back;
 	return append(
 		section,
-		json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}",
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "kind",
+			  flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
 			  inside ? "server" : "client",
 			  endpoint(&from->source, from->be_source_port), "public",
 			  endpoint(&from->destination, from->be_destination_port), "source",
