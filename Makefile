@@ -52,7 +52,7 @@ $(BUILD) $(BUILD)/loader $(BUILD)/tests:
 	$(quiet)mkdir -p $@
 
 # Tests and tools: see tests/tests.mk.
-include tests/tests.mk
+include tests/tests.mk tools/bench/bench.mk
 
 demo: needed
 	$(quiet)$(MAKE) --no-print-directory all

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Removes namespaces and directories that a test run made, however it ended.
+"""Removes namespaces and directories that a test run made, and puts settings of the
+kernel back, however it ended.
 
 A second process reads from a pipe what exists. When the pipe closes, because
 the run is over or was killed, it removes whatever is left. It knows nothing of
@@ -36,7 +37,15 @@ def remove_directory(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
-REMOVERS = {"namespace": remove_namespace, "directory": remove_directory}
+def restore_setting(name):
+    """The name is "VALUE PATH"."""
+    value, path = name.split(" ", 1)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
+
+
+REMOVERS = {"namespace": remove_namespace, "directory": remove_directory,
+            "setting": restore_setting}
 
 
 class Guardian:

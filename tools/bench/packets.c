@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Sends minimum-size TCP packets of many connections through a node as fast as the node
+ * takes them, and tells how long that took: the hands of packets.py. It knows no node,
+ * except that it can be the barest one itself.
+ *
+ *     packets CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC DIALLED SERVER
+ *     packets ... redirect|redirect_fib NODE_NETNS IN OUT HOP_MAC
+ *
+ * Clients of 198.18.0.0/15 talk to DIALLED; at the server's end the packets must have
+ * the destination SERVER. Reads lines from its input, and answers each with one:
+ *
+ *     open FIRST COUNT   connections of these numbers, three packets each, in both
+ *                        directions; how many had all of theirs arrive
+ *     send COUNT FLOWS   packets of clients; nanoseconds for one, and how many arrived
+ *
+ * Frames are made and sent by BPF_PROG_TEST_RUN with live frames, carried through the
+ * node and dropped at the other end by soft interrupts of the same CPU: what is measured is
+ * the work of one CPU on a packet, from its making to its end.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "flow_number.h"
+#include "packets.h"
+#include "packets.skel.h"
+
+#define ARGUMENTS 7
+#define ARGUMENTS_FLOOR 12
+#define BATCH 64
+#define COUNT_MAX 10000000
+#define FRAME_BYTES 60
+#define WAIT_MS 200
+
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
+enum { CLIENT, SERVER, ENDS };
+
+struct end {
+	int namespace;
+	int ifindex;
+	__be32 be_address; /* whom its packets are for (CLIENT), from (SERVER) */
+};
+
+static struct packets *skeleton;
+static struct end ends[ENDS];
+
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs("packets: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	exit(1);
+}
+
+static int namespace_open(const char *path)
+{
+	int opened = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (opened < 0)
+		fail("%s: %s", path, strerror(errno));
+	return opened;
+}
+
+static void enter(int namespace)
+{
+	if (setns(namespace, CLONE_NEWNET))
+		fail("setns: %s", strerror(errno));
+}
+
+static int interface_index(const char *device)
+{
+	int found = if_nametoindex(device);
+
+	if (!found)
+		fail("no interface %s: %s", device, strerror(errno));
+	return found;
+}
+
+static void read_mac(const char *text, __u8 *mac)
+{
+	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
+		   &mac[4], &mac[5]) != ETH_ALEN)
+		fail("%s is no MAC address", text);
+}
+
+/* Attached as long as this process lives. */
+static void attach(const struct bpf_program *program, int ifindex)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, native, .flags = XDP_FLAGS_DRV_MODE);
+
+	if (bpf_link_create(bpf_program__fd(program), ifindex, BPF_XDP, &native) < 0)
+		fail("%s: cannot be attached: %s", bpf_program__name(program), strerror(errno));
+}
+
+static void end_open(struct end *end, const char *path, const char *device, const char *address,
+		     const struct bpf_program *sink)
+{
+	end->namespace = namespace_open(path);
+	enter(end->namespace);
+	end->ifindex = interface_index(device);
+	if (inet_pton(AF_INET, address, &end->be_address) != 1)
+		fail("%s is no IPv4 address", address);
+	attach(sink, end->ifindex);
+}
+
+/* Makes the node one that only redirects. */
+static void floor_open(char **argument)
+{
+	const struct bpf_program *program = strcmp(argument[0], "redirect")
+						    ? skeleton->progs.redirect_fib
+						    : skeleton->progs.redirect;
+	__u32 ifindex;
+
+	enter(namespace_open(argument[1]));
+	ifindex = interface_index(argument[3]);
+	skeleton->bss->out_ifindex = ifindex;
+	read_mac(argument[4], skeleton->bss->hop_destination);
+	if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.out), &ifindex, &ifindex, BPF_ANY))
+		fail("the device map: %s", strerror(errno));
+	attach(program, interface_index(argument[2]));
+}
+
+/*
+ * Sends that many packets of the stream; returns the nanoseconds for one. They are the
+ * kernel's own figure: around the call there is some waiting besides, for the program to
+ * be known everywhere.
+ */
+static __u32 generate(int from, __u32 count)
+{
+	char frame[FRAME_BYTES] = {};
+	struct xdp_md context = {.data_end = sizeof(frame), .ingress_ifindex = ends[from].ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
+		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = count,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+
+	enter(ends[from].namespace);
+	skeleton->bss->stream.toward_client = from == SERVER;
+	skeleton->bss->stream.be_peer = ends[from].be_address;
+	if (bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.generate), &run))
+		fail("sending: %s", strerror(errno));
+	return run.duration;
+}
+
+/* Waits until so many have arrived, or no more come; returns how many. */
+static __u64 arrived(const volatile struct sink *sink, __u64 before, __u32 count)
+{
+	for (int waited = 0; waited < WAIT_MS && sink->right - before < count; waited++)
+		usleep(1000);
+	if (sink->broken)
+		fail("packets arrived with a wrong checksum");
+	return sink->right - before;
+}
+
+static __u64 open_step(int from, __u32 first, __u32 count, __u8 flags, __u32 sequence,
+		       __u32 acknowledgement)
+{
+	const struct sink *sink =
+		from == CLIENT ? &skeleton->bss->server_sink : &skeleton->bss->client_sink;
+	struct stream *stream = &skeleton->bss->stream;
+	__u64 before = sink->right;
+
+	stream->tcp_flags = flags;
+	stream->sequence = sequence;
+	stream->acknowledgement = acknowledgement;
+	stream->in_order = 1;
+	skeleton->bss->next_number = first;
+	generate(from, count);
+	return arrived(sink, before, count);
+}
+
+static void open_flows(__u32 first, __u32 count)
+{
+	__u64 least = open_step(CLIENT, first, count, TCP_SYN, CLIENT_SEQUENCE - 1, 0), step;
+
+	step = open_step(SERVER, first, count, TCP_SYN | TCP_ACK, SERVER_SEQUENCE - 1,
+			 CLIENT_SEQUENCE);
+	least = step < least ? step : least;
+	step = open_step(CLIENT, first, count, TCP_ACK, CLIENT_SEQUENCE, SERVER_SEQUENCE);
+	printf("%llu\n", step < least ? step : least);
+}
+
+static void send_packets(__u32 count, __u32 flows)
+{
+	struct stream *stream = &skeleton->bss->stream;
+	const struct sink *sink = &skeleton->bss->server_sink;
+	__u64 before = sink->right;
+	__u32 nanoseconds;
+
+	stream->tcp_flags = TCP_ACK;
+	stream->sequence = CLIENT_SEQUENCE;
+	stream->acknowledgement = SERVER_SEQUENCE;
+	stream->in_order = 0;
+	stream->flows = flows;
+	nanoseconds = generate(CLIENT, count);
+	printf("%u %llu\n", nanoseconds, arrived(sink, before, count));
+}
+
+static void prepare(char **argument)
+{
+	skeleton = packets__open_and_load();
+	if (!skeleton)
+		fail("the programs cannot be loaded: %s (root is needed)", strerror(errno));
+	read_mac(argument[4], skeleton->bss->stream.destination_mac);
+	read_mac("02:00:5e:00:53:fe", skeleton->bss->stream.source_mac);
+	read_mac(argument[4], skeleton->bss->hop_source);
+	end_open(&ends[CLIENT], argument[1], argument[3], argument[5],
+		 skeleton->progs.take_at_client);
+	end_open(&ends[SERVER], argument[2], argument[3], argument[6],
+		 skeleton->progs.take_at_server);
+	skeleton->bss->server_sink.be_wanted = ends[SERVER].be_address;
+	skeleton->bss->client_sink.be_wanted = ends[CLIENT].be_address;
+	skeleton->bss->client_sink.from = 1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned first, count, flows;
+	char line[80];
+
+	if (argc != ARGUMENTS && argc != ARGUMENTS_FLOOR)
+		fail("called by packets.py");
+	prepare(argv);
+	if (argc == ARGUMENTS_FLOOR)
+		floor_open(argv + ARGUMENTS);
+	/* So that what else runs on this machine does not come in between. */
+	if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}))
+		fprintf(stderr, "packets: runs without priority: %s\n", strerror(errno));
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "open %u %u", &first, &count) == 2 && count <= COUNT_MAX)
+			open_flows(first, count);
+		else if (sscanf(line, "send %u %u", &count, &flows) == 2 && count <= COUNT_MAX)
+			send_packets(count, flows);
+		else
+			fail("what is '%s'?", line);
+		fflush(stdout);
+	}
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What packets.c tells the programs of packets.bpf.c, and what they answer. */
+#ifndef PACKETS_H
+#define PACKETS_H
+
+#include <linux/types.h>
+
+/* Every SAMPLE-th packet that arrives has its checksum verified; a power of two. */
+#define SAMPLE 256
+
+/* What the generator sends. */
+struct stream {
+	__u8 destination_mac[6];
+	__u8 source_mac[6];
+	__be32 be_peer; /* the address that is not a client's */
+	__u32 flows;
+	__u32 in_order;	     /* 1: one flow after the other; 0: in no order */
+	__u32 toward_client; /* 1: sent by the peer */
+	__u32 sequence;
+	__u32 acknowledgement;
+	__u8 tcp_flags;
+	__u8 padding[3];
+};
+
+/* What arrived at one end. */
+struct sink {
+	__be32 be_wanted; /* the address of the other side that packets must have */
+	__u32 from;	  /* 1: as their source; 0: as their destination */
+	__u64 right;
+	__u64 other;
+	__u64 broken; /* sampled, and the TCP checksum is wrong */
+};
+
+#endif /* PACKETS_H */
