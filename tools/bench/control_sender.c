@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Plays both ends of FTP control connections through a node, and tells how long
- * that takes: the hands of tools/control-cost, which says what to send. It knows
- * no node: neither its rules nor its programs.
+ * Plays both ends of FTP control connections through a node, and of the data connections
+ * that they announce, and tells how long that takes: the hands of control.py, which says
+ * what to send. It knows no node: neither its rules nor its programs.
  *
- *     control-sender CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC CLIENT SERVER
+ *     control_sender CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC CLIENT SERVER
  *                    {DIALLED TOLD GROWTH}...
  *
  * Each DIALLED makes one session, from CLIENT to that address; there the 227 of
  * SERVER must arrive with the address TOLD, GROWTH bytes longer. Then reads lines
  * "KIND SESSION COUNT" and answers each with the nanoseconds it took:
  *
- *     reply    a reply that announces nothing, COUNT times
- *     command  a command that asks for nothing, COUNT times
- *     pair     a PASV and the 227 that answers it, COUNT times
+ *     plain       a NOOP and the 200 that answers it, COUNT times
+ *     announced   a PASV and the 227 that answers it, COUNT times
+ *     connection  the same, and the data connection from its SYN to its last
+ *                 acknowledgement, COUNT times
  *
  * Frames go out through packet sockets at the ends of the two wires. Over veth the
  * kernel carries each through the node to the other end before send() returns, on
- * the sender's CPU. What arrives is counted, and of one packet in SAMPLE every byte
- * of the payload is looked at: a node that does something else is no measurement.
+ * the sender's CPU. What arrives is counted, and of one control packet in SAMPLE every
+ * byte of the payload is looked at: a node that does something else is no measurement.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,14 +47,17 @@
 #define SESSIONS_MAX 3
 #define FTP_PORT 21
 #define CLIENT_PORT 40000 /* of the first session */
-/* In one direction: then the other one acknowledges. */
-#define UNACKNOWLEDGED 256
 /* A power of two: this share of what is sent is looked at. */
 #define SAMPLE 512
 /* In one run, so that no two of its packets have one number. */
 #define COUNT_MAX 30000
 #define WAIT_MS 200
 #define PAYLOAD_MAX 128
+/* Of data connections: the client's own ports, one after the other. */
+#define DATA_PORT_FIRST 1024
+#define DATA_PORTS 30000
+/* The IP number of packets that are not looked at: none of the sampled ones. */
+#define UNSAMPLED 1
 #define ARGUMENTS 7
 #define ARGUMENTS_EACH 3
 /* Of 227: the two octets of the port have three digits each, always; and what is still
@@ -95,6 +99,7 @@ struct session {
 	uint32_t growth;
 	uint32_t first_octet; /* of the ports that it announces */
 	uint32_t announced;
+	bool unsampled; /* a data connection */
 };
 
 static struct end ends[ENDS];
@@ -114,7 +119,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *for
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("control-sender: ", stderr);
+	fputs("control_sender: ", stderr);
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 	va_end(arguments);
@@ -261,9 +266,9 @@ static void session_send(struct session *session, int from, struct tcphdr flags,
 	frame.ip.version = 4;
 	frame.ip.ihl = 5;
 	frame.ip.tot_len = htons(20 + header + length);
-	if (ip_id % SAMPLE == 0)
+	if (!session->unsampled && ip_id % SAMPLE == 0)
 		sampled_sequence[ip_id / SAMPLE] = session->peer[!from].acknowledgement;
-	frame.ip.id = htons(ip_id++);
+	frame.ip.id = htons(session->unsampled ? UNSAMPLED : ip_id++);
 	frame.ip.ttl = 64;
 	frame.ip.protocol = IPPROTO_TCP;
 	frame.ip.saddr = peer->address;
@@ -280,7 +285,7 @@ static void session_send(struct session *session, int from, struct tcphdr flags,
 	memcpy(options + header - 20, payload, length);
 	frame.tcp.check = sum_fold(sum_words(&frame.ip.saddr, 8) + htons(IPPROTO_TCP) +
 				   htons(header + length) + sum_words(&frame.tcp, header + length));
-	peer->sequence += length + flags.syn;
+	peer->sequence += length + flags.syn + flags.fin;
 	if (send(ends[from].sender, &frame, 34 + header + length, 0) < 0)
 		fail("send: %s", strerror(errno));
 	ends[from].sent++;
@@ -288,6 +293,7 @@ static void session_send(struct session *session, int from, struct tcphdr flags,
 
 static const struct tcphdr SYN = {.syn = 1}, SYN_ACK = {.syn = 1, .ack = 1};
 static const struct tcphdr ACK = {.ack = 1}, DATA = {.ack = 1, .psh = 1};
+static const struct tcphdr FIN = {.ack = 1, .fin = 1};
 
 /* The other end has read this many bytes. */
 static void session_read(struct session *session, int by, uint32_t bytes)
@@ -333,36 +339,70 @@ static void session_open(struct session *session, int number, char **argument, u
 
 /* --- what is measured --- */
 
-static void send_lines(struct session *session, int from, const char *text, size_t length,
-		       uint32_t count)
+static void send_plain(struct session *session, uint32_t count)
 {
-	for (uint32_t sent = 1; sent <= count; sent++) {
-		session_say(session, from, text, length);
-		if (sent % UNACKNOWLEDGED == 0 || sent == count)
-			session_send(session, !from, ACK, "", 0);
+	for (uint32_t sent = 0; sent < count; sent++) {
+		session_say(session, CLIENT, command_text, sizeof(command_text) - 1);
+		session_say(session, SERVER, reply_text, sizeof(reply_text) - 1);
 	}
+	session_send(session, CLIENT, ACK, "", 0);
 }
 
-static void send_pairs(struct session *session, uint32_t count)
+/* Returns the port. */
+static uint16_t announce(struct session *session)
 {
 	struct in_addr server = {session->peer[SERVER].address};
+	uint32_t number = session->announced++;
+	uint32_t high = session->first_octet + number / OCTETS % OCTETS_EACH;
+	uint32_t low = OCTET_FIRST + number % OCTETS;
 	unsigned char octet[4];
 	char line[PAYLOAD_MAX];
 	int length;
 
 	memcpy(octet, &server, sizeof(octet));
-	for (uint32_t sent = 0; sent < count; sent++) {
-		uint32_t port = session->announced++;
+	length = snprintf(line, sizeof(line), "227 Entering Passive Mode (%u,%u,%u,%u,%u,%u).\r\n",
+			  octet[0], octet[1], octet[2], octet[3], high, low);
+	session_say(session, CLIENT, pasv_text, sizeof(pasv_text) - 1);
+	session_say(session, SERVER, line, length);
+	session_read(session, CLIENT, session->growth);
+	return high << 8 | low;
+}
 
-		length = snprintf(line, sizeof(line),
-				  "227 Entering Passive Mode (%u,%u,%u,%u,%u,%u).\r\n", octet[0],
-				  octet[1], octet[2], octet[3],
-				  session->first_octet + port / OCTETS % OCTETS_EACH,
-				  OCTET_FIRST + port % OCTETS);
-		session_say(session, CLIENT, pasv_text, sizeof(pasv_text) - 1);
-		session_say(session, SERVER, line, length);
-		session_read(session, CLIENT, session->growth);
+static void send_announced(struct session *session, uint32_t count)
+{
+	for (uint32_t sent = 0; sent < count; sent++)
+		announce(session);
+	session_send(session, CLIENT, ACK, "", 0);
+}
+
+/* The port that the server announced is the one that the client is told. */
+static void transfer(const struct session *session, uint16_t port)
+{
+	uint16_t own = DATA_PORT_FIRST + session->announced % DATA_PORTS;
+	struct session data = {.unsampled = true};
+	static const char content[] = "content";
+
+	memcpy(data.peer, session->peer, sizeof(data.peer));
+	for (int at = 0; at < ENDS; at++) {
+		data.peer[at].port = htons(at == CLIENT ? own : port);
+		data.peer[at].other_port = htons(at == CLIENT ? port : own);
 	}
+	session_send(&data, CLIENT, SYN, "", 0);
+	data.peer[SERVER].acknowledgement = data.peer[CLIENT].sequence;
+	session_send(&data, SERVER, SYN_ACK, "", 0);
+	data.peer[CLIENT].acknowledgement = data.peer[SERVER].sequence;
+	session_send(&data, CLIENT, ACK, "", 0);
+	session_send(&data, SERVER, FIN, content, sizeof(content));
+	data.peer[CLIENT].acknowledgement = data.peer[SERVER].sequence;
+	session_send(&data, CLIENT, FIN, "", 0);
+	data.peer[SERVER].acknowledgement = data.peer[CLIENT].sequence;
+	session_send(&data, SERVER, ACK, "", 0);
+}
+
+static void send_connections(struct session *session, uint32_t count)
+{
+	for (uint32_t sent = 0; sent < count; sent++)
+		transfer(session, announce(session));
 	session_send(session, CLIENT, ACK, "", 0);
 }
 
@@ -380,12 +420,13 @@ static void look_at_227(const struct session *session, const char *text, int len
 
 /* Looks at one frame at one end; returns whether it had a payload. */
 static bool look_at(const struct session *session, int end, const struct frame *frame, int length,
-		    const char *text)
+		    bool announced)
 {
 	int header = 14 + 20 + frame->tcp.doff * 4;
 	int payload = ntohs(frame->ip.tot_len) + 14 - header;
 	uint32_t expected = sampled_sequence[ntohs(frame->ip.id) / SAMPLE];
 	const char *bytes = (const char *)frame + header;
+	const char *text = reply_text;
 
 	if (length < header + payload)
 		fail("a frame of %d bytes that should have %d", length, header + payload);
@@ -393,18 +434,17 @@ static bool look_at(const struct session *session, int end, const struct frame *
 		return false;
 	if (ntohl(frame->tcp.seq) != expected)
 		fail("sequence number %u came as %u", expected, ntohl(frame->tcp.seq));
-	if (!text && end == CLIENT)
+	if (end == SERVER)
+		text = announced ? pasv_text : command_text;
+	if (end == CLIENT && announced)
 		look_at_227(session, bytes, payload);
-	else if (!text)
-		text = pasv_text;
-	if (text && (payload != (int)strlen(text) || memcmp(bytes, text, payload)))
+	else if (payload != (int)strlen(text) || memcmp(bytes, text, payload))
 		fail("%s expected, got: %.*s", text, payload, bytes);
 	return true;
 }
 
-/* Looks at the sampled frames; text is what the lines say, or NULL for pairs. Returns
- * how many there were. */
-static int look(const struct session *session, const char *text)
+/* Looks at the sampled frames; returns how many there were. */
+static int look(const struct session *session, bool announced)
 {
 	struct frame frame;
 	int looked = 0;
@@ -414,29 +454,29 @@ static int look(const struct session *session, const char *text)
 
 		while ((length = recv(ends[end].receiver, &frame, sizeof(frame), MSG_DONTWAIT)) > 0)
 			if (session)
-				looked += look_at(session, end, &frame, length, text);
+				looked += look_at(session, end, &frame, length, announced);
 	}
 	return looked;
 }
 
 static uint64_t run(const char *kind, struct session *session, uint32_t count)
 {
-	const char *text = NULL;
+	bool announced = strcmp(kind, "plain");
 	uint64_t begun, nanoseconds;
 
 	counting_begins();
 	begun = now_ns();
-	if (!strcmp(kind, "reply"))
-		send_lines(session, SERVER, text = reply_text, sizeof(reply_text) - 1, count);
-	else if (!strcmp(kind, "command"))
-		send_lines(session, CLIENT, text = command_text, sizeof(command_text) - 1, count);
-	else if (!strcmp(kind, "pair"))
-		send_pairs(session, count);
+	if (!announced)
+		send_plain(session, count);
+	else if (!strcmp(kind, "announced"))
+		send_announced(session, count);
+	else if (!strcmp(kind, "connection"))
+		send_connections(session, count);
 	else
 		fail("what is '%s'?", kind);
 	nanoseconds = now_ns() - begun;
 	all_must_have_arrived();
-	if (!look(session, text) && count > 2 * SAMPLE)
+	if (!look(session, announced) && count > 2 * SAMPLE)
 		fail("none of %u was looked at", count);
 	return nanoseconds;
 }
@@ -452,10 +492,10 @@ int main(int argc, char **argv)
 	    sscanf(argv[4], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &node_mac[0], &node_mac[1],
 		   &node_mac[2], &node_mac[3], &node_mac[4], &node_mac[5]) != ETH_ALEN ||
 	    inet_pton(AF_INET, argv[5], &client) != 1 || inet_pton(AF_INET, argv[6], &server) != 1)
-		fail("called by tools/control-cost");
+		fail("called by control.py");
 	/* So that what else runs on this machine does not come in between. */
 	if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}))
-		fprintf(stderr, "control-sender: runs without priority: %s\n", strerror(errno));
+		fprintf(stderr, "control_sender: runs without priority: %s\n", strerror(errno));
 	device = argv[3];
 	end_open(&ends[CLIENT], argv[1]);
 	end_open(&ends[SERVER], argv[2]);
@@ -464,7 +504,7 @@ int main(int argc, char **argv)
 		session_open(&sessions[at], at, &argv[ARGUMENTS + at * ARGUMENTS_EACH], client,
 			     server);
 	all_must_have_arrived();
-	look(NULL, NULL);
+	look(NULL, false);
 	while (scanf("%15s %u %u", kind, &number, &repeat) == 3) {
 		if (number >= (unsigned)count || repeat > COUNT_MAX)
 			fail("session %u, %u times: above the bounds", number, repeat);
