@@ -1,45 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How far a data connection has come: its sequence numbers, its FINs and resets,
- * and the removal of the pair of flows when it is over. It translates nothing.
+ * How far a connection has come: its sequence numbers, its handshake, its FINs and
+ * resets, and in which table its pair of flows therefore stands. It translates nothing.
  */
 #ifndef FTPFIX_FLOW_TRACK_H
 #define FTPFIX_FLOW_TRACK_H
 
-#include "counter.h"
-#include "packet.h"
+#include "flow_table.h"
 #include "session.h"
-
-/* The time of flows: see FTPFIX_TICK_SHIFT. */
-static __always_inline __u32 ticks_now(void)
-{
-	return bpf_ktime_get_coarse_ns() >> FTPFIX_TICK_SHIFT;
-}
-
-/* Removes both directions of a connection. Of several that do so at once, one
- * gets 1 for it. */
-static __noinline int flow_remove(const struct ftpfix_tuple *key)
-{
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);
-	struct ftpfix_tuple own, peer;
-	int removed;
-
-	if (!flow)
-		return 0;
-	own = *key;
-	tuple_turn(&peer, &flow->to);
-	removed = !bpf_map_delete_elem(&flows, &own);
-	bpf_map_delete_elem(&flows, &peer);
-	return removed;
-}
-
-static __always_inline struct ftpfix_flow *flow_peer(const struct ftpfix_flow *flow)
-{
-	struct ftpfix_tuple peer;
-
-	tuple_turn(&peer, &flow->to);
-	return bpf_map_lookup_elem(&flows, &peer);
-}
 
 /*
  * Whether a reset ends the connection: where its sender stands in the stream, or
@@ -137,25 +105,74 @@ static __always_inline void flow_note_fin(struct ftpfix_flow *flow, const struct
 	peer->peer_progress |= FTPFIX_PROGRESS_FIN;
 }
 
-/* Follows the packet's connection; ends it when the packet does. The flow must
- * not be used afterwards. */
-static __always_inline void flow_track(struct ftpfix_flow *flow, const struct ftpfix_tuple *key,
-				       const struct packet *packet)
+/* What became of a connection, as data connections count it and as the balancer's do. */
+static __always_inline void flow_became(__u8 place, enum ftpfix_reason data,
+					enum ftpfix_reason control)
 {
-	int over = 0;
+	if (!(place & FTPFIX_PLACE_INNER))
+		count(place & FTPFIX_PLACE_CONTROL ? control : data);
+}
+
+/* Whether the packet ends its connection's handshake: an acknowledgement, not itself a SYN, of
+ * the peer's SYN. A stranger who never saw that SYN cannot know the number. */
+static __always_inline int flow_answers(const struct ftpfix_flow *flow, const struct packet *packet)
+{
+	const struct ftpfix_flow *peer;
+
+	if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
+	    !(flow->progress & FTPFIX_PROGRESS_SYN))
+		return 0;
+	peer = flow_peer(flow);
+	return peer && peer->progress & FTPFIX_PROGRESS_SYN &&
+	       sequence_after(packet->host_acknowledgement, peer->first_sequence) &&
+	       !sequence_after(packet->host_acknowledgement, peer->end_sequence);
+}
+
+/* Lets the reset end the connection, if it is right. */
+static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
+					     const struct ftpfix_tuple *key,
+					     const struct packet *packet)
+{
+	struct ftpfix_flow *peer = flow_peer(flow);
+	int over = !peer || flow_reset(flow, peer, packet), closing = flow_closing(flow);
+	__u8 place = flow->place;
+
+	flow_count(flow, packet);
+	if (over && flow_remove(key) && !closing)
+		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+}
+
+/*
+ * Follows the packet's connection, and moves it to the table where it then belongs. The flow
+ * must not be used afterwards. Returns 0, or an error when the connection has opened and
+ * the table has no room for it.
+ */
+static __always_inline int flow_track(struct ftpfix_flow *flow, const struct ftpfix_tuple *key,
+				      const struct packet *packet, struct scratch *scratch)
+{
+	__u8 place = flow->place;
+	int over, err = 0;
 
 	if (packet->flags & TCP_RST) {
-		struct ftpfix_flow *peer = flow_peer(flow);
-
-		over = !peer || flow_reset(flow, peer, packet);
-	} else {
-		flow_advance(flow, packet);
-		flow_note_fin(flow, packet);
-		over = flow_acknowledge_fin(flow, packet);
+		flow_track_reset(flow, key, packet);
+		return 0;
 	}
+	flow_advance(flow, packet);
+	flow_note_fin(flow, packet);
+	over = flow_acknowledge_fin(flow, packet);
 	flow_count(flow, packet);
-	if (over && flow_remove(key))
-		count(FTPFIX_CONNECTION_CLOSED);
+	if (over) {
+		if (place & FTPFIX_PLACE_SETTLED && flow_retire(key, scratch))
+			flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	} else if (!(place & FTPFIX_PLACE_SETTLED) && !flow_closing(flow) &&
+		   flow_answers(flow, packet)) {
+		err = flow_settle(key, scratch);
+		if (!err && place & FTPFIX_PLACE_CONTROL)
+			flow_became(place, FTPFIX_CONNECTION_OPENED, FTPFIX_BALANCED_ESTABLISHED);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	return err;
 }
 
 #endif /* FTPFIX_FLOW_TRACK_H */

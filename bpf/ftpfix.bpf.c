@@ -6,6 +6,7 @@
 #include <linux/pkt_cls.h>
 
 #include "control.h"
+#include "fast.h"
 #include "flow.h"
 #include "sweep.h"
 
@@ -47,42 +48,56 @@ static __always_inline int unparsed(int err)
 	return PASS;
 }
 
-static __always_inline int flow_verdict(int result)
+/* Sends the packet of a flow on. */
+static __always_inline int carry(struct __sk_buff *skb)
 {
-	if (result == -ENOENT)
-		return PASS;
-	return result < 0 ? TC_ACT_SHOT : bpf_redirect_neigh(result, NULL, 0, 0);
+	int out_ifindex = flow_carry(skb);
+
+	if (out_ifindex < 0)
+		return TC_ACT_SHOT;
+	return out_ifindex ? bpf_redirect_neigh(out_ifindex, NULL, 0, 0) : PASS;
+}
+
+/* Whether a control connection's packet must not go on. */
+static __always_inline int stopped(struct __sk_buff *skb, enum ftpfix_side side, int entering)
+{
+	int err = control_at(skb, side, entering);
+
+	return err && err != -ENOENT;
 }
 
 /* Into the node. */
 static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = parse(skb), err;
+	int parsed = parse(skb), flow;
 
 	if (parsed < 0)
 		return unparsed(parsed);
 	/* Flows first: the port of a data connection may have the number of a control
 	 * port. */
-	err = flow_packet(skb, side);
-	if (err != -ENOENT)
-		return flow_verdict(err);
-	if (!parsed)
-		return PASS;
-	err = control_at(skb, side, 1);
-	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
+	flow = flow_lookup(skb, 2 * side);
+	if (flow == -ECONNREFUSED)
+		return TC_ACT_SHOT;
+	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
+		return TC_ACT_SHOT;
+	return flow < 0 ? PASS : carry(skb);
 }
 
-/* Out of the node. */
+/* Out of the node. Only what the stack has routed is still to be translated. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = parse(skb), err;
+	int parsed = parse(skb), flow = -ENOENT;
 
 	if (parsed < 0)
 		return unparsed(parsed);
-	if (!parsed)
-		return PASS;
-	err = control_at(skb, side, 0);
-	return err && err != -ENOENT ? TC_ACT_SHOT : PASS;
+	if (path_stack) {
+		flow = flow_lookup(skb, 2 * side + 1);
+		if (flow >= 0 && carry(skb) == TC_ACT_SHOT)
+			return TC_ACT_SHOT;
+	}
+	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 0))
+		return TC_ACT_SHOT;
+	return PASS;
 }
 
 SEC("tc")
@@ -107,6 +122,32 @@ SEC("tc")
 int ftpfix_inside_egress(struct __sk_buff *skb)
 {
 	return egress(skb, FTPFIX_SIDE_INSIDE);
+}
+
+/* One of these is on a device, by what stands on its untagged side. */
+SEC("xdp.frags")
+int ftpfix_uplink_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_UPLINK);
+}
+
+SEC("xdp.frags")
+int ftpfix_inside_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_INSIDE);
+}
+
+SEC("xdp.frags")
+int ftpfix_both_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 1 << FTPFIX_SIDE_UPLINK | 1 << FTPFIX_SIDE_INSIDE);
+}
+
+/* The device is used through VLANs alone. */
+SEC("xdp.frags")
+int ftpfix_tagged_xdp(struct xdp_md *xdp)
+{
+	return fast_packet(xdp, 0);
 }
 
 /* Run by the daemon, not by packets. */

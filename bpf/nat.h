@@ -29,7 +29,7 @@ struct nat_ports {
 /* Updates an IPv4 header as RFC 1624 (equation 3) says. Returns the difference of
  * the addresses, or a negative error of the kernel. */
 static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet *packet,
-				      const struct ftpfix_tuple *to)
+				      const struct ftpfix_tuple *to, int hops)
 {
 	__be32 from_addresses[2], to_addresses[2];
 	struct nat_ipv4 header;
@@ -51,9 +51,10 @@ static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet
 		return sum;
 	header_sum = checksum_fold(sum) + (__u16)~header.check;
 	/* The TTL is the high byte of its word: one less adds ~1 + 0 there. */
-	header_sum += (__u16)~bpf_htons(0x0100);
+	if (hops)
+		header_sum += (__u16)~bpf_htons(0x0100);
 	header.check = ~checksum_fold(header_sum);
-	header.ttl--;
+	header.ttl -= hops;
 	header.be_source = to_addresses[0];
 	header.be_destination = to_addresses[1];
 	err = bpf_skb_store_bytes(skb, packet->network_offset + NAT_IPV4_OFFSET, &header,
@@ -65,10 +66,10 @@ static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet
  * change in a complete checksum, from which the pseudo header's then comes off
  * again. Returns as nat_ipv4(). */
 static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet *packet,
-				      const struct ftpfix_tuple *to)
+				      const struct ftpfix_tuple *to, int hops)
 {
 	__u32 offset = packet->network_offset + __builtin_offsetof(struct ipv6hdr, saddr);
-	__u8 hop_limit = packet->ttl - 1;
+	__u8 hop_limit = packet->ttl - hops;
 	__s64 sum;
 	int err;
 
@@ -88,12 +89,12 @@ static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet
 
 /*
  * Gives the packet the addresses and ports of `to`, which are of its family, and
- * one hop less. TCP's checksum is updated through the kernel, which knows what
+ * `hops` (0 or 1) less to live. TCP's checksum is updated through the kernel, which knows what
  * state it is in. Returns 0 or a negative error of the kernel, after which the
  * packet must not travel on.
  */
 static __always_inline int nat_translate(struct __sk_buff *skb, const struct packet *packet,
-					 const struct ftpfix_tuple *to)
+					 const struct ftpfix_tuple *to, int hops)
 {
 	struct nat_ports from_ports = {packet->tuple.be_source_port,
 				       packet->tuple.be_destination_port};
@@ -102,7 +103,7 @@ static __always_inline int nat_translate(struct __sk_buff *skb, const struct pac
 	__s64 sum;
 	int err;
 
-	sum = packet->ipv6 ? nat_ipv6(skb, packet, to) : nat_ipv4(skb, packet, to);
+	sum = packet->ipv6 ? nat_ipv6(skb, packet, to, hops) : nat_ipv4(skb, packet, to, hops);
 	if (sum < 0)
 		return sum;
 	err = bpf_l4_csum_replace(skb, check_offset, 0, sum, BPF_F_PSEUDO_HDR);

@@ -46,7 +46,9 @@ struct packet {
 	__u32 host_acknowledgement;
 	__u8 flags; /* TCP_… */
 	__u8 ttl;
-	__u8 tagged; /* 1: carries a VLAN tag */
+	__u8 tagged;	/* 1: carries a VLAN tag, in the frame or beside it */
+	__u8 tags;	/* VLAN tags in the frame */
+	__be16 be_vlan; /* identifier of the first of them */
 	__u8 ipv6;
 	__u8 cut; /* 1: the end of its payload was taken away */
 };
@@ -116,9 +118,11 @@ static __always_inline void tuple_turn(struct ftpfix_tuple *turned,
 	turned->be_destination_port = tuple->be_source_port;
 }
 
-/* Returns the protocol in network order behind the tags; *tagged is set when
- * there are any. Zero when the frame ends before. */
-static __always_inline __be16 parse_ethernet(struct cursor *cursor, __u8 *tagged)
+#define VLAN_IDENTIFIER_MASK 0x0fff
+
+/* Returns the protocol in network order behind the tags, which the packet is told of.
+ * Zero when the frame ends before. */
+static __always_inline __be16 parse_ethernet(struct cursor *cursor, struct packet *packet)
 {
 	struct ethhdr *ethernet = cursor->at;
 	__be16 be_protocol;
@@ -134,7 +138,10 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor, __u8 *tagged
 			break;
 		if ((void *)(vlan + 2) > cursor->end)
 			return 0;
-		*tagged = 1;
+		if (!tag)
+			packet->be_vlan = vlan[0] & bpf_htons(VLAN_IDENTIFIER_MASK);
+		packet->tags++;
+		packet->tagged = 1;
 		be_protocol = vlan[1];
 		cursor->at = vlan + 2;
 	}
@@ -261,6 +268,32 @@ static __always_inline int parse_tcp(struct cursor *cursor, struct packet *packe
 	return 0;
 }
 
+/* Parses what lies between cursor->at and cursor->end of a frame of that length; tagged says
+ * that a VLAN tag was taken out of it. `offloaded` says that its IP length may be missing.
+ * Returns as parse_packet(), or -EFAULT when the headers do not lie there. */
+static __always_inline int parse_frame(struct cursor *cursor, __u32 frame_length, int tagged,
+				       int offloaded, struct packet *packet)
+{
+	__be16 be_protocol;
+	int err;
+
+	packet->ipv6 = 0;
+	packet->cut = 0;
+	packet->tags = 0;
+	packet->be_vlan = 0;
+	packet->tagged = tagged;
+	be_protocol = parse_ethernet(cursor, packet);
+	if (be_protocol == bpf_htons(ETH_P_IP))
+		err = parse_ipv4(cursor, frame_length, offloaded, packet);
+	else if (be_protocol == bpf_htons(ETH_P_IPV6))
+		err = parse_ipv6(cursor, frame_length, offloaded, packet);
+	else
+		err = -ENOENT;
+	if (err)
+		return err;
+	return parse_tcp(cursor, packet);
+}
+
 static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *packet)
 {
 	struct cursor cursor = {
@@ -268,22 +301,8 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 		.at = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 	};
-	__be16 be_protocol;
-	int err;
 
-	packet->ipv6 = 0;
-	packet->cut = 0;
-	packet->tagged = skb->vlan_present != 0;
-	be_protocol = parse_ethernet(&cursor, &packet->tagged);
-	if (be_protocol == bpf_htons(ETH_P_IP))
-		err = parse_ipv4(&cursor, skb->len, skb->gso_size != 0, packet);
-	else if (be_protocol == bpf_htons(ETH_P_IPV6))
-		err = parse_ipv6(&cursor, skb->len, skb->gso_size != 0, packet);
-	else
-		err = -ENOENT;
-	if (err)
-		return err;
-	return parse_tcp(&cursor, packet);
+	return parse_frame(&cursor, skb->len, skb->vlan_present != 0, skb->gso_size != 0, packet);
 }
 
 /*

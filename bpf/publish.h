@@ -8,6 +8,7 @@
 #ifndef FTPFIX_PUBLISH_H
 #define FTPFIX_PUBLISH_H
 
+#include "backend.h"
 #include "expect.h"
 #include "seen.h"
 
@@ -37,6 +38,28 @@ static __always_inline void publish_address(struct ftpfix_addr *addr,
 	if (found && address_given(&found->addr) &&
 	    address_mapped(&found->addr) == address_mapped(known))
 		*addr = found->addr;
+}
+
+/*
+ * Where the FULLNAT connection to the server comes from: the address by which that server
+ * knows the client already, if ftpfix carries the control connection too, for a server
+ * compares them; or what the operator gave; or the control peer's.
+ */
+static __always_inline void publish_source(struct scratch *scratch, struct ftpfix_addr *addr)
+{
+	const struct ftpfix_seen *note = &scratch->note;
+	__u32 family = scratch->crossing.ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4, index;
+	struct ftpfix_flow *control = bpf_map_lookup_elem(&flows, &note->tuple);
+	struct ftpfix_source *source;
+
+	*addr = note->tuple.destination;
+	if (!source_count[family] || (control && control->place & FTPFIX_PLACE_CONTROL))
+		return;
+	index = hash_address(&scratch->crossing.tuple.destination) % source_count[family];
+	index += family * FTPFIX_SOURCES_MAX;
+	source = bpf_map_lookup_elem(&sources, &index);
+	if (source)
+		*addr = source->addr;
 }
 
 /*
@@ -76,12 +99,8 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 			return -FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED;
 	}
 	if (service->forward == FTPFIX_FORWARD_FULLNAT) {
-		__u32 family = crossing->ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4;
-		__u32 first = family * FTPFIX_SOURCES_MAX;
-		struct ftpfix_source *source = bpf_map_lookup_elem(&sources, &first);
-
-		expectation->source =
-			source && source_count[family] ? source->addr : note->tuple.destination;
+		publish_source(scratch, &expectation->source);
+		expectation->pooled = 1;
 	}
 	expectation->out_ifindex = note->ifindex;
 	return 0;

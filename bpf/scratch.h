@@ -49,6 +49,27 @@ struct publishing {
 	int result;
 };
 
+/* A connection that is about to open: see flow_open.h. */
+struct opening {
+	struct ftpfix_tuple key;    /* of its SYN, as that came in */
+	struct ftpfix_tuple middle; /* the same through the stack: to the server, from the client */
+	struct ftpfix_tuple to;	    /* as it reaches its target */
+	struct ftpfix_endpoint target;
+	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
+	struct ftpfix_virtual virtual; /* that it was for, of a control connection */
+	__u32 out_ifindex;
+	__u32 in_ifindex;
+	__u32 side;	 /* enum ftpfix_side: where it comes in */
+	__u32 place;	 /* enum ftpfix_place: FTPFIX_PLACE_CONTROL or 0 */
+	__u32 pooled;	 /* 1: its source port, and where `source` is none its source address,
+			 * are of the FULLNAT pool */
+	__u32 addresses; /* of the pool to choose from */
+	__u32 first_try;
+	__u32 first_address;
+	__u32 reusing; /* 1: none was free, those of closing connections are taken too */
+	int result;
+};
+
 struct scratch {
 	struct packet packet;
 	struct ftpfix_scan scan;
@@ -66,9 +87,10 @@ struct scratch {
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
+	struct opening opening;
 	struct ftpfix_flow flow;
-	struct ftpfix_tuple to;	  /* of a new flow, peer → target */
-	struct ftpfix_tuple back; /* key of its other direction */
+	struct ftpfix_tuple to;	  /* of the packet that is carried */
+	struct ftpfix_tuple back; /* key of a flow's other direction */
 };
 
 struct {

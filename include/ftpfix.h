@@ -329,7 +329,7 @@ struct ftpfix_source {
  * key, and tells the kernel the device that carries it. */
 struct ftpfix_link {
 	__be16 be_vlan; /* tag control information, 0: sent untagged */
-	__u16 padding;
+	__u16 frags;	/* 1: takes frames of several buffers */
 };
 
 /* Map tagged: the device on which XDP saw a frame, and its VLAN → the VLAN device. */
@@ -358,6 +358,7 @@ enum ftpfix_place {
 	FTPFIX_PLACE_CONTROL = 1 << 2, /* a control connection; otherwise a data connection */
 	FTPFIX_PLACE_SLOW = 1 << 3,    /* its sequence numbers were changed: not for XDP */
 	FTPFIX_PLACE_SETTLED = 1 << 4, /* its handshake is done: it stands in map flows */
+	FTPFIX_PLACE_INNER = 1 << 5,   /* the second pair of a connection: not counted */
 };
 
 /* How far one direction has come, in ftpfix_flow.progress. */

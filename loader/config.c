@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "config_balancer.h"
+
 #define DEFAULT_PORT 21
 #define DEFAULT_LISTEN_PORT 9199
 #define PORT_HIGHEST 65535
@@ -49,6 +51,7 @@ void config_init(struct config *config)
 	config->port_high = PORT_HIGHEST;
 	config->expect_seconds = FTPFIX_EXPECTATION_NS / FTPFIX_SECOND_NS;
 	config->dns_seconds = DEFAULT_DNS_SECONDS;
+	config_init_balancer(config);
 	config->listen.addr = address_from_ipv4(htonl(INADDR_LOOPBACK));
 	config->listen.be_port = htons(DEFAULT_LISTEN_PORT);
 }
@@ -123,6 +126,22 @@ static int check_data_ports(const struct config *config, const char *name, unsig
 			   name, low, high);
 }
 
+int config_add_port(struct config *config, const char *name, __u16 port, struct problem *problem)
+{
+	int err;
+
+	if (is_control_port(config, port))
+		return 0;
+	if (config->port_count == FTPFIX_SERVICES_MAX)
+		return problem_set(problem, "%s: more than %d control ports", name,
+				   FTPFIX_SERVICES_MAX);
+	config->port[config->port_count++] = port;
+	err = check_data_ports(config, name, config->port_low, config->port_high, problem);
+	if (err)
+		config->port_count--;
+	return err;
+}
+
 int config_set_data_ports(struct config *config, const char *name, const char *text,
 			  struct problem *problem)
 {
@@ -145,7 +164,8 @@ static void allow_private_servers(struct config *config)
 	struct problem none;
 
 	for (size_t i = 0; i < sizeof(private_ranges) / sizeof(private_ranges[0]); i++)
-		value_prefix("", private_ranges[i], &config->server[config->server_count++], &none);
+		value_prefix("", private_ranges[i], &config->server[config->server_count++].prefix,
+			     &none);
 }
 
 static int check_source(const struct config *config, struct problem *problem)
@@ -193,9 +213,12 @@ int config_complete(struct config *config, struct problem *problem)
 	err = check_source(config, problem);
 	if (err)
 		return err;
+	config->servers_named = config->server_count > 0;
+	err = config_complete_balancer(config, problem);
+	if (err)
+		return err;
 	if (config->port_count == 0)
 		config->port[config->port_count++] = DEFAULT_PORT;
-	config->servers_named = config->server_count > 0;
 	err = config->clients_inside ? check_clients_inside(config, problem) : 0;
 	if (err)
 		return err;

@@ -31,14 +31,35 @@ enum attach_choice {
 	ATTACH_CLSACT,
 };
 
+/* What --server says; of those of a virtual address the prefix is one host. */
+struct named_server {
+	struct prefix prefix;
+	__be16 be_port; /* 0: that of the virtual address */
+	__u32 weight;	/* 0: none was given */
+};
+
+/* How servers are checked; no checks if the interval is 0. */
+struct health_settings {
+	unsigned int interval_seconds;
+	unsigned int timeout_seconds;
+	unsigned int rise; /* good checks in a row that bring a server up */
+	unsigned int fall; /* bad ones that bring it down */
+};
+
 struct config {
 	struct device_list uplinks;
 	struct device_list server_side;
 	__u16 port[FTPFIX_SERVICES_MAX];
 	size_t port_count;
-	struct prefix server[FTPFIX_SERVERS_MAX];
+	size_t lasting_ports; /* so many come first; the others are those of servers, which go */
+	struct named_server server[FTPFIX_SERVERS_MAX];
 	size_t server_count;
 	bool servers_named; /* false: `server` holds the private ranges */
+	struct ftpfix_endpoint virtual[FTPFIX_VIRTUALS_MAX];
+	size_t virtual_count; /* 0: another program forwards the control connections */
+	enum ftpfix_balance balance;
+	struct health_settings health;
+	const char *virtual_option; /* one that says nothing without --vip; NULL: none given */
 	struct advertise advertise;
 	struct ftpfix_addr source[FTPFIX_FAMILIES]; /* none: the control peer's address */
 	__u16 port_low;
@@ -76,6 +97,9 @@ int config_set_data_ports(struct config *config, const char *name, const char *t
 /* Fills in the defaults that depend on other settings, and refuses settings
  * that contradict each other. */
 int config_complete(struct config *config, struct problem *problem);
+
+/* Makes it a control port; one that is one already stays. */
+int config_add_port(struct config *config, const char *name, __u16 port, struct problem *problem);
 
 /* Whether the list holds the interface. */
 bool device_list_has(const struct device_list *list, unsigned int index);

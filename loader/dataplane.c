@@ -94,8 +94,8 @@ static int write_servers(struct ftpfix *skeleton, const struct config *config)
 
 	for (size_t i = 0; i < config->server_count; i++) {
 		struct ftpfix_server_key key = {
-			.prefix_length = config->server[i].length,
-			.addr = config->server[i].addr,
+			.prefix_length = config->server[i].prefix.length,
+			.addr = config->server[i].prefix.addr,
 		};
 		int err = bpf_map_update_elem(map, &key, &server, BPF_ANY);
 

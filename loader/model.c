@@ -84,7 +84,7 @@ static json_t *servers(const struct config *config)
 
 	for (size_t i = 0; i < config->server_count; i++)
 		json_array_append_new(prefixes,
-				      json_string(prefix_format(&config->server[i], text)));
+				      json_string(prefix_format(&config->server[i].prefix, text)));
 	return prefixes;
 }
 

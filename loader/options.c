@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_balancer.h"
+
 /* getopt_long() returns these for the options of a table: outside of the range
  * of characters, and of the 1 that stands for an argument without an option. */
 #define OPTION_FIRST 256
@@ -58,31 +60,6 @@ static int take_port(struct config *config, const char *text, struct problem *pr
 	if (config->port_count == FTPFIX_SERVICES_MAX)
 		return problem_set(problem, "--port: more than %d ports", FTPFIX_SERVICES_MAX);
 	config->port[config->port_count++] = port;
-	return 0;
-}
-
-static int take_server(struct config *config, const char *text, struct problem *problem)
-{
-	const struct prefix all_ipv4 = prefix_of_all(FTPFIX_IPV4);
-	struct prefix *server = &config->server[config->server_count];
-	struct prefix start = {all_ipv4.addr, 0};
-	int err;
-
-	if (config->server_count == FTPFIX_SERVERS_MAX)
-		return problem_set(problem, "--server: more than %d; name prefixes that hold them",
-				   FTPFIX_SERVERS_MAX);
-	err = value_prefix("--server", text, server, problem);
-	if (err)
-		return err;
-	/* The map holds IPv4 addresses as mapped ones: ::/0 would name them too. */
-	start.length = server->length;
-	start = prefix_masked(&start);
-	if (prefix_family(server) == FTPFIX_IPV6 && prefix_equal(&start, server))
-		return problem_set(problem,
-				   "--server: %s holds what IPv4 addresses are mapped to; write "
-				   "2000::/3 for every global IPv6 address",
-				   text);
-	config->server_count++;
 	return 0;
 }
 
@@ -181,7 +158,13 @@ static const struct run_option {
 	{"server-dev", LIST, take_server_dev},
 	{"clients", ONCE, config_set_clients},
 	{"port", LIST, take_port},
-	{"server", LIST, take_server},
+	{"server", LIST, config_add_server},
+	{"vip", LIST, config_add_virtual},
+	{"balance", ONCE, config_set_balance},
+	{"health-interval", ONCE, config_set_health_interval},
+	{"health-timeout", ONCE, config_set_health_timeout},
+	{"health-rise", ONCE, config_set_health_rise},
+	{"health-fall", ONCE, config_set_health_fall},
 	{"advertise", LIST, take_advertise},
 	{"dns-interval", ONCE, take_dns_interval},
 	{"data-ports", ONCE, take_data_ports},

@@ -161,16 +161,16 @@ static int choose(const struct config *config, const struct route_table *table,
 	int result;
 
 	for (size_t i = 0; i < config->server_count; i++) {
-		result = add_toward(table, &config->server[i], false, list);
+		result = add_toward(table, &config->server[i].prefix, false, list);
 		/* A server that was named is somewhere; the private ranges need
 		 * not all exist, and are no reason to take the default route. */
 		if (result == 0 && config->servers_named)
-			result = add_toward(table, &config->server[i], true, list);
+			result = add_toward(table, &config->server[i].prefix, true, list);
 		if (result < 0)
 			return result;
 	}
 	for (size_t i = 0; list->count == 0 && i < config->server_count; i++) {
-		result = add_toward(table, &config->server[i], true, list);
+		result = add_toward(table, &config->server[i].prefix, true, list);
 		if (result < 0)
 			return result;
 	}

@@ -83,6 +83,18 @@ int value_seconds(const char *name, const char *text, const struct span *allowed
 	return 0;
 }
 
+int value_number(const char *name, const char *text, const struct span *allowed,
+		 unsigned int *number, struct problem *problem)
+{
+	unsigned long value;
+
+	if (!read_number(text, &value) || value < allowed->low || value > allowed->high)
+		return problem_set(problem, "%s: '%s' is no number from %u to %u", name, text,
+				   allowed->low, allowed->high);
+	*number = value;
+	return 0;
+}
+
 int value_word(const char *name, const char *text, const char *const *words, size_t count,
 	       unsigned int *choice, struct problem *problem)
 {
@@ -108,18 +120,23 @@ static int no_address(const char *name, const char *text, struct problem *proble
 			   name, text);
 }
 
-int value_host(const char *name, const char *text, struct ftpfix_addr *addr,
-	       struct problem *problem)
+static int check_host(const char *name, const char *text, const struct ftpfix_addr *addr,
+		      struct problem *problem)
 {
-	const char *reason;
+	const char *reason = address_unreachable(addr);
 
-	if (!address_read(text, addr))
-		return no_address(name, text, problem);
-	reason = address_unreachable(addr);
 	if (reason)
 		return problem_set(problem, "%s: %s %s; name the address of a host", name, text,
 				   reason);
 	return 0;
+}
+
+int value_host(const char *name, const char *text, struct ftpfix_addr *addr,
+	       struct problem *problem)
+{
+	if (!address_read(text, addr))
+		return no_address(name, text, problem);
+	return check_host(name, text, addr, problem);
 }
 
 /* Copies what stands before the end; false if that is longer than any address. */
@@ -210,4 +227,24 @@ int value_listen(const char *name, const char *text, struct ftpfix_endpoint *end
 		return err;
 	endpoint->be_port = htons(port);
 	return 0;
+}
+
+int value_endpoint(const char *name, const char *text, struct ftpfix_endpoint *endpoint,
+		   struct problem *problem)
+{
+	const char *colon = strchr(text, ':');
+	size_t length = strlen(text);
+	char address[INET6_ADDRSTRLEN];
+	int err;
+
+	*endpoint = (struct ftpfix_endpoint){0};
+	/* An IPv6 address in brackets and nothing behind it. */
+	if (text[0] == '[' && text[length - 1] == ']' &&
+	    copy_address(text + 1, text + length - 1, address))
+		return value_host(name, address, &endpoint->addr, problem);
+	/* One of several colons is no port's, unless brackets say so. */
+	if (text[0] != '[' && (!colon || strchr(colon + 1, ':')))
+		return value_host(name, text, &endpoint->addr, problem);
+	err = value_listen(name, text, endpoint, problem);
+	return err ? err : check_host(name, text, &endpoint->addr, problem);
 }

@@ -31,6 +31,10 @@ int value_port_range(const char *name, const char *text, __u16 *low, __u16 *high
 int value_seconds(const char *name, const char *text, const struct span *allowed,
 		  unsigned int *seconds, struct problem *problem);
 
+/* A number within the span. */
+int value_number(const char *name, const char *text, const struct span *allowed,
+		 unsigned int *number, struct problem *problem);
+
 /* One of the words; its index. */
 int value_word(const char *name, const char *text, const char *const *words, size_t count,
 	       unsigned int *choice, struct problem *problem);
@@ -38,6 +42,10 @@ int value_word(const char *name, const char *text, const char *const *words, siz
 /* An address that another host can send packets to. */
 int value_host(const char *name, const char *text, struct ftpfix_addr *addr,
 	       struct problem *problem);
+
+/* ADDR, ADDR:PORT, [ADDR] or [ADDR]:PORT of such a host; port 0 where none is given. */
+int value_endpoint(const char *name, const char *text, struct ftpfix_endpoint *endpoint,
+		   struct problem *problem);
 
 /* ADDR or ADDR/LEN without host bits. */
 int value_prefix(const char *name, const char *text, struct prefix *prefix,

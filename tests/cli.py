@@ -3,7 +3,8 @@
 """Tests the command line and the daemon, in network namespaces of its own.
 
 Knows nothing of FTP: what the programs do to packets is tested elsewhere.
-Usage: tests/cli.py [PROGRAM]; speaks TAP.
+Usage: tests/cli.py [PROGRAM [WORD...]]; speaks TAP. With words, only the tests that have one
+of them in their name.
 """
 import json
 import re
@@ -448,9 +449,15 @@ def several_instances_are_told_apart():
 # Settings ------------------------------------------------------------------
 
 
-def service_value(sources=(None, None), low=1024, high=65535, forward=1, rewrite=0, allowed=0):
-    source = b"".join(mapped(address) if address else bytes(16) for address in sources)
-    return source + struct.pack("=HHIII", low, high, forward, rewrite, allowed)
+def service_value(low=1024, high=65535, forward=1, rewrite=0, allowed=0):
+    return struct.pack("=HHIII", low, high, forward, rewrite, allowed)
+
+
+def sources(daemon):
+    """The addresses of each family in the map of sources, as many as its count says."""
+    addresses = dict(daemon.maps("sources"))
+    return [[addresses[struct.pack("=I", family * 256 + number)] for number in range(count)]
+            for family, count in enumerate(daemon.variables()["source_count"])]
 
 
 PRIVATE = {("10.0.0.0", 104), ("172.16.0.0", 108), ("192.168.0.0", 112), ("100.64.0.0", 106),
@@ -466,6 +473,7 @@ def defaults_are_written_into_the_maps():
               sorted((struct.pack("=I", length) + mapped(address), struct.pack("=I", 0))
                      for address, length in PRIVATE), "servers")
         equal(daemon.maps("advertise"), [], "advertise")
+        equal(sources(daemon), [[], []], "sources")
         constants = daemon.constants()
         equal((constants["clients_inside"], constants["servers_configured"],
                constants["expectation_ns"]), (0, 0, 60 * 10**9), "constants")
@@ -480,7 +488,7 @@ def options_are_written_into_the_maps():
             "2001:db8:0::/48", "--server-dev", "sv0", "--forward", "fullnat", "--source",
             "10.0.0.1", "FD00:0::1", "--rewrite", "adjust", "--allow", "unasked,foreign", "--fxp",
             "--expect-timeout", "90", "--listen", "0.0.0.0:9300")
-        value = service_value(("10.0.0.1", "fd00::1"), 20000, 29999, 2, 2, 1 | 32 | 64)
+        value = service_value(20000, 29999, 2, 2, 1 | 32 | 64)
         equal(sorted(daemon.maps("services")),
               sorted((struct.pack("=I", port), value) for port in (21, 2100, 2121, 65535)),
               "services")
@@ -488,6 +496,7 @@ def options_are_written_into_the_maps():
               sorted((struct.pack("=I", length) + mapped(address), struct.pack("=I", 1))
                      for address, length in (("10.1.0.0", 112), ("10.2.0.3", 128),
                                              ("2001:db8::", 48))), "servers")
+        equal(sources(daemon), [[mapped("10.0.0.1")], [mapped("fd00::1")]], "sources")
         constants = daemon.constants()
         equal((constants["servers_configured"], constants["expectation_ns"]), (1, 90 * 10**9),
               "constants")

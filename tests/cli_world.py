@@ -102,7 +102,14 @@ class Daemon:
 
     def constants(self):
         """The constants that the programs were loaded with, by name."""
-        dump, = tool_json("map", "dump", "id", self.map_id("ftpfix.rodata"))
+        return self.globals("ftpfix.rodata")
+
+    def variables(self):
+        """The variables of the programs, by name."""
+        return self.globals("ftpfix.bss")
+
+    def globals(self, name):
+        dump, = tool_json("map", "dump", "id", self.map_id(name))
         section, = dump["formatted"]["value"].values()
         return {name: value for constant in section for name, value in constant.items()}
 
@@ -311,6 +318,9 @@ def run_test(number, function):
 
 def main():
     program = Path(sys.argv[1]) if len(sys.argv) > 1 else TOP / "build/tests/ftpfix-sanitized"
+    words = [word.replace(" ", "_") for word in sys.argv[2:]]
+    TESTS[:] = [function for function in TESTS
+                if not words or any(word in function.__name__ for word in words)]
     atexit.register(shutil.rmtree, WORK, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"1..{len(TESTS)}", flush=True)

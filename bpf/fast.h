@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The fast path: packets of established connections that need nothing but a translation
+ * are translated and sent on by XDP. Every other packet goes up to TC untouched, which does
+ * the same and all the rest, so that nothing here decides about a packet's fate.
+ */
+#ifndef FTPFIX_FAST_H
+#define FTPFIX_FAST_H
+
+#include "checksum.h"
+#include "flow_track.h"
+#include "hop.h"
+
+/* Offsets into a frame, for the verifier: above what packet.h parses. */
+#define OFFSET_MAX 255
+
+/* Above the greatest header in front of the IP header. */
+#define NETWORK_OFFSET_MAX 31
+
+struct vlan {
+	__be16 be_tag;
+	__be16 be_protocol;
+};
+
+/* A flag that changes the connection's state is TC's. */
+#define FAST_FLAGS_MASK (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)
+
+static __always_inline int fast_parse(struct xdp_md *xdp, struct packet *packet)
+{
+	struct cursor cursor = {
+		.start = (void *)(long)xdp->data,
+		.at = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+	};
+
+	return parse_frame(&cursor, bpf_xdp_get_buff_len(xdp), 0, 0, packet);
+}
+
+/* Where the frame came in: a VLAN device counts itself. Returns the bits of the sides that it
+ * was attached as; `sides` are those of untagged frames. */
+static __always_inline __u32 fast_sides(const struct xdp_md *xdp, const struct packet *packet,
+					__u32 sides, __u32 *ifindex)
+{
+	struct ftpfix_tagged_key key = {
+		.ifindex = xdp->ingress_ifindex,
+		.be_vlan = packet->be_vlan,
+	};
+	const struct ftpfix_tagged *found;
+
+	*ifindex = key.ifindex;
+	if (!packet->tags)
+		return sides;
+	if (packet->tags > 1)
+		return 0;
+	found = bpf_map_lookup_elem(&tagged, &key);
+	if (!found)
+		return 0;
+	*ifindex = found->ifindex;
+	return found->sides;
+}
+
+/* Whether a packet of this flow needs no more than a translation. */
+static __always_inline int fast_flow(const struct ftpfix_flow *flow, const struct packet *packet,
+				     __u32 sides)
+{
+	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
+
+	if (hook & 1 || !(sides & 1 << (hook >> 1)))
+		return 0;
+	if (flow->place & FTPFIX_PLACE_SLOW || !(flow->place & FTPFIX_PLACE_SETTLED))
+		return 0;
+	if (flow->place & FTPFIX_PLACE_CONTROL && packet->payload_length)
+		return 0;
+	if ((flow->progress | flow->peer_progress) & FTPFIX_PROGRESS_FIN)
+		return 0;
+	/* Where flow_track.h would have to look at the peer. */
+	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
+	       FLOW_AHEAD_MAX;
+}
+
+/* The sum of a tuple's 32-bit words, not folded. Where both are of IPv4 the words in front of
+ * the address are the same in both, and fall out of the difference. */
+static __always_inline __u64 fast_sum(const struct ftpfix_addr *addr, int ipv6)
+{
+	__u64 sum = addr->be_word[3];
+
+	if (ipv6)
+		sum += (__u64)addr->be_word[0] + addr->be_word[1] + addr->be_word[2];
+	return sum;
+}
+
+static __always_inline __u32 fast_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	return checksum_fold(sum);
+}
+
+/* Sums in one's complement: what has to be added to a checksum's complement. */
+struct fast_change {
+	__u64 from; /* addresses as they were */
+	__u64 addresses;
+	__u64 ports;
+};
+
+/* The complement of the sum, for a difference. */
+static __always_inline __u64 fast_minus(__u64 sum)
+{
+	return (__u16)~fast_fold(sum);
+}
+
+static __always_inline void fast_change(struct fast_change *change, const struct packet *packet,
+					const struct ftpfix_tuple *to)
+{
+	const struct ftpfix_tuple *from = &packet->tuple;
+	int ipv6 = packet->ipv6;
+
+	change->from = fast_sum(&from->source, ipv6) + fast_sum(&from->destination, ipv6);
+	change->addresses = fast_sum(&to->source, ipv6) + fast_sum(&to->destination, ipv6) +
+			    fast_minus(change->from);
+	change->ports = (__u64)to->be_source_port + to->be_destination_port +
+			fast_minus((__u64)from->be_source_port + from->be_destination_port);
+}
+
+/*
+ * Whether the checksum is not there yet, because a device was to compute it: then the field
+ * holds the pseudo header's sum, and no device that XDP sends to will do so. A complete one
+ * that happens to look like it goes to TC in vain, one packet of 65536.
+ */
+static __always_inline int fast_unsummed(const struct fast_change *change,
+					 const struct packet *packet, __be16 check)
+{
+	__u32 length = packet->network_length - (packet->transport_offset - packet->network_offset);
+
+	return fast_fold(change->from + bpf_htons(IPPROTO_TCP) + bpf_htonl(length)) == check;
+}
+
+static __always_inline int fast_translate_ipv4(struct xdp_md *xdp, const struct packet *packet,
+					       const struct fast_change *change,
+					       const struct ftpfix_tuple *to)
+{
+	void *end = (void *)(long)xdp->data_end;
+	struct iphdr *header;
+
+	if (packet->network_offset > NETWORK_OFFSET_MAX)
+		return -EFAULT;
+	header = (void *)(long)xdp->data + packet->network_offset;
+	if ((void *)(header + 1) > end)
+		return -EFAULT;
+	header->saddr = address_to_v4(&to->source);
+	header->daddr = address_to_v4(&to->destination);
+	/* RFC 1624, equation 3; the TTL is the high byte of its word. */
+	header->check =
+		~fast_fold((__u16)~header->check + change->addresses + (__u16)~bpf_htons(0x0100));
+	header->ttl--;
+	return 0;
+}
+
+static __always_inline int fast_translate_ipv6(struct xdp_md *xdp, const struct packet *packet,
+					       const struct ftpfix_tuple *to)
+{
+	void *end = (void *)(long)xdp->data_end;
+	struct ipv6hdr *header;
+
+	if (packet->network_offset > NETWORK_OFFSET_MAX)
+		return -EFAULT;
+	header = (void *)(long)xdp->data + packet->network_offset;
+	if ((void *)(header + 1) > end)
+		return -EFAULT;
+	__builtin_memcpy(&header->saddr, &to->source, sizeof(header->saddr));
+	__builtin_memcpy(&header->daddr, &to->destination, sizeof(header->daddr));
+	header->hop_limit--;
+	return 0;
+}
+
+/* Translates the packet, unless its checksum is not there: then it is untouched. Returns 0, or
+ * an error for which TC is to have it. */
+static __always_inline int fast_translate(struct xdp_md *xdp, const struct packet *packet,
+					  const struct ftpfix_tuple *to)
+{
+	void *end = (void *)(long)xdp->data_end;
+	struct fast_change change;
+	struct tcphdr *tcp;
+	__u32 offset = packet->transport_offset;
+
+	barrier_var(offset);
+	if (offset > OFFSET_MAX)
+		return -EFAULT;
+	tcp = (void *)(long)xdp->data + offset;
+	if ((void *)(tcp + 1) > end)
+		return -EFAULT;
+	fast_change(&change, packet, to);
+	if (fast_unsummed(&change, packet, tcp->check))
+		return -EAGAIN;
+	tcp->source = to->be_source_port;
+	tcp->dest = to->be_destination_port;
+	tcp->check = ~fast_fold((__u16)~tcp->check + change.addresses + change.ports);
+	return packet->ipv6 ? fast_translate_ipv6(xdp, packet, to)
+			    : fast_translate_ipv4(xdp, packet, &change, to);
+}
+
+/* Writes the Ethernet header of the next hop, with its tag or without. Returns 0 or an error,
+ * after which the packet must not go on. */
+static __always_inline int fast_ethernet(struct xdp_md *xdp, const struct packet *packet,
+					 const struct ftpfix_flow *flow)
+{
+	__be16 be_protocol = bpf_htons(packet->ipv6 ? ETH_P_IPV6 : ETH_P_IP);
+	int had = packet->tags * sizeof(struct vlan);
+	int has = flow->be_hop_vlan ? sizeof(struct vlan) : 0;
+	struct ethhdr *ethernet;
+	struct vlan *vlan;
+
+	if (had != has && bpf_xdp_adjust_head(xdp, had - has))
+		return -ENOMEM;
+	ethernet = (void *)(long)xdp->data;
+	vlan = (void *)(ethernet + 1);
+	if ((void *)(vlan + 1) > (void *)(long)xdp->data_end)
+		return -EFAULT;
+	__builtin_memcpy(ethernet->h_dest, flow->hop_destination, sizeof(ethernet->h_dest));
+	__builtin_memcpy(ethernet->h_source, flow->hop_source, sizeof(ethernet->h_source));
+	ethernet->h_proto = be_protocol;
+	if (has) {
+		ethernet->h_proto = bpf_htons(ETH_P_8021Q);
+		vlan->be_tag = flow->be_hop_vlan;
+		vlan->be_protocol = be_protocol;
+	}
+	return 0;
+}
+
+/* What TC's flow_advance() and flow_count() do, for a packet in the middle of a stream. */
+static __always_inline void fast_track(struct ftpfix_flow *flow, const struct packet *packet,
+				       __u32 now_ticks)
+{
+	__u32 end = packet->host_sequence + packet->payload_length;
+
+	if (sequence_after(end, flow->end_sequence))
+		flow->end_sequence = end;
+	if (!(flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING) ||
+	    sequence_after(packet->host_acknowledgement, flow->acknowledged)) {
+		flow->acknowledged = packet->host_acknowledgement;
+		flow->progress |= FTPFIX_PROGRESS_ACKNOWLEDGING;
+	}
+	flow->packets++;
+	flow->bytes += packet->network_length;
+	flow->seen_ticks = now_ticks;
+}
+
+/* These two counters are XDP's alone, which nothing interrupts on its CPU. */
+static __always_inline void fast_count(__u32 reason, __u64 amount)
+{
+	__u64 *value = bpf_map_lookup_elem(&counters, &reason);
+
+	if (value)
+		*value += amount;
+}
+
+/* Whether the device that the flow leaves by takes this frame. */
+static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpfix_flow *flow,
+				     const struct packet *packet)
+{
+	__u32 out_ifindex = flow->out_ifindex;
+	const struct ftpfix_link *link;
+
+	if (packet->network_length > flow->hop_mtu)
+		return 0;
+	if (packet->network_offset + packet->network_length <= xdp->data_end - xdp->data)
+		return 1;
+	link = bpf_map_lookup_elem(&links, &out_ifindex);
+	return link && link->frags;
+}
+
+static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
+{
+	struct packet packet;
+	struct ftpfix_flow *flow;
+	__u32 now, ifindex;
+
+	if (fast_parse(xdp, &packet) || (packet.flags & FAST_FLAGS_MASK) != TCP_ACK ||
+	    packet.ttl <= 1)
+		return XDP_PASS;
+	flow = bpf_map_lookup_elem(&flows, &packet.tuple);
+	if (!flow)
+		return XDP_PASS;
+	sides = fast_sides(xdp, &packet, sides, &ifindex);
+	if (!fast_flow(flow, &packet, sides))
+		return XDP_PASS;
+	now = ticks_now();
+	if (hop_stale(flow, now))
+		hop_refresh(xdp, flow, ifindex, now);
+	if (!flow->hop_mtu || !fast_fits(xdp, flow, &packet) ||
+	    fast_translate(xdp, &packet, &flow->to))
+		return XDP_PASS;
+	if (fast_ethernet(xdp, &packet, flow))
+		return XDP_DROP;
+	fast_track(flow, &packet, now);
+	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
+	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
+	return bpf_redirect_map(&xdp_devices, flow->out_ifindex, XDP_DROP);
+}
+
+#endif /* FTPFIX_FAST_H */

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For whom a SYN is: the peer of an expectation, or a client of a virtual address. Either
+ * becomes a connection in the tables, or is refused by a stated rule.
+ */
+#ifndef FTPFIX_FLOW_OPEN_H
+#define FTPFIX_FLOW_OPEN_H
+
+#include "backend.h"
+#include "flow_insert.h"
+#include "flow_track.h"
+
+/* Finds what the packet's sender is expected for, or what anybody is. The key is left
+ * in the scratch. */
+static __always_inline struct ftpfix_expectation *flow_expected(const struct packet *packet,
+								struct scratch *scratch)
+{
+	struct ftpfix_expectation_key *key = &scratch->expectation_key;
+	struct ftpfix_expectation *expectation;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->peer = packet->tuple.source;
+	key->be_port = packet->tuple.be_destination_port;
+	expectation = bpf_map_lookup_elem(&expectations, key);
+	if (expectation)
+		return expectation;
+	__builtin_memset(&key->peer, 0, sizeof(key->peer));
+	return bpf_map_lookup_elem(&expectations, key);
+}
+
+/*
+ * Takes the expectation that this SYN is for: from the one peer, on its side of the node,
+ * to the endpoint that it was told, before the deadline, untagged, and once. Returns 0
+ * with scratch->expectation filled, or -ENOENT.
+ */
+static __always_inline int flow_claim(const struct packet *packet, enum ftpfix_side side,
+				      struct scratch *scratch)
+{
+	struct ftpfix_expectation_key *key = &scratch->expectation_key;
+	struct ftpfix_expectation *expectation = flow_expected(packet, scratch);
+
+	if (!expectation || expectation->side != side)
+		return -ENOENT;
+	if (!address_equal(&packet->tuple.destination, &expectation->dialled) &&
+	    !address_equal(&packet->tuple.destination, &expectation->advertised))
+		return -ENOENT;
+	if (expectation->deadline_ns < bpf_ktime_get_coarse_ns())
+		return -ENOENT;
+	if (packet->tagged) {
+		count(FTPFIX_PACKET_VLAN);
+		return -ENOENT;
+	}
+	scratch->expectation = *expectation;
+	/* Of several that want it, the one whose deletion succeeds has it. */
+	return bpf_map_delete_elem(&expectations, key) ? -ENOENT : 0;
+}
+
+/* What came in here is to be opened. */
+static __always_inline struct opening *opening_begin(struct __sk_buff *skb,
+						     const struct packet *packet,
+						     enum ftpfix_side side, struct scratch *scratch)
+{
+	struct opening *opening = &scratch->opening;
+
+	__builtin_memset(opening, 0, sizeof(*opening));
+	opening->key = packet->tuple;
+	opening->in_ifindex = skb->ifindex;
+	opening->side = side;
+	return opening;
+}
+
+/* A data connection: its expectation says all. Returns as flow_open(). */
+static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scratch *scratch,
+					      int side)
+{
+	struct ftpfix_expectation *expectation = &scratch->expectation;
+	struct opening *opening;
+	int err;
+
+	if (flow_claim(&scratch->packet, side, scratch))
+		return -ENOENT;
+	opening = opening_begin(skb, &scratch->packet, side, scratch);
+	opening->target = expectation->target;
+	opening->source = expectation->source;
+	opening->pooled = expectation->pooled;
+	opening->addresses = 1;
+	opening->out_ifindex = expectation->out_ifindex;
+	/* A peer that connects again from the same port has given the old
+	 * connection up. */
+	if (flow_remove(&opening->key))
+		count(FTPFIX_CONNECTION_CLOSED);
+	err = flow_insert();
+	if (!err) {
+		count(FTPFIX_CONNECTION_OPENED);
+		return 0;
+	}
+	/* The peer may send its SYN again: let it be expected still. */
+	bpf_map_update_elem(&expectations, &scratch->expectation_key, expectation, BPF_NOEXIST);
+	report(err == -EEXIST ? FTPFIX_CONNECTION_NO_SOURCE_PORT : FTPFIX_CONNECTION_TABLE_FULL,
+	       &expectation->session, &expectation->target, NULL);
+	return -ECONNREFUSED;
+}
+
+/* Reports a client that the balancer refused. Returns what flow_open() does then. */
+static __always_inline int flow_refuse_client(struct scratch *scratch, enum ftpfix_reason reason)
+{
+	struct ftpfix_session_key *session = &scratch->crossing.key;
+
+	__builtin_memset(session, 0, sizeof(*session));
+	session->tuple = scratch->packet.tuple;
+	report(reason, session, NULL, NULL);
+	return -ECONNREFUSED;
+}
+
+/* Where the FULLNAT connection to the server comes from. */
+static __always_inline void opening_sources(struct opening *opening,
+					    const struct ftpfix_backend *backend)
+{
+	__u32 family = address_mapped(&backend->endpoint.addr) ? FTPFIX_IPV4 : FTPFIX_IPV6;
+
+	opening->pooled = 1;
+	opening->addresses = source_count[family];
+	if (!opening->addresses) {
+		opening->addresses = 1;
+		opening->source = backend->source;
+	}
+	opening->first_address = hash_address(&opening->key.source);
+}
+
+/* A control connection to a virtual address: a server is chosen for it. Returns as
+ * flow_open(). */
+static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scratch *scratch)
+{
+	const struct packet *packet = &scratch->packet;
+	struct ftpfix_endpoint dialled = {
+		.addr = packet->tuple.destination,
+		.be_port = packet->tuple.be_destination_port,
+	};
+	struct ftpfix_virtual *found = bpf_map_lookup_elem(&virtuals, &dialled);
+	struct ftpfix_backend *backend;
+	struct opening *opening;
+	int err;
+
+	if (!found)
+		return -ENOENT;
+	if (packet->tagged) {
+		count(FTPFIX_PACKET_VLAN);
+		return -ENOENT;
+	}
+	opening = opening_begin(skb, packet, FTPFIX_SIDE_UPLINK, scratch);
+	opening->virtual = *found;
+	opening->place = FTPFIX_PLACE_CONTROL;
+	backend = backend_choose(&opening->virtual, &packet->tuple.source);
+	if (!backend)
+		return flow_refuse_client(scratch, FTPFIX_BALANCED_NO_SERVER);
+	opening->target = backend->endpoint;
+	opening->out_ifindex = backend->out_ifindex;
+	if (opening->virtual.forward == FTPFIX_FORWARD_FULLNAT)
+		opening_sources(opening, backend);
+	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
+	flow_remove(&opening->key);
+	err = flow_insert();
+	if (err)
+		return flow_refuse_client(scratch, err == -EEXIST ? FTPFIX_BALANCED_NO_SOURCE_PORT
+								  : FTPFIX_BALANCED_TABLE_FULL);
+	count(FTPFIX_BALANCED_OPENED);
+	return 0;
+}
+
+/*
+ * Makes a connection of the SYN in the scratch if it is for one: `settled` says that one of
+ * its tuple is established, which only a peer that was told to dial again ends so. (To
+ * others its server answers, RFC 5961 section 4.) Returns 0; -ENOENT when the SYN is for
+ * nobody of ours; or -ECONNREFUSED when it is to be refused.
+ */
+__global int flow_open(struct __sk_buff *skb, int side, int settled)
+{
+	struct scratch *scratch = scratch_memory();
+	int err;
+
+	if (!scratch)
+		return -ENOENT;
+	err = flow_open_expected(skb, scratch, side);
+	if (err == -ENOENT && !settled && side == FTPFIX_SIDE_UPLINK)
+		err = flow_open_virtual(skb, scratch);
+	return err;
+}
+
+#endif /* FTPFIX_FLOW_OPEN_H */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The next hop of a flow: asked of the kernel's routing and neighbour tables, and then kept
+ * in the flow for so short a time that a change of either is followed at once. It is the
+ * same for TC and XDP, whose packets only it does not look at.
+ */
+#ifndef FTPFIX_HOP_H
+#define FTPFIX_HOP_H
+
+#include "flow_table.h"
+
+/* How long a hop is used, in units of 2^HOP_SHIFT ticks: about a tenth of a second, many
+ * packets of a flow that is worth the trouble, and less than any router needs to learn. */
+#define HOP_SHIFT 4
+#define HOP_UNITS 6
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* Whether it is time to ask again. A flow that was silent meanwhile asks in any case: so the
+ * short count of hop_checked cannot have gone round. */
+static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_ticks)
+{
+	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
+
+	return age >= HOP_UNITS || now_ticks - flow->seen_ticks >= HOP_UNITS << HOP_SHIFT;
+}
+
+static __always_inline void hop_question(struct bpf_fib_lookup *question,
+					 const struct ftpfix_flow *flow, __u32 ifindex)
+{
+	__builtin_memset(question, 0, sizeof(*question));
+	question->ifindex = ifindex;
+	question->l4_protocol = IPPROTO_TCP;
+	question->sport = flow->to.be_source_port;
+	question->dport = flow->to.be_destination_port;
+	if (address_mapped(&flow->to.destination)) {
+		question->family = AF_INET;
+		question->ipv4_src = address_to_v4(&flow->to.source);
+		question->ipv4_dst = address_to_v4(&flow->to.destination);
+	} else {
+		question->family = AF_INET6;
+		__builtin_memcpy(question->ipv6_src, &flow->to.source, sizeof(question->ipv6_src));
+		__builtin_memcpy(question->ipv6_dst, &flow->to.destination,
+				 sizeof(question->ipv6_dst));
+	}
+}
+
+/*
+ * Asks for the flow's next hop, for a packet that came in on `ifindex`. Where the kernel
+ * knows none (the neighbour is not resolved, or does not forward here) the interface stays
+ * what it was, and hop_mtu zero leaves the packet to TC, which has the neighbour resolved.
+ * The context is that of either kind of program.
+ */
+static __always_inline void hop_refresh(void *context, struct ftpfix_flow *flow, __u32 ifindex,
+					__u32 now_ticks)
+{
+	struct bpf_fib_lookup question;
+	const struct ftpfix_link *link;
+	__u32 out_ifindex;
+
+	flow->hop_checked = now_ticks >> HOP_SHIFT;
+	flow->hop_mtu = 0;
+	hop_question(&question, flow, ifindex);
+	if (bpf_fib_lookup(context, &question, sizeof(question), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return;
+	out_ifindex = question.ifindex;
+	flow->out_ifindex = out_ifindex;
+	link = bpf_map_lookup_elem(&links, &out_ifindex);
+	if (!link)
+		return;
+	__builtin_memcpy(flow->hop_destination, question.dmac, sizeof(flow->hop_destination));
+	__builtin_memcpy(flow->hop_source, question.smac, sizeof(flow->hop_source));
+	flow->be_hop_vlan = link->be_vlan;
+	/* The one that a route gives, or its device's. */
+	flow->hop_mtu = question.mtu_result;
+}
+
+#endif /* FTPFIX_HOP_H */
