@@ -80,7 +80,7 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 	err = bpf_map_update_elem(&unsettled, &scratch->back, flow, BPF_NOEXIST);
 	if (err)
 		return err;
-	flow = flow_entry(scratch, in, place, opening->out_ifindex);
+	flow = flow_entry(scratch, in, place | FTPFIX_PLACE_OPENER, opening->out_ifindex);
 	flow->to = *to;
 	err = bpf_map_update_elem(&unsettled, from, flow, BPF_ANY);
 	if (err)

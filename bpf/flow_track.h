@@ -113,14 +113,19 @@ static __always_inline void flow_became(__u8 place, enum ftpfix_reason data,
 		count(place & FTPFIX_PLACE_CONTROL ? control : data);
 }
 
-/* Whether the packet ends its connection's handshake: an acknowledgement, not itself a SYN, of
- * the peer's SYN. A stranger who never saw that SYN cannot know the number. */
+/*
+ * Whether the packet ends its connection's handshake: an acknowledgement, not itself a SYN, of
+ * the peer's SYN. A stranger who never saw that SYN cannot know the number. Where the opener's
+ * packets are to tell the client's address until they are answered, only the answer does.
+ */
 static __always_inline int flow_answers(const struct ftpfix_flow *flow, const struct packet *packet)
 {
 	const struct ftpfix_flow *peer;
 
 	if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
 	    !(flow->progress & FTPFIX_PROGRESS_SYN))
+		return 0;
+	if (client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER)
 		return 0;
 	peer = flow_peer(flow);
 	return peer && peer->progress & FTPFIX_PROGRESS_SYN &&

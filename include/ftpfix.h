@@ -359,6 +359,7 @@ enum ftpfix_place {
 	FTPFIX_PLACE_SLOW = 1 << 3,    /* its sequence numbers were changed: not for XDP */
 	FTPFIX_PLACE_SETTLED = 1 << 4, /* its handshake is done: it stands in map flows */
 	FTPFIX_PLACE_INNER = 1 << 5,   /* the second pair of a connection: not counted */
+	FTPFIX_PLACE_OPENER = 1 << 6,  /* its sender sent the first SYN */
 };
 
 /* How far one direction has come, in ftpfix_flow.progress. */

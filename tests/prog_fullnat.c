@@ -98,7 +98,8 @@ static void source_port_taken(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial = expected_dial(&talk);
 	struct ftpfix_tuple taken = dial_down_key(&dial);
-	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .place = FTPFIX_HOOK_INSIDE_IN}, flow;
+	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .place = FTPFIX_HOOK_INSIDE_IN},
+			   flow;
 	int map = bpf_map__fd(world->skeleton->maps.flows);
 	struct frame input, output;
 
