@@ -7,6 +7,7 @@
 #ifndef FTPFIX_FLOW_H
 #define FTPFIX_FLOW_H
 
+#include "client_address.h"
 #include "flow_open.h"
 #include "hop.h"
 #include "nat.h"
@@ -86,8 +87,8 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct scratch *scratch = scratch_memory();
 	struct packet *packet;
 	struct ftpfix_flow *flow;
-	__u32 out_ifindex = 0;
-	int err;
+	__u32 out_ifindex = 0, length;
+	int tells, err;
 
 	if (!scratch)
 		return -ENOENT;
@@ -96,6 +97,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (!flow)
 		return -ENOENT;
 	scratch->to = flow->to;
+	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		out_ifindex = flow_out(skb, flow);
 		err = flow_obstacle(skb, packet, out_ifindex);
@@ -106,14 +108,17 @@ __global int flow_carry(struct __sk_buff *skb)
 		count(FTPFIX_CONNECTION_TABLE_FULL);
 		return -ENOSPC;
 	}
+	length = packet->network_length;
 	err = nat_translate(skb, packet, &scratch->to, !path_stack);
+	if (!err && tells)
+		err = client_address_add(skb, out_ifindex);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
 	}
 	packet->tuple = scratch->to;
 	count(FTPFIX_PACKET_FORWARDED);
-	count_add(FTPFIX_BYTES_FORWARDED, packet->network_length);
+	count_add(FTPFIX_BYTES_FORWARDED, length);
 	return out_ifindex;
 }
 

@@ -41,6 +41,26 @@ static __always_inline __u8 *option_byte(struct option_loop *loop, __u32 offset)
 	return &loop->options->to[at & (OPTIONS_SIZE - 1)];
 }
 
+/* The size of the option that starts at `at`; 0 where the list of them ends, by its length,
+ * by the option that says so, or by one that cannot be. */
+static __always_inline __u32 option_size(const __u8 *options, __u32 at, __u32 length)
+{
+	__u32 next = at + 1;
+	__u8 kind, size;
+
+	if (at >= length)
+		return 0;
+	barrier_var(at);
+	kind = options[at & (OPTIONS_SIZE - 1)];
+	if (kind == TCP_OPTION_END)
+		return 0;
+	if (kind == TCP_OPTION_NOP)
+		return 1;
+	barrier_var(next);
+	size = options[next & (OPTIONS_SIZE - 1)];
+	return size < 2 || at + size > length ? 0 : size;
+}
+
 static __always_inline void option_edge(struct option_loop *loop, __u32 offset,
 					enum seqadj_bound bound)
 {
@@ -59,7 +79,7 @@ static __always_inline void option_edge(struct option_loop *loop, __u32 offset,
 static long option_step(__u32 index, void *context)
 {
 	struct option_loop *loop = context;
-	__u8 kind, size;
+	__u32 size;
 
 	(void)index;
 	if (loop->sack_end) {
@@ -73,19 +93,10 @@ static long option_step(__u32 index, void *context)
 		loop->at += SACK_BLOCK_SIZE;
 		return 0;
 	}
-	if (loop->at >= loop->length)
+	size = option_size(loop->options->to, loop->at, loop->length);
+	if (!size)
 		return 1;
-	kind = *option_byte(loop, 0);
-	if (kind == TCP_OPTION_END)
-		return 1;
-	if (kind == TCP_OPTION_NOP) {
-		loop->at++;
-		return 0;
-	}
-	size = *option_byte(loop, 1);
-	if (size < 2 || loop->at + size > loop->length)
-		return 1;
-	if (kind == TCP_OPTION_SACK) {
+	if (*option_byte(loop, 0) == TCP_OPTION_SACK) {
 		loop->sack_end = loop->at + size;
 		loop->at += 2;
 	} else {

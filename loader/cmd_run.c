@@ -12,6 +12,7 @@
 #include "daemon.h"
 #include "interface.h"
 #include "kernel.h"
+#include "node.h"
 #include "options.h"
 #include "privilege.h"
 
@@ -22,6 +23,8 @@ static int check(struct config *config)
 	err = privilege_check();
 	if (!err)
 		err = interfaces_find(config);
+	if (!err)
+		err = node_check(config);
 	if (!err)
 		err = kernel_check();
 	return err;

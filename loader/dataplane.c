@@ -15,6 +15,7 @@
 
 #include "address.h"
 #include "ftpfix.skel.h"
+#include "sizes.h"
 
 #define VERIFIER_TAIL 4096
 
@@ -36,6 +37,24 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+static void write_flow_constants(struct ftpfix *skeleton, const struct flow_config *flow)
+{
+	struct ftpfix__rodata *constants = skeleton->rodata;
+
+	for (int family = 0; family < FTPFIX_FAMILIES; family++) {
+		skeleton->bss->source_count[family] = flow->sources.count[family];
+		constants->toa_kind[family] = flow->toa_kind[family];
+	}
+	constants->source_port_low = flow->sources.port_low;
+	constants->source_port_high = flow->sources.port_high;
+	constants->path_stack = flow->path_stack;
+	constants->client_address = flow->client_address;
+	constants->flow_half_open_ns = flow->seconds[TIMEOUT_OPENING] * FTPFIX_SECOND_NS;
+	constants->flow_idle_ns = flow->seconds[TIMEOUT_ESTABLISHED] * FTPFIX_SECOND_NS;
+	constants->flow_closing_ns = flow->seconds[TIMEOUT_CLOSING] * FTPFIX_SECOND_NS;
+	constants->session_idle_ns = flow->seconds[TIMEOUT_CONTROL] * FTPFIX_SECOND_NS;
+}
+
 static void write_constants(struct ftpfix *skeleton, const struct config *config)
 {
 	for (size_t i = 0; i < config->port_count; i++) {
@@ -43,11 +62,10 @@ static void write_constants(struct ftpfix *skeleton, const struct config *config
 
 		skeleton->bss->service_ports[port >> 6] |= 1ULL << (port & 63);
 	}
-	for (int family = 0; family < FTPFIX_FAMILIES; family++)
-		skeleton->bss->source_count[family] = !address_is_none(&config->source[family]);
 	skeleton->rodata->servers_configured = config->servers_named;
 	skeleton->rodata->clients_inside = config->clients_inside;
 	skeleton->rodata->expectation_ns = config->expect_seconds * FTPFIX_SECOND_NS;
+	write_flow_constants(skeleton, &config->flow);
 }
 
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config)
@@ -73,15 +91,17 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 	return 0;
 }
 
-static int write_sources(struct ftpfix *skeleton, const struct config *config)
+static int write_sources(struct ftpfix *skeleton, const struct source_pool *sources)
 {
 	int map = bpf_map__fd(skeleton->maps.sources), err = 0;
 
-	for (__u32 family = 0; !err && family < FTPFIX_FAMILIES; family++) {
-		__u32 index = family * FTPFIX_SOURCES_MAX;
+	for (__u32 family = 0; family < FTPFIX_FAMILIES; family++)
+		for (__u32 i = 0; !err && i < sources->count[family]; i++) {
+			__u32 index = family * FTPFIX_SOURCES_MAX + i;
+			struct ftpfix_source source = {.addr = sources->addr[family][i]};
 
-		err = bpf_map_update_elem(map, &index, &config->source[family], BPF_ANY);
-	}
+			err = bpf_map_update_elem(map, &index, &source, BPF_ANY);
+		}
 	if (err)
 		log_line("an address cannot be written into the sources map: %s", strerror(-err));
 	return err;
@@ -200,18 +220,25 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 		return err;
 	}
 	write_constants(dataplane->skeleton, config);
+	err = sizes_set(dataplane->skeleton->obj, config);
+	if (err)
+		return err;
 	loading = true;
 	err = ftpfix__load(dataplane->skeleton);
 	loading = false;
-	if (err) {
+	if (err == -ENOMEM)
+		log_line("the tables for %u sessions do not fit into memory; choose a smaller "
+			 "--max-sessions",
+			 config->flow.sessions_max);
+	else if (err)
 		log_line("the kernel refused the programs: %s; its reason stands above",
 			 strerror(-err));
+	if (err)
 		return err;
-	}
 	take_descriptors(dataplane);
 	err = write_servers(dataplane->skeleton, config);
 	if (!err)
-		err = write_sources(dataplane->skeleton, config);
+		err = write_sources(dataplane->skeleton, &config->flow.sources);
 	if (err)
 		return err;
 	return dataplane_write_services(dataplane, config);

@@ -74,20 +74,21 @@ static int write_tables(FILE *out, const struct dataplane *dataplane)
 	int err;
 
 	err = write_table(out, "sessions", "Control connections that are remembered",
-			  FTPFIX_SESSIONS_MAX, dataplane->sessions,
+			  map_max(dataplane->sessions), dataplane->sessions,
 			  sizeof(struct ftpfix_session_key), sizeof(struct ftpfix_session),
 			  count_entry);
 	if (err)
 		return err;
 	err = write_table(out, "expectations", "Data connections that are expected",
-			  FTPFIX_EXPECTATIONS_MAX, dataplane->expectations,
+			  map_max(dataplane->expectations), dataplane->expectations,
 			  sizeof(struct ftpfix_expectation_key), sizeof(struct ftpfix_expectation),
 			  count_entry);
 	if (err)
 		return err;
-	return write_table(out, "flows", "Data connections that are carried", FTPFIX_FLOWS_MAX / 2,
-			   dataplane->flows, sizeof(struct ftpfix_tuple),
-			   sizeof(struct ftpfix_flow), count_connection);
+	return write_table(out, "flows", "Data connections that are carried",
+			   map_max(dataplane->flows) / 2, dataplane->flows,
+			   sizeof(struct ftpfix_tuple), sizeof(struct ftpfix_flow),
+			   count_connection);
 }
 
 /* The name of an interface may hold what a label must escape. */

@@ -88,15 +88,34 @@ static json_t *servers(const struct config *config)
 	return prefixes;
 }
 
-/* One for each family; where none was given, the control connection tells. */
-static json_t *sources(const struct config *config)
+/* Where none was given, the control connection tells. */
+static json_t *sources(const struct source_pool *pool)
 {
 	json_t *given = json_array();
 
 	for (int family = 0; family < FTPFIX_FAMILIES; family++)
-		if (!address_is_none(&config->source[family]))
-			json_array_append_new(given, address(&config->source[family]));
+		for (size_t i = 0; i < pool->count[family]; i++)
+			json_array_append_new(given, address(&pool->addr[family][i]));
 	return given;
+}
+
+static json_t *timeouts(const struct flow_config *flow)
+{
+	json_t *seconds = json_object();
+
+	for (enum timeout i = 0; i < TIMEOUTS; i++)
+		json_object_set_new(seconds, timeout_name(i), json_integer(flow->seconds[i]));
+	return seconds;
+}
+
+/* How connections are carried, beside what --forward says. */
+static json_t *carried(const struct flow_config *flow)
+{
+	return json_pack("{s:o, s:i, s:i, s:s, s:s, s:i, s:o}", "source", sources(&flow->sources),
+			 "source_port_low", flow->sources.port_low, "source_port_high",
+			 flow->sources.port_high, "path", path_name(flow->path_stack),
+			 "client_address", client_address_name(flow->client_address),
+			 "max_sessions", flow->sessions_max, "timeouts", timeouts(flow));
 }
 
 static json_t *allowed(const struct config *config)
@@ -152,16 +171,19 @@ static json_t *service(const struct instance *instance, unsigned int port)
 {
 	const struct config *config = &instance->config;
 
-	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:b, s:s}",
+	json_t *entry = json_pack(
+		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:b, s:s}",
 		"port", port, "clients", clients_name(config->clients_inside), "forward",
 		forward_name(config->forward), "rewrite", rewrite_name(config->rewrite), "allowed",
 		allowed(config), "advertise", advertise_rules(&config->advertise), "advertise_map",
 		advertise_map(&config->advertise), "data_port_low", config->port_low,
 		"data_port_high", config->port_high, "expect_seconds", config->expect_seconds,
-		"source", sources(config), "devices", devices(&config->uplinks), "server_devices",
+		"devices", devices(&config->uplinks), "server_devices",
 		devices(&config->server_side), "servers", servers(config), "servers_named",
 		config->servers_named, "attached_by", attach_name(instance->attachments.how));
+
+	json_object_update_new(entry, carried(&config->flow));
+	return entry;
 }
 
 static int read_services(const struct section *section, const struct instance *instance)

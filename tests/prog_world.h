@@ -188,8 +188,9 @@ static inline void world_close(struct world *world)
 	free(world);
 }
 
-/* Loads the object; NULL when that fails. */
-static inline struct world *world_open(__u32 servers_configured, __u32 clients_inside)
+/* Loads the object, whose constants `configure` may set; NULL when that fails. */
+static inline struct world *world_open_configured(__u32 servers_configured, __u32 clients_inside,
+						  void (*configure)(struct ftpfix *skeleton))
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct ftpfix *skeleton = ftpfix__open();
@@ -204,6 +205,8 @@ static inline struct world *world_open(__u32 servers_configured, __u32 clients_i
 	skeleton->rodata->session_idle_ns = SESSION_IDLE_NS;
 	skeleton->bss->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
 	skeleton->bss->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
+	if (configure)
+		configure(skeleton);
 	if (ftpfix__load(skeleton))
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
@@ -217,6 +220,11 @@ fail:
 	ftpfix__destroy(skeleton);
 	free(world);
 	return NULL;
+}
+
+static inline struct world *world_open(__u32 servers_configured, __u32 clients_inside)
+{
+	return world_open_configured(servers_configured, clients_inside, NULL);
 }
 
 /* Group fixture: *state stays NULL where the tests cannot run. */
