@@ -2,7 +2,8 @@
 #
 # make bench: what it needs besides ftpfix itself, in build/bench. See tools/bench/bench.
 
-BENCH_TOOLS := packets fill
+BENCH_TOOLS := $(patsubst tools/bench/%.c,$(BUILD)/bench/%,\
+	$(filter-out %.bpf.c,$(wildcard tools/bench/*.c)))
 
 $(BUILD)/bench/packets.bpf.o: tools/bench/packets.bpf.c | $(BUILD)/bench
 	$(say) BPF $@
@@ -21,7 +22,7 @@ $(BUILD)/bench:
 	$(quiet)mkdir -p $@
 
 bench: needed
-	$(quiet)$(MAKE) --no-print-directory all $(addprefix $(BUILD)/bench/,$(BENCH_TOOLS))
+	$(quiet)$(MAKE) --no-print-directory all $(BENCH_TOOLS)
 	$(quiet)tools/bench/bench
 
 .PHONY: bench
