@@ -12,20 +12,22 @@
 #include "hop.h"
 #include "nat.h"
 
-/* What keeps a packet of a flow from being sent on; 0 when nothing does. */
-static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct packet *packet,
+/* What keeps the packet in the scratch from being sent on; 0 when nothing does. The MTU that
+ * it is above is left there. */
+static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch,
 					 __u32 out_ifindex)
 {
 	__u32 mtu = 0;
 	int err;
 
-	if (packet->ttl <= 1) {
+	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
 	err = bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS);
 	if (err > 0) {
 		count(FTPFIX_PACKET_TOO_BIG);
+		scratch->answer_mtu = mtu;
 		return -EMSGSIZE;
 	}
 	if (err == -ENODEV) {
@@ -79,8 +81,8 @@ static __always_inline __u32 flow_out(struct __sk_buff *skb, struct ftpfix_flow 
 
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; or an error when it must be
- * dropped.
+ * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
+ * sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
@@ -96,11 +98,14 @@ __global int flow_carry(struct __sk_buff *skb)
 	flow = flow_find(&packet->tuple);
 	if (!flow)
 		return -ENOENT;
+	/* A FIN behind what was cut away will come again. */
+	if (packet->cut)
+		packet->flags &= ~TCP_FIN;
 	scratch->to = flow->to;
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		out_ifindex = flow_out(skb, flow);
-		err = flow_obstacle(skb, packet, out_ifindex);
+		err = flow_obstacle(skb, scratch, out_ifindex);
 		if (err)
 			return err;
 	}

@@ -123,7 +123,8 @@ static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet
 }
 
 /*
- * Applies what the two streams of a session remember to a packet of the first one.
+ * Applies what the two streams of a session remember to a packet of the first one, whose
+ * numbers then are those that it goes on with.
  * Returns 0 or a negative error, after which the packet must not travel on.
  */
 static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
@@ -155,6 +156,8 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 	if (!err && (packet->cut || sequence != packet->host_sequence ||
 		     acknowledgement != packet->host_acknowledgement))
 		err = tcp_adjust_numbers(skb, packet, sequence, acknowledgement);
+	packet->host_sequence = sequence;
+	packet->host_acknowledgement = acknowledgement;
 	if (!err && stream_edited(peer))
 		err = tcp_adjust_sack(skb, packet, peer, &scratch->options);
 	return err;
