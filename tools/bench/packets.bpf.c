@@ -119,7 +119,7 @@ int generate(struct xdp_md *context)
 	if ((void *)(frame + 1) > (void *)(long)context->data_end)
 		return XDP_ABORTED;
 	if (!stream.in_order)
-		number = (__u64)scatter(number) * stream.flows >> 32;
+		number = (__u64)scatter(number / stream.train) * stream.flows >> 32;
 	fill_headers(frame, number);
 	return XDP_TX;
 }

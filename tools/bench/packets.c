@@ -12,7 +12,9 @@
  *
  *     open FIRST COUNT   connections of these numbers, three packets each, in both
  *                        directions; how many had all of theirs arrive
- *     send COUNT FLOWS   packets of clients; nanoseconds for one, and how many arrived
+ *     send COUNT FLOWS TRAIN
+ *                        packets of clients, TRAIN of one connection in a row;
+ *                        nanoseconds for one, and how many arrived
  *
  * Frames are made and sent by BPF_PROG_TEST_RUN with live frames, carried through the
  * node and dropped at the other end by soft interrupts of the same CPU: what is measured is
@@ -198,7 +200,7 @@ static void open_flows(__u32 first, __u32 count)
 	printf("%llu\n", step < least ? step : least);
 }
 
-static void send_packets(__u32 count, __u32 flows)
+static void send_packets(__u32 count, __u32 flows, __u32 train)
 {
 	struct stream *stream = &skeleton->bss->stream;
 	const struct sink *sink = &skeleton->bss->server_sink;
@@ -210,6 +212,7 @@ static void send_packets(__u32 count, __u32 flows)
 	stream->acknowledgement = SERVER_SEQUENCE;
 	stream->in_order = 0;
 	stream->flows = flows;
+	stream->train = train;
 	nanoseconds = generate(CLIENT, count);
 	printf("%u %llu\n", nanoseconds, arrived(sink, before, count));
 }
@@ -233,7 +236,7 @@ static void prepare(char **argument)
 
 int main(int argc, char **argv)
 {
-	unsigned first, count, flows;
+	unsigned first, count, flows, train;
 	char line[80];
 
 	if (argc != ARGUMENTS && argc != ARGUMENTS_FLOOR)
@@ -247,8 +250,9 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "open %u %u", &first, &count) == 2 && count <= COUNT_MAX)
 			open_flows(first, count);
-		else if (sscanf(line, "send %u %u", &count, &flows) == 2 && count <= COUNT_MAX)
-			send_packets(count, flows);
+		else if (sscanf(line, "send %u %u %u", &count, &flows, &train) == 3 &&
+			 count <= COUNT_MAX && train)
+			send_packets(count, flows, train);
 		else
 			fail("what is '%s'?", line);
 		fflush(stdout);

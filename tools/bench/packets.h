@@ -15,6 +15,7 @@ struct stream {
 	__be32 be_peer; /* the address that is not a client's */
 	__u32 flows;
 	__u32 in_order;	     /* 1: one flow after the other; 0: in no order */
+	__u32 train;	     /* packets of one flow in a row */
 	__u32 toward_client; /* 1: sent by the peer */
 	__u32 sequence;
 	__u32 acknowledgement;
