@@ -128,9 +128,9 @@ static __always_inline int answer_ip(struct __sk_buff *skb, const struct packet 
 			    : answer_ipv4(skb, packet, protocol, length);
 }
 
-/* Sends the frame back to the station that it came from. Returns the verdict, or a negative
- * error. */
-static __always_inline int answer_send(struct __sk_buff *skb)
+/* Sends the frame back to the station that it came from, and counts that. Returns the
+ * verdict, or a negative error. */
+static __always_inline int answer_send(struct __sk_buff *skb, enum ftpfix_reason reason)
 {
 	__u8 from[2 * ETH_ALEN], to[2 * ETH_ALEN];
 	int err = bpf_skb_load_bytes(skb, 0, from, sizeof(from));
@@ -144,7 +144,10 @@ static __always_inline int answer_send(struct __sk_buff *skb)
 	__builtin_memcpy(to + ETH_ALEN, from, ETH_ALEN);
 	/* The kernel's sum begins behind these. */
 	err = bpf_skb_store_bytes(skb, 0, to, sizeof(to), 0);
-	return err ? err : bpf_redirect(skb->ifindex, 0);
+	if (err)
+		return err;
+	count(reason);
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 static __always_inline __u32 answer_ip_size(const struct packet *packet)
@@ -194,10 +197,7 @@ __global int answer_reset(struct __sk_buff *skb)
 		reset.check = ~checksum_fold(
 			bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset), sum));
 	err = bpf_skb_store_bytes(skb, transport, &reset, sizeof(reset), BPF_F_RECOMPUTE_CSUM);
-	if (err)
-		return err;
-	count(FTPFIX_PACKET_REFUSED);
-	return answer_send(skb);
+	return err ? err : answer_send(skb, FTPFIX_PACKET_REFUSED);
 }
 
 /* The header of the error, its checksum zero. */
@@ -283,10 +283,7 @@ __global int answer_icmp(struct __sk_buff *skb, __u32 kind)
 	if (!err)
 		err = bpf_skb_store_bytes(skb, start - sizeof(header), &header, sizeof(header),
 					  BPF_F_RECOMPUTE_CSUM);
-	if (err)
-		return err;
-	count(FTPFIX_PACKET_ICMP_SENT);
-	return answer_send(skb);
+	return err ? err : answer_send(skb, FTPFIX_PACKET_ICMP_SENT);
 }
 
 #endif /* FTPFIX_ANSWER_H */

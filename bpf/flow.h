@@ -12,29 +12,36 @@
 #include "hop.h"
 #include "nat.h"
 
+/* The size of the IP packet, or of the largest one that it will be on the wire. */
+static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 segment = packet->payload_offset - packet->network_offset + skb->gso_size;
+
+	return skb->gso_size && segment < packet->network_length ? segment : packet->network_length;
+}
+
 /* What keeps the packet in the scratch from being sent on; 0 when nothing does. The MTU that
- * it is above is left there. */
+ * it is above, the device's or the route's, is left there. */
 static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch,
-					 __u32 out_ifindex)
+					 const struct ftpfix_flow *flow)
 {
 	__u32 mtu = 0;
-	int err;
 
 	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	err = bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS);
-	if (err > 0) {
-		count(FTPFIX_PACKET_TOO_BIG);
-		scratch->answer_mtu = mtu;
-		return -EMSGSIZE;
-	}
-	if (err == -ENODEV) {
+	if (bpf_check_mtu(skb, flow->out_ifindex, &mtu, 0, 0) < 0) {
 		count(FTPFIX_PACKET_FAILED);
-		return err;
+		return -ENODEV;
 	}
-	return 0;
+	if (flow->hop_mtu && flow->hop_mtu < mtu)
+		mtu = flow->hop_mtu;
+	if (flow_packet_size(skb, &scratch->packet) <= mtu)
+		return 0;
+	count(FTPFIX_PACKET_TOO_BIG);
+	scratch->answer_mtu = mtu;
+	return -EMSGSIZE;
 }
 
 /*
@@ -79,6 +86,17 @@ static __always_inline __u32 flow_out(struct __sk_buff *skb, struct ftpfix_flow 
 	return flow->out_ifindex;
 }
 
+enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
+
+/* Whether the flow's packets have a PROXY header in front of the first, and so two kinds of
+ * numbers: the tables hold the server's. */
+static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *flow)
+{
+	if (!proxy_due(flow))
+		return FLOW_UNPROXIED;
+	return flow->place & FTPFIX_PLACE_OPENER ? FLOW_TO_SERVER : FLOW_TO_CLIENT;
+}
+
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
  * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
@@ -90,7 +108,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct packet *packet;
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
-	int tells, err;
+	int tells, proxied, err = 0;
 
 	if (!scratch)
 		return -ENOENT;
@@ -102,21 +120,27 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (packet->cut)
 		packet->flags &= ~TCP_FIN;
 	scratch->to = flow->to;
+	length = packet->network_length;
+	proxied = flow_proxied(flow);
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		out_ifindex = flow_out(skb, flow);
-		err = flow_obstacle(skb, scratch, out_ifindex);
+		err = flow_obstacle(skb, scratch, flow);
 		if (err)
 			return err;
 	}
-	if (flow_track(flow, &packet->tuple, packet, scratch)) {
+	if (proxied == FLOW_TO_SERVER)
+		err = proxy_enter(skb, out_ifindex);
+	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
 		count(FTPFIX_CONNECTION_TABLE_FULL);
 		return -ENOSPC;
 	}
-	length = packet->network_length;
-	err = nat_translate(skb, packet, &scratch->to, !path_stack);
+	if (!err)
+		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	if (!err && tells)
 		err = client_address_add(skb, out_ifindex);
+	if (!err && proxied == FLOW_TO_CLIENT)
+		err = proxy_leave(skb);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "flow_insert.h"
 #include "flow_track.h"
+#include "proxy_header.h"
 
 /* Finds what the packet's sender is expected for, or what anybody is. The key is left
  * in the scratch. */
@@ -148,7 +149,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	}
 	opening = opening_begin(skb, packet, FTPFIX_SIDE_UPLINK, scratch);
 	opening->virtual = *found;
-	opening->place = FTPFIX_PLACE_CONTROL;
+	opening->place = FTPFIX_PLACE_CONTROL | (proxy_wanted() ? FTPFIX_PLACE_SLOW : 0);
 	backend = backend_choose(&opening->virtual, &packet->tuple.source);
 	if (!backend)
 		return flow_refuse_client(scratch, FTPFIX_BALANCED_NO_SERVER);

@@ -19,7 +19,7 @@
 static __noinline int rewrite_change(struct __sk_buff *skb, struct packet *packet,
 				     struct payload_change *change)
 {
-	__u32 room = payload_room(skb, packet), offset = change->offset;
+	__u32 room = payload_room(skb, packet, 0), offset = change->offset;
 	__u32 removed = change->removed, length = change->length;
 	__s32 keep = (__s32)room - ((__s32)length - (__s32)removed);
 	int fits = keep >= (__s32)(offset + removed), err;

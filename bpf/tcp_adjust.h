@@ -27,7 +27,9 @@ struct tcp_options {
 
 struct option_loop {
 	struct tcp_options *options;
-	struct ftpfix_stream *peer;
+	struct ftpfix_stream *peer; /* whose edits move the numbers; NULL: `shift` does */
+	__u32 shift;
+	__u32 first;
 	__u32 at;
 	__u32 length;
 	__u32 sack_end; /* of the SACK option that `at` stands in, or 0 */
@@ -61,6 +63,12 @@ static __always_inline __u32 option_size(const __u8 *options, __u32 at, __u32 le
 	return size < 2 || at + size > length ? 0 : size;
 }
 
+/* The number without `shift` bytes that were put in front of number `first`. */
+static __always_inline __u32 tcp_shifted(__u32 sequence, __u32 shift, __u32 first)
+{
+	return sequence_after(first, sequence - shift) ? first : sequence - shift;
+}
+
 static __always_inline void option_edge(struct option_loop *loop, __u32 offset,
 					enum seqadj_bound bound)
 {
@@ -68,7 +76,8 @@ static __always_inline void option_edge(struct option_loop *loop, __u32 offset,
 		     *option_byte(loop, offset + 1) << 16 | *option_byte(loop, offset + 2) << 8 |
 		     *option_byte(loop, offset + 3);
 
-	edge = stream_input(loop->peer, edge, bound);
+	edge = loop->peer ? stream_input(loop->peer, edge, bound)
+			  : tcp_shifted(edge, loop->shift, loop->first);
 	*option_byte(loop, offset) = edge >> 24;
 	*option_byte(loop, offset + 1) = edge >> 16;
 	*option_byte(loop, offset + 2) = edge >> 8;
@@ -105,34 +114,54 @@ static long option_step(__u32 index, void *context)
 	return 0;
 }
 
-/* Translates the SACK blocks. Returns 0 or a negative error of the kernel. */
-__global int tcp_adjust_sack(struct __sk_buff *skb, const struct packet *packet,
-			     struct ftpfix_stream *peer, struct tcp_options *options)
+/* Translates the SACK blocks as the loop says. */
+static __always_inline int tcp_sack(struct __sk_buff *skb, const struct packet *packet,
+				    struct option_loop *loop)
 {
-	struct option_loop loop = {.options = options, .peer = peer};
+	struct tcp_options *options = loop->options;
 	__u32 offset, size;
 	__s64 sum;
 	int err;
 
-	if (!packet || !peer || !options)
-		return -EINVAL;
 	offset = packet->transport_offset + sizeof(struct tcphdr);
 	size = size_within(packet->payload_offset - offset, TCP_OPTIONS_MAX);
 	if (!size)
 		return 0;
-	loop.length = size;
+	loop->length = size;
 	__builtin_memset(options, 0, sizeof(*options));
 	err = bpf_skb_load_bytes(skb, offset, options->from, size);
 	if (err)
 		return err;
 	__builtin_memcpy(options->to, options->from, OPTIONS_SIZE);
-	bpf_loop(TCP_OPTIONS_MAX, option_step, &loop, 0);
+	bpf_loop(TCP_OPTIONS_MAX, option_step, loop, 0);
 	sum = bpf_csum_diff((__be32 *)options->from, OPTIONS_SIZE, (__be32 *)options->to,
 			    OPTIONS_SIZE, 0);
 	if (sum < 0)
 		return sum;
 	err = bpf_l4_csum_replace(skb, packet->transport_offset + TCP_CHECK_OFFSET, 0, sum, 0);
 	return err ? err : bpf_skb_store_bytes(skb, offset, options->to, size, 0);
+}
+
+/* Translates the SACK blocks. Returns 0 or a negative error of the kernel. */
+__global int tcp_adjust_sack(struct __sk_buff *skb, const struct packet *packet,
+			     struct ftpfix_stream *peer, struct tcp_options *options)
+{
+	struct option_loop loop = {.options = options, .peer = peer};
+
+	if (!packet || !peer || !options)
+		return -EINVAL;
+	return tcp_sack(skb, packet, &loop);
+}
+
+/* The same where all numbers have moved, see tcp_shifted(). */
+__global int tcp_shift_sack(struct __sk_buff *skb, const struct packet *packet, __u32 shift,
+			    __u32 first, struct tcp_options *options)
+{
+	struct option_loop loop = {.options = options, .shift = shift, .first = first};
+
+	if (!packet || !options)
+		return -EINVAL;
+	return tcp_sack(skb, packet, &loop);
 }
 
 /* The part of a TCP header from the sequence number to the flags. */

@@ -55,6 +55,12 @@ static int set_up(struct daemon *daemon)
 					&instance->config.advertise, instance->config.dns_seconds);
 	if (!instance->follow)
 		return -EIO;
+	if (instance->config.virtual_count > 0) {
+		instance->balancer =
+			balancer_start(&daemon->loop, &instance->dataplane, &instance->config);
+		if (!instance->balancer)
+			return -EIO;
+	}
 	daemon->events = events_start(&daemon->loop, instance->dataplane.events,
 				      instance->config.clients_inside);
 	if (!daemon->events)
@@ -69,6 +75,7 @@ static void take_down(struct daemon *daemon)
 {
 	detach_all(&daemon->instance.attachments);
 	events_stop(daemon->events);
+	balancer_stop(daemon->instance.balancer);
 	follow_stop(daemon->instance.follow);
 	http_stop(daemon->http);
 	control_stop(daemon->control);

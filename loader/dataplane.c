@@ -19,6 +19,8 @@
 
 #define VERIFIER_TAIL 4096
 
+#define PORT_WORDS (65536 / 64)
+
 /* What libbpf says while loading is the verifier's reason; at other times it
  * repeats errors that are reported with more sense where they are met. */
 static bool loading;
@@ -55,13 +57,16 @@ static void write_flow_constants(struct ftpfix *skeleton, const struct flow_conf
 	constants->session_idle_ns = flow->seconds[TIMEOUT_CONTROL] * FTPFIX_SECOND_NS;
 }
 
+static void port_bits(const struct config *config, __u64 bits[PORT_WORDS])
+{
+	memset(bits, 0, PORT_WORDS * sizeof(*bits));
+	for (size_t i = 0; i < config->port_count; i++)
+		bits[config->port[i] >> 6] |= 1ULL << (config->port[i] & 63);
+}
+
 static void write_constants(struct ftpfix *skeleton, const struct config *config)
 {
-	for (size_t i = 0; i < config->port_count; i++) {
-		unsigned int port = config->port[i];
-
-		skeleton->bss->service_ports[port >> 6] |= 1ULL << (port & 63);
-	}
+	port_bits(config, skeleton->bss->service_ports);
 	skeleton->rodata->servers_configured = config->servers_named;
 	skeleton->rodata->clients_inside = config->clients_inside;
 	skeleton->rodata->expectation_ns = config->expect_seconds * FTPFIX_SECOND_NS;
@@ -91,6 +96,29 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 	return 0;
 }
 
+/* A port is followed once its service stands there, and until that goes. */
+int dataplane_write_ports(const struct dataplane *dataplane, const struct config *config)
+{
+	volatile __u64 *written = dataplane->skeleton->bss->service_ports;
+	__u64 bits[PORT_WORDS], gone;
+	int err;
+
+	err = dataplane_write_services(dataplane, config);
+	if (err)
+		return err;
+	port_bits(config, bits);
+	for (__u32 word = 0; word < PORT_WORDS; word++) {
+		gone = written[word] & ~bits[word];
+		written[word] = bits[word];
+		for (; gone; gone &= gone - 1) {
+			__u32 port = word * 64 + __builtin_ctzll(gone);
+
+			bpf_map_delete_elem(dataplane->services, &port);
+		}
+	}
+	return 0;
+}
+
 static int write_sources(struct ftpfix *skeleton, const struct source_pool *sources)
 {
 	int map = bpf_map__fd(skeleton->maps.sources), err = 0;
@@ -107,25 +135,39 @@ static int write_sources(struct ftpfix *skeleton, const struct source_pool *sour
 	return err;
 }
 
-static int write_servers(struct ftpfix *skeleton, const struct config *config)
+static int write_server(int map, const struct prefix *prefix, bool configured)
 {
-	int map = bpf_map__fd(skeleton->maps.servers);
-	struct ftpfix_server server = {.configured = config->servers_named};
+	struct ftpfix_server_key key = {.prefix_length = prefix->length, .addr = prefix->addr};
+	struct ftpfix_server server = {.configured = configured};
+	int err = bpf_map_update_elem(map, &key, &server, BPF_ANY);
 
-	for (size_t i = 0; i < config->server_count; i++) {
-		struct ftpfix_server_key key = {
-			.prefix_length = config->server[i].prefix.length,
-			.addr = config->server[i].prefix.addr,
-		};
-		int err = bpf_map_update_elem(map, &key, &server, BPF_ANY);
+	if (err)
+		log_line("a server cannot be written into the servers map: %s", strerror(-err));
+	return err;
+}
 
-		if (err) {
-			log_line("a server cannot be written into the servers map: %s",
-				 strerror(-err));
-			return err;
-		}
-	}
-	return 0;
+static int write_servers(const struct dataplane *dataplane, const struct config *config)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < config->server_count; i++)
+		err = write_server(dataplane->servers, &config->server[i].prefix,
+				   config->servers_named);
+	return err;
+}
+
+int dataplane_add_server(const struct dataplane *dataplane, const struct ftpfix_addr *host)
+{
+	return write_server(dataplane->servers, &(struct prefix){*host, HOST_BITS}, true);
+}
+
+void dataplane_remove_server(const struct dataplane *dataplane, const struct ftpfix_addr *host)
+{
+	struct ftpfix_server_key key = {.prefix_length = HOST_BITS, .addr = *host};
+	int err = bpf_map_delete_elem(dataplane->servers, &key);
+
+	if (err && err != -ENOENT)
+		log_line("a server cannot be removed from the servers map: %s", strerror(-err));
 }
 
 /* The entry that a rule makes for a family; false if it makes none. Where all
@@ -200,7 +242,12 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
+	dataplane->servers = bpf_map__fd(skeleton->maps.servers);
 	dataplane->advertise = bpf_map__fd(skeleton->maps.advertise);
+	dataplane->virtuals = bpf_map__fd(skeleton->maps.virtuals);
+	dataplane->backends = bpf_map__fd(skeleton->maps.backends);
+	dataplane->maglev = bpf_map__fd(skeleton->maps.maglev);
+	dataplane->loads = bpf_map__fd(skeleton->maps.loads);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
@@ -236,7 +283,7 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 	if (err)
 		return err;
 	take_descriptors(dataplane);
-	err = write_servers(dataplane->skeleton, config);
+	err = write_servers(dataplane, config);
 	if (!err)
 		err = write_sources(dataplane->skeleton, &config->flow.sources);
 	if (err)

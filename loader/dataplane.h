@@ -20,7 +20,12 @@ struct dataplane {
 	int sweep;
 	/* Maps: */
 	int services;
+	int servers;
 	int advertise;
+	int virtuals;
+	int backends;
+	int maglev;
+	int loads;
 	int sessions;
 	int expectations;
 	int flows;
@@ -34,6 +39,13 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config);
 
 /* Writes the services map again, after the configuration has changed. */
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config);
+
+/* Makes the control ports those of the configuration, after some have come or gone. */
+int dataplane_write_ports(const struct dataplane *dataplane, const struct config *config);
+
+/* Makes the host a server that may be announced, or takes it back. */
+int dataplane_add_server(const struct dataplane *dataplane, const struct ftpfix_addr *host);
+void dataplane_remove_server(const struct dataplane *dataplane, const struct ftpfix_addr *host);
 
 /* Makes the advertise map what the rules say at present. */
 int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise);

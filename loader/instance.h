@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "attach.h"
+#include "balancer.h"
 #include "config.h"
 #include "dataplane.h"
 #include "follow.h"
@@ -16,7 +17,8 @@
 struct instance {
 	struct config config;
 	struct dataplane dataplane;
-	struct follow *follow; /* of config.advertise */
+	struct follow *follow;	   /* of config.advertise */
+	struct balancer *balancer; /* of config.virtual; NULL: there are none */
 	struct attachments attachments;
 	time_t started; /* wall clock */
 };

@@ -126,6 +126,62 @@ static void write_rules(FILE *out, const struct advertise *advertise)
 	}
 }
 
+static void write_server_name(FILE *out, const char *series, const struct server_view *server)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	fprintf(out, "ftpfix_server_%s{server=\"%s\"} ", series,
+		endpoint_format(&server->endpoint.addr, server->endpoint.be_port, text));
+}
+
+/* What leaves is not checked any more. */
+static int write_up(const struct server_view *server, void *context)
+{
+	FILE *out = context;
+
+	if (server->leaving)
+		return 0;
+	write_server_name(out, "up", server);
+	fprintf(out, "%d\n", server->up);
+	return 0;
+}
+
+static int write_sessions(const struct server_view *server, void *context)
+{
+	FILE *out = context;
+
+	write_server_name(out, "sessions", server);
+	fprintf(out, "%lld\n", server->sessions);
+	return 0;
+}
+
+static int write_weight(const struct server_view *server, void *context)
+{
+	FILE *out = context;
+
+	write_server_name(out, "weight", server);
+	fprintf(out, "%u\n", server->weight);
+	return 0;
+}
+
+static void write_servers(FILE *out, const struct balancer *balancer)
+{
+	if (!balancer)
+		return;
+	fputs("# HELP ftpfix_server_up Whether a server is reached and passes its checks.\n"
+	      "# TYPE ftpfix_server_up gauge\n",
+	      out);
+	balancer_each(balancer, write_up, out);
+	fputs("# HELP ftpfix_server_sessions Control connections that a server has.\n"
+	      "# TYPE ftpfix_server_sessions gauge\n",
+	      out);
+	balancer_each(balancer, write_sessions, out);
+	fputs("# HELP ftpfix_server_weight The weight of a server.\n"
+	      "# TYPE ftpfix_server_weight gauge\n",
+	      out);
+	balancer_each(balancer, write_weight, out);
+}
+
 static void write_process(FILE *out, const struct instance *instance)
 {
 	fprintf(out,
@@ -152,6 +208,7 @@ char *metrics_text(const struct instance *instance)
 	if (!err)
 		err = write_tables(out, &instance->dataplane);
 	write_rules(out, &instance->config.advertise);
+	write_servers(out, instance->balancer);
 	write_process(out, instance);
 	if (fclose(out) && !err)
 		err = -ENOMEM;

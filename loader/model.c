@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "config_balancer.h"
 #include "interface.h"
 #include "maps.h"
 #include "reason.h"
@@ -20,6 +21,14 @@ struct section {
 	const struct dataplane *dataplane;
 	__u64 now_ns;
 	bool clients_inside;
+	const struct config *config;
+	const struct balancer *balancer;
+};
+
+/* Of one server; they say nothing where sessions do not go by the client's address. */
+struct shares {
+	json_t *object;
+	bool hashed;
 };
 
 static __u64 monotonic_ns(void)
@@ -186,13 +195,35 @@ static json_t *service(const struct instance *instance, unsigned int port)
 	return entry;
 }
 
+static json_t *virtuals(const struct config *config)
+{
+	json_t *endpoints = json_array();
+
+	for (size_t i = 0; i < config->virtual_count; i++)
+		json_array_append_new(
+			endpoints, endpoint(&config->virtual[i].addr, config->virtual[i].be_port));
+	return endpoints;
+}
+
+static json_t *balanced_service(const struct instance *instance, unsigned int port)
+{
+	const struct config *config = &instance->config;
+	json_t *entry = service(instance, port);
+
+	json_object_set_new(entry, "virtuals", virtuals(config));
+	json_object_set_new(entry, "balance",
+			    config->virtual_count > 0 ? json_string(balance_name(config->balance))
+						      : json_null());
+	return entry;
+}
+
 static int read_services(const struct section *section, const struct instance *instance)
 {
 	const struct config *config = &instance->config;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < config->port_count; i++)
-		err = append(section, service(instance, config->port[i]));
+		err = append(section, balanced_service(instance, config->port[i]));
 	return err;
 }
 
@@ -327,6 +358,38 @@ static int read_counters(const struct section *section)
 	return err;
 }
 
+/* A virtual address and the percentage of its clients that go to the server. */
+static int read_share(const struct ftpfix_endpoint *virtual, __u32 slots, void *context)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	double percent = (1000 * slots + FTPFIX_MAGLEV_SLOTS / 2) / FTPFIX_MAGLEV_SLOTS / 10.0;
+	const struct shares *shares = context;
+
+	return json_object_set_new(shares->object,
+				   endpoint_format(&virtual->addr, virtual->be_port, text),
+				   shares->hashed ? json_real(percent) : json_null())
+		       ? -ENOMEM
+		       : 0;
+}
+
+static int read_server(const struct server_view *server, void *context)
+{
+	const struct section *section = context;
+	struct shares shares = {json_object(), section->config->balance == FTPFIX_BALANCE_MAGLEV};
+	int err;
+
+	err = balancer_shares(section->balancer, &server->endpoint, read_share, &shares);
+	if (err) {
+		json_decref(shares.object);
+		return err;
+	}
+	return append(section, json_pack("{s:o, s:o, s:i, s:s, s:s?, s:I}", "server",
+					 endpoint(&server->endpoint.addr, server->endpoint.be_port),
+					 "share", shares.object, "weight", server->weight, "state",
+					 server->state, "reason", server->reason, "sessions",
+					 (json_int_t)server->sessions));
+}
+
 static json_t *new_section(struct section *section, json_t *model, const char *name)
 {
 	section->entries = json_array();
@@ -339,11 +402,15 @@ static int read_sections(json_t *model, const struct instance *instance)
 	const struct dataplane *dataplane = &instance->dataplane;
 	struct section section = {.dataplane = dataplane,
 				  .now_ns = monotonic_ns(),
-				  .clients_inside = instance->config.clients_inside};
+				  .clients_inside = instance->config.clients_inside,
+				  .config = &instance->config,
+				  .balancer = instance->balancer};
 	int err = 0;
 
 	if (!err && new_section(&section, model, "services"))
 		err = read_services(&section, instance);
+	if (!err && new_section(&section, model, "servers"))
+		err = balancer_each(instance->balancer, read_server, &section);
 	if (!err && new_section(&section, model, "sessions"))
 		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
 			       sizeof(struct ftpfix_session), read_session, &section);

@@ -13,6 +13,9 @@
  * for every message of the answer. 0 or a negative errno. */
 int netlink_dump(struct nlmsghdr *request, mnl_cb_t each, void *context);
 
+/* Sends a request for one thing, which the kernel acknowledges; otherwise as above. */
+int netlink_ask(struct nlmsghdr *request, mnl_cb_t each, void *context);
+
 /* Opens a socket that never waits, on which the kernel tells of changes (a mask of
  * RTMGRP_). NULL and errno if that fails. */
 struct mnl_socket *netlink_listen(unsigned int groups);

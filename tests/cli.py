@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import cli_advertise  # noqa: F401 (its tests)
+import cli_balancer  # noqa: F401 (its tests)
 import cli_flows  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
 from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,

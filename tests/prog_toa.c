@@ -3,8 +3,8 @@
  * --client-address toa: which packets toward a server carry the client's endpoint as a TCP
  * option, with what bytes; and that no client can put its own there.
  */
-#include "prog_dial.h"
 #include "prog_stream.h"
+#include "prog_virtual.h"
 
 #define MTU 1500
 
@@ -293,39 +293,11 @@ static void not_for_a_server_that_dials(void **state)
 	counted(talk.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(5, 3));
 }
 
-/* A control connection to a virtual address of the balancer, as one that a client dials. */
-static struct dial dial_virtual(struct world *world)
-{
-	struct talk talk = talk_of(world);
-	struct ftpfix_endpoint dialled = {.addr = mapped(talk.vip), .be_port = htons(21)};
-	struct ftpfix_virtual virtual = {
-		.balance = FTPFIX_BALANCE_LEAST_CONNECTIONS,
-		.backends = 1,
-		.forward = FTPFIX_FORWARD_FULLNAT,
-	};
-	struct ftpfix_backend backend = {
-		.endpoint = {.addr = mapped(talk.server), .be_port = htons(21)},
-		.source = mapped(talk.peer),
-		.out_ifindex = world->server,
-		.weight = 1,
-		.takes = 1,
-	};
-	const struct ftpfix *skeleton = world->skeleton;
-	__u32 first = 0;
-
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skeleton->maps.virtuals), &dialled,
-					     &virtual, BPF_ANY),
-			 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skeleton->maps.backends), &first, &backend,
-					     BPF_ANY),
-			 0);
-	return dial_of(&talk, 21, 21);
-}
-
 static void control_connections(void **state)
 {
 	struct world *world = world_begin(state, FTPFIX_FORWARD_FULLNAT);
-	struct dial dial = dial_virtual(world);
+	struct talk talk = talk_of(world);
+	struct dial dial = dial_virtual(&talk);
 
 	dial_up(&dial, SYN, "");
 	dial_down(&dial, SYN | ACK, "");

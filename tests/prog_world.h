@@ -168,6 +168,8 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.expectations);
 	map_clear(world->skeleton->maps.flows);
 	map_clear(world->skeleton->maps.unsettled);
+	map_clear(world->skeleton->maps.virtuals);
+	map_clear(world->skeleton->maps.loads);
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
 	memset(&world->service, 0, sizeof(world->service));
