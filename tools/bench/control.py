@@ -14,7 +14,9 @@ from rounds import alternating
 # Written as long as the server's address, and one character longer.
 SAME_VIP, LONG_VIP = "192.0.2.80", "203.0.113.5"
 VIPS = (SAME_VIP, LONG_VIP)
-BALANCER = tuple(word for vip in VIPS for word in ("--vip", vip)) + ("--server", SERVER)
+# Nobody listens there who could be asked for his health.
+BALANCER = (*(word for vip in VIPS for word in ("--vip", vip)), "--server", SERVER,
+            "--health-interval", "0")
 
 
 @dataclass(frozen=True)
