@@ -51,7 +51,9 @@ class Table:
                 "quartile_high": quartiles[2], "min": min(values), "max": max(values)}
 
     def summaries(self):
-        return [self._summary(row, contender) for row, contender in self._values]
+        rows = list(dict.fromkeys(row for row, _contender in self._values))
+        return [self._summary(row, contender) for row, contender
+                in sorted(self._values, key=lambda pair: rows.index(pair[0]))]
 
     def print(self):
         print(f"\n{self.title} [{self.unit}]")

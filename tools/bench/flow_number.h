@@ -14,12 +14,23 @@
 #define DATA_PORTS 8192
 #define DATA_PORT_FIRST 20000
 
+/* FTP sessions: the client's ports of control connections, and of data connections; and the
+ * ports that are announced, both of whose bytes have three digits. */
+#define CONTROL_PORT 21
+#define CONTROL_CLIENT_PORT 40000
+#define DATA_CLIENT_PORT_FIRST 16384
+#define DATA_CLIENT_PORTS 16384
+#define DIGITS_FIRST 100
+#define DIGITS 156
+/* From one round to the next: so that neither port is used again soon. */
+#define ROUND_SHIFT 4099
+
 /* Where both sides' streams stand once the connection is open. */
 #define CLIENT_SEQUENCE 1000001
 #define SERVER_SEQUENCE 2000001
 
-/* 198.18.0.0, of the network that RFC 2544 sets apart for measurements. */
-#define CLIENTS_FIRST 0xc6120000
+/* 100.64.0.0: of the network of RFC 6598, which has room for four million of them. */
+#define CLIENTS_FIRST 0x64400000
 
 static inline __u32 flow_client(__u32 number)
 {
@@ -34,6 +45,24 @@ static inline __u16 flow_client_port(__u32 number)
 static inline __u16 flow_data_port(__u32 number)
 {
 	return DATA_PORT_FIRST + number % DATA_PORTS;
+}
+
+/* Of FTP sessions each has a client of its own. */
+static inline __u32 session_client(__u32 number)
+{
+	return CLIENTS_FIRST + 1 + number;
+}
+
+static inline __u16 session_data_client_port(__u32 number, __u32 round)
+{
+	return DATA_CLIENT_PORT_FIRST + (number + round * ROUND_SHIFT) % DATA_CLIENT_PORTS;
+}
+
+static inline __u16 session_data_port(__u32 number, __u32 round)
+{
+	__u32 mixed = (number + round * ROUND_SHIFT) % (DIGITS * DIGITS);
+
+	return (DIGITS_FIRST + mixed / DIGITS) << 8 | (DIGITS_FIRST + mixed % DIGITS);
 }
 
 #endif /* FLOW_NUMBER_H */

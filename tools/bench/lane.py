@@ -19,8 +19,8 @@ NODE_MAC = "02:00:5e:00:53:01"
 NEXT_MAC = "02:00:5e:00:53:ff"
 CLIENT, SERVER = "198.51.100.10", "10.0.0.175"
 VIP = "203.0.113.5"
-# The network of RFC 2544: see flow_number.h.
-MANY_CLIENTS = "198.18.0.0/15"
+# See flow_number.h.
+MANY_CLIENTS = "100.64.0.0/10"
 
 
 def last_cpu():

@@ -68,17 +68,74 @@ static __always_inline __u32 sum_words(const void *data, __u32 words)
 	return sum;
 }
 
-static __always_inline __u32 tcp_sum(const struct frame *frame)
+static __always_inline __u32 tcp_sum(const struct frame *frame, __u32 payload)
 {
 	return sum_words(&frame->ip.saddr, 4) + bpf_htons(IPPROTO_TCP) +
-	       bpf_htons(sizeof(frame->tcp)) + sum_words(&frame->tcp, sizeof(frame->tcp) / 2);
+	       bpf_htons(sizeof(frame->tcp) + payload) +
+	       sum_words(&frame->tcp, (sizeof(frame->tcp) + payload) / 2);
 }
 
-static __always_inline void fill_headers(struct frame *frame, __u32 number)
+/* Who talks to whom, in host order. */
+struct ends {
+	__u32 client;
+	__u16 client_port;
+	__u16 port;
+};
+
+static __always_inline void find_ends(struct ends *ends, __u32 number)
 {
-	__u32 client = bpf_htonl(flow_client(number));
-	__u16 client_port = bpf_htons(flow_client_port(number));
-	__u16 data_port = bpf_htons(flow_data_port(number));
+	if (stream.kind == STREAM_FLOWS) {
+		ends->client = flow_client(number);
+		ends->client_port = flow_client_port(number);
+		ends->port = flow_data_port(number);
+		return;
+	}
+	ends->client = session_client(number);
+	ends->client_port = CONTROL_CLIENT_PORT;
+	ends->port = CONTROL_PORT;
+	if (stream.kind == STREAM_DATA) {
+		ends->client_port = session_data_client_port(number, stream.round);
+		ends->port = session_data_port(number, stream.round);
+	}
+}
+
+static __always_inline void fill_ends(struct frame *frame, const struct ends *ends)
+{
+	if (stream.toward_client) {
+		frame->ip.saddr = stream.be_peer;
+		frame->ip.daddr = bpf_htonl(ends->client);
+		frame->tcp.source = bpf_htons(ends->port);
+		frame->tcp.dest = bpf_htons(ends->client_port);
+	} else {
+		frame->ip.saddr = bpf_htonl(ends->client);
+		frame->ip.daddr = stream.be_peer;
+		frame->tcp.source = bpf_htons(ends->client_port);
+		frame->tcp.dest = bpf_htons(ends->port);
+	}
+}
+
+static __always_inline void fill_digits(char *text, __u32 number)
+{
+	text[0] = '0' + number / 100;
+	text[1] = '0' + number / 10 % 10;
+	text[2] = '0' + number % 10;
+}
+
+static __always_inline void fill_text(char *text, __u32 length, __u32 number)
+{
+	__u16 port;
+
+	__builtin_memcpy(text, stream.text, length);
+	if (length != REPLY_BYTES || !stream.announces)
+		return;
+	port = session_data_port(number, stream.round);
+	fill_digits(text + REPLY_PORT_AT, port >> 8);
+	fill_digits(text + REPLY_PORT_AT + sizeof("100,") - 1, port & 0xff);
+}
+
+static __always_inline void fill_headers(struct frame *frame, __u32 number, __u32 payload)
+{
+	struct ends ends;
 
 	__builtin_memset(frame, 0, sizeof(*frame));
 	__builtin_memcpy(frame->ethernet.h_dest, stream.destination_mac, ETH_ALEN);
@@ -86,42 +143,52 @@ static __always_inline void fill_headers(struct frame *frame, __u32 number)
 	frame->ethernet.h_proto = bpf_htons(ETH_P_IP);
 	frame->ip.version = 4;
 	frame->ip.ihl = 5;
-	frame->ip.tot_len = bpf_htons(sizeof(frame->ip) + sizeof(frame->tcp));
+	frame->ip.tot_len = bpf_htons(sizeof(frame->ip) + sizeof(frame->tcp) + payload);
 	frame->ip.ttl = 64;
 	frame->ip.protocol = IPPROTO_TCP;
-	if (stream.toward_client) {
-		frame->ip.saddr = stream.be_peer;
-		frame->ip.daddr = client;
-		frame->tcp.source = data_port;
-		frame->tcp.dest = client_port;
-	} else {
-		frame->ip.saddr = client;
-		frame->ip.daddr = stream.be_peer;
-		frame->tcp.source = client_port;
-		frame->tcp.dest = data_port;
-	}
+	find_ends(&ends, number);
+	fill_ends(frame, &ends);
 	frame->tcp.seq = bpf_htonl(stream.sequence);
 	frame->tcp.ack_seq = bpf_htonl(stream.acknowledgement);
 	frame->tcp.doff = sizeof(frame->tcp) / 4;
 	((__u8 *)&frame->tcp)[13] = stream.tcp_flags;
 	frame->tcp.window = bpf_htons(65535);
 	frame->ip.check = fold(sum_words(&frame->ip, sizeof(frame->ip) / 2));
-	frame->tcp.check = fold(tcp_sum(frame));
 }
 
-/* Run by the tool, as if the frame had come in on its device: it goes out there. */
-SEC("xdp")
-int generate(struct xdp_md *context)
+/* Makes the next packet, with so many bytes of text. */
+static __always_inline int generate(struct xdp_md *context, __u32 payload)
 {
 	struct frame *frame = (void *)(long)context->data;
 	__u32 number = next_number++;
 
-	if ((void *)(frame + 1) > (void *)(long)context->data_end)
+	if ((void *)(frame + 1) + payload > (void *)(long)context->data_end)
 		return XDP_ABORTED;
 	if (!stream.in_order)
 		number = (__u64)scatter(number / stream.train) * stream.flows >> 32;
-	fill_headers(frame, number);
+	fill_headers(frame, number, payload);
+	fill_text((char *)(frame + 1), payload, number);
+	frame->tcp.check = fold(tcp_sum(frame, payload));
 	return XDP_TX;
+}
+
+/* Run by the tool, as if the frame had come in on its device: it goes out there. */
+SEC("xdp")
+int generate_empty(struct xdp_md *context)
+{
+	return generate(context, 0);
+}
+
+SEC("xdp")
+int generate_command(struct xdp_md *context)
+{
+	return generate(context, COMMAND_BYTES);
+}
+
+SEC("xdp")
+int generate_reply(struct xdp_md *context)
+{
+	return generate(context, REPLY_BYTES);
 }
 
 static __always_inline int take(struct xdp_md *context, struct sink *sink)
@@ -135,7 +202,9 @@ static __always_inline int take(struct xdp_md *context, struct sink *sink)
 		return XDP_DROP;
 	}
 	/* What is correct sums up to nothing. */
-	if (sink->right++ % SAMPLE == 0 && fold(tcp_sum(frame)))
+	if (sink->right++ % SAMPLE == 0 &&
+	    frame->ip.tot_len == bpf_htons(sizeof(frame->ip) + sizeof(frame->tcp)) &&
+	    fold(tcp_sum(frame, 0)))
 		sink->broken++;
 	return XDP_DROP;
 }

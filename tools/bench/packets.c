@@ -15,6 +15,12 @@
  *     send COUNT FLOWS TRAIN
  *                        packets of clients, TRAIN of one connection in a row;
  *                        nanoseconds for one, and how many arrived
+ *     sessions COUNT     so many FTP sessions: their control connections are opened, and a
+ *                        line is said each way; how many had all of theirs arrive
+ *     transfers          each session announces a data connection, which is opened and
+ *                        closed: how many had all their packets arrive, and nanoseconds
+ *                        for each of these packets, in their order
+ *     hold               the same, but it stays open, and one more is announced
  *
  * Frames are made and sent by BPF_PROG_TEST_RUN with live frames, carried through the
  * node and dropped at the other end by soft interrupts of the same CPU: what is measured is
@@ -28,6 +34,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,10 +51,14 @@
 #define ARGUMENTS_FLOOR 12
 #define BATCH 64
 #define COUNT_MAX 10000000
-#define FRAME_BYTES 60
+#define FRAME_BYTES_MIN 60
+#define HEADERS_BYTES 54
+#define STEPS_MAX 8
 #define WAIT_MS 200
 
+#define TCP_FIN 0x01
 #define TCP_SYN 0x02
+#define TCP_PSH 0x08
 #define TCP_ACK 0x10
 
 enum { CLIENT, SERVER, ENDS };
@@ -60,6 +71,9 @@ struct end {
 
 static struct packets *skeleton;
 static struct end ends[ENDS];
+static __u32 session_count;
+/* Where each side's stream stands, of all control connections alike. */
+static __u32 control_sequence[ENDS];
 
 static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
 {
@@ -141,23 +155,31 @@ static void floor_open(char **argument)
 	attach(program, interface_index(argument[2]));
 }
 
-/*
- * Sends that many packets of the stream; returns the nanoseconds for one. They are the
- * kernel's own figure: around the call there is some waiting besides, for the program to
- * be known everywhere.
- */
-static __u32 generate(int from, __u32 count)
+static const struct bpf_program *generator(__u32 payload)
 {
-	char frame[FRAME_BYTES] = {};
-	struct xdp_md context = {.data_end = sizeof(frame), .ingress_ifindex = ends[from].ifindex};
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
+	if (payload == COMMAND_BYTES)
+		return skeleton->progs.generate_command;
+	return payload ? skeleton->progs.generate_reply : skeleton->progs.generate_empty;
+}
+
+/*
+ * Sends that many packets of the stream, with so many bytes of text; returns the
+ * nanoseconds for one. They are the kernel's own figure: around the call there is some
+ * waiting besides, for the program to be known everywhere.
+ */
+static __u32 generate(int from, __u32 count, __u32 payload)
+{
+	char frame[HEADERS_BYTES + REPLY_BYTES] = {};
+	__u32 length = payload ? HEADERS_BYTES + payload : FRAME_BYTES_MIN;
+	struct xdp_md context = {.data_end = length, .ingress_ifindex = ends[from].ifindex};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = length,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = count,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
 
 	enter(ends[from].namespace);
 	skeleton->bss->stream.toward_client = from == SERVER;
 	skeleton->bss->stream.be_peer = ends[from].be_address;
-	if (bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.generate), &run))
+	if (bpf_prog_test_run_opts(bpf_program__fd(generator(payload)), &run))
 		fail("sending: %s", strerror(errno));
 	return run.duration;
 }
@@ -172,33 +194,126 @@ static __u64 arrived(const volatile struct sink *sink, __u64 before, __u32 count
 	return sink->right - before;
 }
 
-static __u64 open_step(int from, __u32 first, __u32 count, __u8 flags, __u32 sequence,
-		       __u32 acknowledgement)
+/* What each of a number of steps took, and how many packets arrived at least in each. */
+struct tally {
+	__u32 steps;
+	__u32 nanoseconds[STEPS_MAX];
+	__u64 least;
+};
+
+/* One packet of each connection. */
+static void step(struct tally *tally, int from, __u32 first, __u32 count, __u32 payload)
 {
 	const struct sink *sink =
 		from == CLIENT ? &skeleton->bss->server_sink : &skeleton->bss->client_sink;
+	__u64 before = sink->right, came;
+
+	skeleton->bss->stream.in_order = 1;
+	skeleton->bss->next_number = first;
+	if (tally->steps == STEPS_MAX)
+		fail("more than %d steps", STEPS_MAX);
+	tally->nanoseconds[tally->steps++] = generate(from, count, payload);
+	came = arrived(sink, before, count);
+	tally->least = came < tally->least ? came : tally->least;
+}
+
+/* One packet without text of each connection, at this place of its stream. */
+static void step_at(struct tally *tally, int from, __u32 first, __u32 count, __u8 flags,
+		    __u32 sequence, __u32 acknowledgement)
+{
 	struct stream *stream = &skeleton->bss->stream;
-	__u64 before = sink->right;
 
 	stream->tcp_flags = flags;
 	stream->sequence = sequence;
 	stream->acknowledgement = acknowledgement;
-	stream->in_order = 1;
-	skeleton->bss->next_number = first;
-	generate(from, count);
-	return arrived(sink, before, count);
+	step(tally, from, first, count, 0);
+}
+
+/* Handshakes of the stream's connections. */
+static void open_all(struct tally *tally, __u32 first, __u32 count)
+{
+	step_at(tally, CLIENT, first, count, TCP_SYN, CLIENT_SEQUENCE - 1, 0);
+	step_at(tally, SERVER, first, count, TCP_SYN | TCP_ACK, SERVER_SEQUENCE - 1,
+		CLIENT_SEQUENCE);
+	step_at(tally, CLIENT, first, count, TCP_ACK, CLIENT_SEQUENCE, SERVER_SEQUENCE);
 }
 
 static void open_flows(__u32 first, __u32 count)
 {
-	__u64 least = open_step(CLIENT, first, count, TCP_SYN, CLIENT_SEQUENCE - 1, 0), step;
+	struct tally tally = {.least = count};
 
-	step = open_step(SERVER, first, count, TCP_SYN | TCP_ACK, SERVER_SEQUENCE - 1,
-			 CLIENT_SEQUENCE);
-	least = step < least ? step : least;
-	step = open_step(CLIENT, first, count, TCP_ACK, CLIENT_SEQUENCE, SERVER_SEQUENCE);
-	printf("%llu\n", step < least ? step : least);
+	skeleton->bss->stream.kind = STREAM_FLOWS;
+	open_all(&tally, first, count);
+	printf("%llu\n", tally.least);
 }
+
+/* --- FTP sessions --- */
+
+/* A line of every session's control connection. */
+static void say(struct tally *tally, int from, const char *text)
+{
+	struct stream *stream = &skeleton->bss->stream;
+	__u32 length = from == CLIENT ? COMMAND_BYTES : REPLY_BYTES;
+
+	if (strlen(text) != length)
+		fail("'%s' has not %u bytes", text, length);
+	stream->kind = STREAM_CONTROL;
+	stream->tcp_flags = TCP_PSH | TCP_ACK;
+	stream->sequence = control_sequence[from];
+	stream->acknowledgement = control_sequence[!from];
+	stream->announces = !strncmp(text, "227", 3);
+	memcpy(stream->text, text, length);
+	step(tally, from, 0, session_count, length);
+	control_sequence[from] += length;
+}
+
+static void open_sessions(__u32 count)
+{
+	struct tally tally = {.least = count};
+
+	session_count = count;
+	control_sequence[CLIENT] = CLIENT_SEQUENCE;
+	control_sequence[SERVER] = SERVER_SEQUENCE;
+	skeleton->bss->stream.kind = STREAM_CONTROL;
+	open_all(&tally, 0, count);
+	say(&tally, CLIENT, "NOOP\r\n");
+	say(&tally, SERVER, "200 Nothing was done, and that successfully.  \r\n");
+	printf("%llu\n", tally.least);
+}
+
+/* The server's address is SERVER of lane.py, in a reply of REPLY_BYTES. */
+static void announce(struct tally *tally)
+{
+	say(tally, CLIENT, "PASV\r\n");
+	say(tally, SERVER, "227 Entering Passive Mode (10,0,0,175,100,100)\r\n");
+}
+
+static void transfer(bool hold)
+{
+	struct tally tally = {.least = session_count};
+
+	skeleton->bss->stream.round++;
+	announce(&tally);
+	skeleton->bss->stream.kind = STREAM_DATA;
+	open_all(&tally, 0, session_count);
+	if (hold) {
+		skeleton->bss->stream.round++;
+		announce(&tally);
+	} else {
+		step_at(&tally, SERVER, 0, session_count, TCP_FIN | TCP_ACK, SERVER_SEQUENCE,
+			CLIENT_SEQUENCE);
+		step_at(&tally, CLIENT, 0, session_count, TCP_FIN | TCP_ACK, CLIENT_SEQUENCE,
+			SERVER_SEQUENCE + 1);
+		step_at(&tally, SERVER, 0, session_count, TCP_ACK, SERVER_SEQUENCE + 1,
+			CLIENT_SEQUENCE + 1);
+	}
+	printf("%llu", tally.least);
+	for (__u32 at = 0; at < tally.steps; at++)
+		printf(" %u", tally.nanoseconds[at]);
+	putchar('\n');
+}
+
+/* --- what it is told --- */
 
 static void send_packets(__u32 count, __u32 flows, __u32 train)
 {
@@ -207,13 +322,14 @@ static void send_packets(__u32 count, __u32 flows, __u32 train)
 	__u64 before = sink->right;
 	__u32 nanoseconds;
 
+	stream->kind = STREAM_FLOWS;
 	stream->tcp_flags = TCP_ACK;
 	stream->sequence = CLIENT_SEQUENCE;
 	stream->acknowledgement = SERVER_SEQUENCE;
 	stream->in_order = 0;
 	stream->flows = flows;
 	stream->train = train;
-	nanoseconds = generate(CLIENT, count);
+	nanoseconds = generate(CLIENT, count, 0);
 	printf("%u %llu\n", nanoseconds, arrived(sink, before, count));
 }
 
@@ -240,7 +356,7 @@ int main(int argc, char **argv)
 	char line[80];
 
 	if (argc != ARGUMENTS && argc != ARGUMENTS_FLOOR)
-		fail("called by packets.py");
+		fail("called by packets.py and sessions.py");
 	prepare(argv);
 	if (argc == ARGUMENTS_FLOOR)
 		floor_open(argv + ARGUMENTS);
@@ -253,6 +369,10 @@ int main(int argc, char **argv)
 		else if (sscanf(line, "send %u %u %u", &count, &flows, &train) == 3 &&
 			 count <= COUNT_MAX && train)
 			send_packets(count, flows, train);
+		else if (sscanf(line, "sessions %u", &count) == 1 && count <= COUNT_MAX)
+			open_sessions(count);
+		else if (!strcmp(line, "transfers\n") || !strcmp(line, "hold\n"))
+			transfer(line[0] == 'h');
 		else
 			fail("what is '%s'?", line);
 		fflush(stdout);

@@ -8,6 +8,16 @@
 /* Every SAMPLE-th packet that arrives has its checksum verified; a power of two. */
 #define SAMPLE 256
 
+/* Lines of control connections: all commands and all replies have one length each, and the
+ * port stands in a reply at one place. */
+#define COMMAND_BYTES 6
+#define REPLY_BYTES 48
+#define REPLY_PORT_AT 38
+
+/* Whose packets: of many data connections that are told apart by number; of the control
+ * connections of as many FTP sessions; of their data connections. */
+enum stream_kind { STREAM_FLOWS, STREAM_CONTROL, STREAM_DATA };
+
 /* What the generator sends. */
 struct stream {
 	__u8 destination_mac[6];
@@ -17,10 +27,14 @@ struct stream {
 	__u32 in_order;	     /* 1: one flow after the other; 0: in no order */
 	__u32 train;	     /* packets of one flow in a row */
 	__u32 toward_client; /* 1: sent by the peer */
+	__u32 kind;	     /* enum stream_kind */
+	__u32 round;	     /* of a session's data connections */
 	__u32 sequence;
 	__u32 acknowledgement;
 	__u8 tcp_flags;
-	__u8 padding[3];
+	__u8 announces; /* 1: the text is a 227, and gets its port */
+	__u8 padding[2];
+	char text[REPLY_BYTES];
 };
 
 /* What arrived at one end. */
