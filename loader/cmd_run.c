@@ -68,11 +68,15 @@ static int set_up(struct daemon *daemon)
 	err = attach_all(&instance->attachments, &instance->config, &instance->dataplane);
 	if (err)
 		return err;
+	instance->xdp = xdp_start(&daemon->loop, &instance->dataplane, &instance->config);
+	if (!instance->xdp)
+		return -EIO;
 	return privilege_drop();
 }
 
 static void take_down(struct daemon *daemon)
 {
+	xdp_stop(daemon->instance.xdp);
 	detach_all(&daemon->instance.attachments);
 	events_stop(daemon->events);
 	balancer_stop(daemon->instance.balancer);

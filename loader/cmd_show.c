@@ -37,6 +37,17 @@ static const struct column servers[] = {
 	{"SHARE %", "{share}"}, {"SESSIONS", "{sessions}"}, {"REASON", "{reason}"},
 };
 
+static const struct column interfaces[] = {
+	{"INTERFACE", "{interface}"},
+	{"SIDES", "{sides}"},
+	{"TC", "{tc}"},
+	{"XDP", "{xdp}"},
+	{"ON", "{device}"},
+	{"VLAN", "{vlan}"},
+	{"SENDS", "{sends}"},
+	{"WHY NOT", "{reason}"},
+};
+
 static const struct column sessions[] = {
 	{"SIDE", "{side}"},
 	{"CLIENT", "{client}"},
@@ -82,6 +93,7 @@ static const struct section {
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
 	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
+	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "data connections"},
@@ -151,8 +163,8 @@ int cmd_show(int argc, char **argv)
 	if (err)
 		return err > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	if (options.word_count > 1 || (options.word_count == 1 && !is_section(options.word[0]))) {
-		log_line("show: '%s' cannot be shown; say services, servers, sessions, expected, "
-			 "flows or counters, or nothing for all",
+		log_line("show: '%s' cannot be shown; say services, interfaces, servers, sessions, "
+			 "expected, flows or counters, or nothing for all",
 			 options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}

@@ -232,6 +232,17 @@ int dataplane_write_advertise(const struct dataplane *dataplane, const struct ad
 	return err;
 }
 
+static void take_xdp(struct dataplane *dataplane)
+{
+	const struct ftpfix *skeleton = dataplane->skeleton;
+	const __u32 uplink = 1 << FTPFIX_SIDE_UPLINK, inside = 1 << FTPFIX_SIDE_INSIDE;
+
+	dataplane->xdp[0] = bpf_program__fd(skeleton->progs.ftpfix_tagged_xdp);
+	dataplane->xdp[uplink] = bpf_program__fd(skeleton->progs.ftpfix_uplink_xdp);
+	dataplane->xdp[inside] = bpf_program__fd(skeleton->progs.ftpfix_inside_xdp);
+	dataplane->xdp[uplink | inside] = bpf_program__fd(skeleton->progs.ftpfix_both_xdp);
+}
+
 static void take_descriptors(struct dataplane *dataplane)
 {
 	const struct ftpfix *skeleton = dataplane->skeleton;
@@ -241,6 +252,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->inside_ingress = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
 	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
+	take_xdp(dataplane);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
 	dataplane->servers = bpf_map__fd(skeleton->maps.servers);
 	dataplane->advertise = bpf_map__fd(skeleton->maps.advertise);
@@ -253,6 +265,9 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
+	dataplane->links = bpf_map__fd(skeleton->maps.links);
+	dataplane->xdp_devices = bpf_map__fd(skeleton->maps.xdp_devices);
+	dataplane->tagged = bpf_map__fd(skeleton->maps.tagged);
 }
 
 int dataplane_load(struct dataplane *dataplane, const struct config *config)

@@ -18,6 +18,7 @@ struct dataplane {
 	int inside_ingress;
 	int inside_egress;
 	int sweep;
+	int xdp[4]; /* by the sides of untagged frames, bits 1 << enum ftpfix_side */
 	/* Maps: */
 	int services;
 	int servers;
@@ -31,6 +32,9 @@ struct dataplane {
 	int flows;
 	int counters;
 	int events;
+	int links;
+	int xdp_devices;
+	int tagged;
 };
 
 /* Loads programs and maps and fills the maps in from the configuration.

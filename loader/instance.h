@@ -13,6 +13,7 @@
 #include "config.h"
 #include "dataplane.h"
 #include "follow.h"
+#include "xdp.h"
 
 struct instance {
 	struct config config;
@@ -20,6 +21,7 @@ struct instance {
 	struct follow *follow;	   /* of config.advertise */
 	struct balancer *balancer; /* of config.virtual; NULL: there are none */
 	struct attachments attachments;
+	struct xdp *xdp;
 	time_t started; /* wall clock */
 };
 

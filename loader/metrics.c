@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interface.h"
 #include "maps.h"
 #include "reason.h"
 
@@ -182,6 +183,22 @@ static void write_servers(FILE *out, const struct balancer *balancer)
 	balancer_each(balancer, write_weight, out);
 }
 
+static void write_interfaces(FILE *out, const struct xdp *xdp)
+{
+	struct xdp_view view;
+	char name[IF_NAMESIZE];
+
+	fputs("# HELP ftpfix_interface_xdp How XDP takes what comes in on an interface.\n"
+	      "# TYPE ftpfix_interface_xdp gauge\n",
+	      out);
+	for (size_t i = 0; i < xdp_count(xdp); i++) {
+		xdp_look(xdp, i, &view);
+		fputs("ftpfix_interface_xdp{", out);
+		write_label(out, "device", interface_name(view.index, name));
+		fprintf(out, ",mode=\"%s\"} 1\n", view.mode);
+	}
+}
+
 static void write_process(FILE *out, const struct instance *instance)
 {
 	fprintf(out,
@@ -209,6 +226,7 @@ char *metrics_text(const struct instance *instance)
 		err = write_tables(out, &instance->dataplane);
 	write_rules(out, &instance->config.advertise);
 	write_servers(out, instance->balancer);
+	write_interfaces(out, instance->xdp);
 	write_process(out, instance);
 	if (fclose(out) && !err)
 		err = -ENOMEM;

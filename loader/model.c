@@ -344,6 +344,34 @@ static int read_flow(const void *key, const void *value, void *context)
 			  "idle_seconds", ticks_seconds(section, seen)));
 }
 
+static json_t *sides(__u32 bits)
+{
+	json_t *names = json_array();
+
+	for (__u32 side = FTPFIX_SIDE_UPLINK; side <= FTPFIX_SIDE_INSIDE; side++)
+		if (bits & 1U << side)
+			json_array_append_new(names, json_string(side_name(side)));
+	return names;
+}
+
+static int read_interfaces(const struct section *section, const struct instance *instance)
+{
+	const char *tc = attach_name(instance->attachments.how);
+	struct xdp_view view;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < xdp_count(instance->xdp); i++) {
+		xdp_look(instance->xdp, i, &view);
+		err = append(section,
+			     json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:s?}", "interface",
+				       interface(view.index), "sides", sides(view.sides), "tc", tc,
+				       "xdp", view.mode, "device", interface(view.device), "vlan",
+				       view.vlan ? json_integer(view.vlan) : json_null(), "sends",
+				       view.sends, "reason", view.reason[0] ? view.reason : NULL));
+	}
+	return err;
+}
+
 static int read_counters(const struct section *section)
 {
 	__u64 counters[FTPFIX_REASON_COUNT];
@@ -411,6 +439,8 @@ static int read_sections(json_t *model, const struct instance *instance)
 		err = read_services(&section, instance);
 	if (!err && new_section(&section, model, "servers"))
 		err = balancer_each(instance->balancer, read_server, &section);
+	if (!err && new_section(&section, model, "interfaces"))
+		err = read_interfaces(&section, instance);
 	if (!err && new_section(&section, model, "sessions"))
 		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
 			       sizeof(struct ftpfix_session), read_session, &section);
