@@ -33,16 +33,20 @@ def remove_namespace(name):
     subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
+def kill_cgroup(path):
+    with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as file:
+        file.write("1")
+
+
 def remove_cgroup(path):
     """Ends the processes inside, then removes it."""
     end = time.monotonic() + REMOVAL_SECONDS
     while os.path.isdir(path) and time.monotonic() < end:
-        try:
-            with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as file:
-                file.write("1")
-            os.rmdir(path)
-        except OSError:
-            time.sleep(0.01)  # they have not ended yet
+        for attempt in (kill_cgroup, os.rmdir):
+            try:
+                attempt(path)
+            except OSError:
+                time.sleep(0.01)  # of version 1, or they have not ended yet
 
 
 def remove_directory(path):

@@ -14,11 +14,13 @@
 
 struct daemon_map {
 	int fd;
+	unsigned long long bytes; /* that it occupies */
 	struct bpf_map_info info;
 };
 
-/* The map that a descriptor of a process is, by its fdinfo; 0 when it is none. */
-static inline __u32 descriptor_map_id(const char *path)
+/* Reads what a descriptor of a process is, by its fdinfo. Returns the map's id; 0 when it
+ * is none. */
+static inline __u32 descriptor_read(const char *path, unsigned long long *bytes)
 {
 	FILE *file = fopen(path, "re");
 	char line[256];
@@ -27,7 +29,7 @@ static inline __u32 descriptor_map_id(const char *path)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file) && sscanf(line, "map_id: %u", &id) != 1)
-		;
+		sscanf(line, "memlock: %llu", bytes);
 	fclose(file);
 	return id;
 }
@@ -49,7 +51,7 @@ static inline int daemon_maps(int pid, struct daemon_map *maps)
 		__u32 size = sizeof(map->info), id;
 
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", pid, entry->d_name);
-		id = descriptor_map_id(path);
+		id = descriptor_read(path, &map->bytes);
 		if (!id)
 			continue;
 		map->fd = bpf_map_get_fd_by_id(id);

@@ -26,7 +26,8 @@ FLOWTABLE = f"""
 # What there shall be room for, and hash buckets in the kernel's own ratio to it.
 CONNECTIONS = 4 * 1024 * 1024
 SETTINGS = {"/proc/sys/net/netfilter/nf_conntrack_buckets": CONNECTIONS // 4,
-            "/proc/sys/net/netfilter/nf_conntrack_max": CONNECTIONS}
+            "/proc/sys/net/netfilter/nf_conntrack_max": CONNECTIONS,
+            "/proc/sys/net/netfilter/nf_conntrack_expect_max": CONNECTIONS // 4}
 
 
 def nat(node, vips, ports, server, helper=False, flowtable=False):
@@ -65,7 +66,7 @@ def setting(path):
 
 @contextlib.contextmanager
 def large_conntrack():
-    """Both settings are the whole machine's: they are put back, also after a crash."""
+    """The settings are the whole machine's: they are put back, also after a crash."""
     before = {path: setting(path) for path in SETTINGS}
     for path, value in SETTINGS.items():
         if before[path] < value:

@@ -51,7 +51,7 @@ class Runner:
             arriving = SERVER
         self._talker = Talker(world, "packets", client.path, server.path, END, NODE_MAC, VIP,
                               arriving)
-        opened, = self._talker.ask("sessions", SESSIONS)
+        opened, = self._talker.ask("sessions", 0, SESSIONS)
         equal(opened, SESSIONS, f"{contender.name}: sessions")
 
     def _build(self, world, lane):

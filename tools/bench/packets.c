@@ -15,8 +15,9 @@
  *     send COUNT FLOWS TRAIN
  *                        packets of clients, TRAIN of one connection in a row;
  *                        nanoseconds for one, and how many arrived
- *     sessions COUNT     so many FTP sessions: their control connections are opened, and a
- *                        line is said each way; how many had all of theirs arrive
+ *     sessions FIRST COUNT
+ *                        FTP sessions of these numbers: their control connections are
+ *                        opened, and a line is said each way; how many had all arrive
  *     transfers          each session announces a data connection, which is opened and
  *                        closed: how many had all their packets arrive, and nanoseconds
  *                        for each of these packets, in their order
@@ -71,7 +72,8 @@ struct end {
 
 static struct packets *skeleton;
 static struct end ends[ENDS];
-static __u32 session_count;
+/* The FTP sessions that are played now. */
+static __u32 session_first, session_count;
 /* Where each side's stream stands, of all control connections alike. */
 static __u32 control_sequence[ENDS];
 
@@ -263,19 +265,20 @@ static void say(struct tally *tally, int from, const char *text)
 	stream->acknowledgement = control_sequence[!from];
 	stream->announces = !strncmp(text, "227", 3);
 	memcpy(stream->text, text, length);
-	step(tally, from, 0, session_count, length);
+	step(tally, from, session_first, session_count, length);
 	control_sequence[from] += length;
 }
 
-static void open_sessions(__u32 count)
+static void open_sessions(__u32 first, __u32 count)
 {
 	struct tally tally = {.least = count};
 
+	session_first = first;
 	session_count = count;
 	control_sequence[CLIENT] = CLIENT_SEQUENCE;
 	control_sequence[SERVER] = SERVER_SEQUENCE;
 	skeleton->bss->stream.kind = STREAM_CONTROL;
-	open_all(&tally, 0, count);
+	open_all(&tally, first, count);
 	say(&tally, CLIENT, "NOOP\r\n");
 	say(&tally, SERVER, "200 Nothing was done, and that successfully.  \r\n");
 	printf("%llu\n", tally.least);
@@ -295,16 +298,16 @@ static void transfer(bool hold)
 	skeleton->bss->stream.round++;
 	announce(&tally);
 	skeleton->bss->stream.kind = STREAM_DATA;
-	open_all(&tally, 0, session_count);
+	open_all(&tally, session_first, session_count);
 	if (hold) {
 		skeleton->bss->stream.round++;
 		announce(&tally);
 	} else {
-		step_at(&tally, SERVER, 0, session_count, TCP_FIN | TCP_ACK, SERVER_SEQUENCE,
-			CLIENT_SEQUENCE);
-		step_at(&tally, CLIENT, 0, session_count, TCP_FIN | TCP_ACK, CLIENT_SEQUENCE,
-			SERVER_SEQUENCE + 1);
-		step_at(&tally, SERVER, 0, session_count, TCP_ACK, SERVER_SEQUENCE + 1,
+		step_at(&tally, SERVER, session_first, session_count, TCP_FIN | TCP_ACK,
+			SERVER_SEQUENCE, CLIENT_SEQUENCE);
+		step_at(&tally, CLIENT, session_first, session_count, TCP_FIN | TCP_ACK,
+			CLIENT_SEQUENCE, SERVER_SEQUENCE + 1);
+		step_at(&tally, SERVER, session_first, session_count, TCP_ACK, SERVER_SEQUENCE + 1,
 			CLIENT_SEQUENCE + 1);
 	}
 	printf("%llu", tally.least);
@@ -369,8 +372,8 @@ int main(int argc, char **argv)
 		else if (sscanf(line, "send %u %u %u", &count, &flows, &train) == 3 &&
 			 count <= COUNT_MAX && train)
 			send_packets(count, flows, train);
-		else if (sscanf(line, "sessions %u", &count) == 1 && count <= COUNT_MAX)
-			open_sessions(count);
+		else if (sscanf(line, "sessions %u %u", &first, &count) == 2 && count <= COUNT_MAX)
+			open_sessions(first, count);
 		else if (!strcmp(line, "transfers\n") || !strcmp(line, "hold\n"))
 			transfer(line[0] == 'h');
 		else
