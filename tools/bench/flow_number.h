@@ -32,6 +32,10 @@
 /* 100.64.0.0: of the network of RFC 6598, which has room for four million of them. */
 #define CLIENTS_FIRST 0x64400000
 
+/* Of IPv6 they have the same last word: 2001:db8:64::/64. */
+#define CLIENTS6_FIRST 0x20010db8
+#define CLIENTS6_SECOND 0x00640000
+
 static inline __u32 flow_client(__u32 number)
 {
 	return CLIENTS_FIRST + 1 + number / FLOWS_EACH_CLIENT;

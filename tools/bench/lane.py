@@ -10,7 +10,7 @@ import subprocess
 
 from e2e.check import check
 from e2e.servers import TOP
-from e2e.topology import INSIDE, UPLINK, Port, connect, forward
+from e2e.topology import INSIDE, UPLINK, Port, connect, forward, speak_ipv6
 
 PROGRAMS = os.path.join(TOP, "build", "bench")
 END = "end"
@@ -21,6 +21,9 @@ CLIENT, SERVER = "198.51.100.10", "10.0.0.175"
 VIP = "203.0.113.5"
 # See flow_number.h.
 MANY_CLIENTS = "100.64.0.0/10"
+MANY_CLIENTS6 = "2001:db8:64::/64"
+CLIENT6, SERVER6 = "2001:db8:c::10", "fd00:10::175"
+VIP6 = "2001:db8:5::5"
 
 
 def last_cpu():
@@ -29,7 +32,7 @@ def last_cpu():
 
 
 class Lane:
-    def __init__(self, world):
+    def __init__(self, world, ipv6=False):
         self.client, self.node, self.server = (world.namespace(role)
                                                for role in ("client", "node", "server"))
         forward(self.node)
@@ -43,8 +46,20 @@ class Lane:
             # As on a network card; and veth takes frames of XDP only then.
             self.node.run("ethtool", "-K", device, "gro", "on")
         self.node.run("ip", "route", "add", MANY_CLIENTS, "via", CLIENT)
+        if ipv6:
+            self._speak_ipv6()
         # So does a network card verify checksums, and conntrack need not.
         self.node.sysctl("net/netfilter/nf_conntrack_checksum", 0)
+
+    def _speak_ipv6(self):
+        speak_ipv6(self.node)
+        for device, address, neighbour in ((UPLINK, "2001:db8:c::1", CLIENT6),
+                                           (INSIDE, "fd00:10::1", SERVER6)):
+            self.node.sysctl(f"net/ipv6/conf/{device}/disable_ipv6", 0)
+            self.node.run("ip", "address", "add", f"{address}/64", "dev", device, "nodad")
+            self.node.run("ip", "neigh", "replace", neighbour, "lladdr", NEXT_MAC,
+                          "dev", device, "nud", "permanent")
+        self.node.run("ip", "route", "add", MANY_CLIENTS6, "via", CLIENT6)
 
     def ifindex(self, device):
         return int(self.node.run("ip", "-o", "link", "show", device).stdout.split(":")[0])

@@ -4,6 +4,7 @@ connection, and one more that is announced: opened with real packets, then read 
 the kernel's own accounts."""
 import contextlib
 import os
+import re
 import subprocess
 
 from e2e.check import check, equal
@@ -11,12 +12,13 @@ from e2e.ftpfix import Ftpfix
 from e2e.guardian import guardian
 from e2e.namespace import RUN
 from e2e.topology import INSIDE, UPLINK
+from e2e.world import World
 from kernel_nat import large_conntrack, nat
-from lane import END, NODE_MAC, PROGRAMS, SERVER, Lane, Talker
+from lane import END, NODE_MAC, PROGRAMS, SERVER, SERVER6, VIP6, Lane, Talker
 from openings import VIP
 
 # At once: the tables of what opens are smaller than those of what is open.
-STEP = 20_000
+STEP = 10_000
 
 NOTE = """\
 ftpfix: what its memory cgroup is charged with, programs included; {sessions:,} sessions in tables of
@@ -64,10 +66,16 @@ class Accounts:
         guardian.remove("cgroup", self.path)
 
 
-def fill(world, lane, sessions):
+# More than a session takes, by far.
+SESSION_BYTES = 8000
+# The virtual address and the server's, by the name of their family.
+ADDRESSES = {"IPv4": (VIP, SERVER), "IPv6": (VIP6, SERVER6)}
+
+
+def fill(world, lane, family, sessions):
     """Opens that many sessions through the lane's node."""
-    talker = Talker(world, "packets", lane.client.path, lane.server.path, END, NODE_MAC, VIP,
-                    SERVER)
+    talker = Talker(world, "packets", lane.client.path, lane.server.path, END, NODE_MAC,
+                    *ADDRESSES[family])
     for first in range(0, sessions, STEP):
         count = min(STEP, sessions - first)
         opened, = talker.ask("sessions", first, count)
@@ -87,26 +95,26 @@ def map_sizes(ftpfix):
     return sizes
 
 
-def of_ftpfix(world, table, row, sessions):
+def of_ftpfix(world, table, family, sessions):
     """Returns bytes for one session."""
     accounts = Accounts()
     world.keep(accounts)
-    lane = Lane(world)
+    lane = Lane(world, ipv6=family == "IPv6")
+    vip, server = ADDRESSES[family]
     with accounts.inside():
         ftpfix = Ftpfix(world, lane.node, "--dev", UPLINK, "--server-dev", INSIDE,
-                        "--forward", "nat", "--xdp", "off", "--vip", VIP, "--server", SERVER,
+                        "--forward", "nat", "--xdp", "off", "--vip", vip, "--server", server,
                         "--health-interval", "0", "--max-sessions", str(sessions))
     empty = accounts.bytes()
-    fill(world, lane, sessions)
+    fill(world, lane, family, sessions)
     opened = ftpfix.counted("connections opened")
     equal(opened, sessions, "data connections that were opened")
     full = accounts.bytes()
-    table.add(row, "ftpfix, all of it", full / sessions)
-    table.add(row, "  of it before the first session", empty / sessions)
+    table.add(family, "ftpfix, all of it", full / sessions)
+    table.add(family, "  of it before the first session", empty / sessions)
     for name, size in sorted(map_sizes(ftpfix).items(), key=lambda one: -one[1]):
         if size > sessions:
-            table.add(row, f"  {name}", size / sessions)
-    ftpfix.kill()
+            table.add(family, f"  {name}", size / sessions)
     return full / sessions
 
 
@@ -123,32 +131,47 @@ def expectation_bytes():
         return int(file.read())
 
 
-def of_kernel(world, table, row, sessions):
+def of_kernel(world, table, sessions):
     """Returns bytes for one session."""
     lane = Lane(world)
     nat(lane.node, [VIP], "21", SERVER, helper=True)
     before = slabs()
-    fill(world, lane, sessions)
+    fill(world, lane, "IPv4", sessions)
     after = slabs()
     found = {"  hash table, a bucket each connection": 2 * 8 * sessions,
              "  nf_conntrack_expect, one object": expectation_bytes() * sessions}
     for name, size in after.items():
         grown = size - before.get(name, 0)
-        # What two connections do not have in common with other work of the kernel.
-        if name == "nf_conntrack" or (name.startswith("kmalloc-") and grown > 32 * sessions):
+        # So much grows with the sessions alone, not with other work of the kernel.
+        if name == "nf_conntrack" or (re.match(r"kmalloc-\d", name) and grown > 32 * sessions):
             found[f"  {name}, all objects"] = grown
     total = sum(found.values()) / sessions
-    table.add(row, "nf_conntrack, nf_nat_ftp", total)
+    table.add("IPv4", "nf_conntrack, nf_nat_ftp", total)
     for name, size in found.items():
-        table.add(row, name, size / sessions)
+        table.add("IPv4", name, size / sessions)
     return total
 
 
+def memory_available():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file
+                    if line.startswith("MemAvailable:"))
+
+
 def measure(world, figures, sessions, kernel_sessions):
+    if memory_available() < sessions * SESSION_BYTES:
+        figures.skip("memory of one session",
+                     f"needs {sessions * SESSION_BYTES >> 20} MB of free memory")
+        return
     table = figures.table("memory", "Memory of one session", "bytes",
                           NOTE.format(sessions=sessions, kernel=kernel_sessions))
-    row = "IPv4"
-    own = of_ftpfix(world, table, row, sessions)
+    own = {}
+    for family in ADDRESSES:
+        # Of its own, so that the memory is free again before the next one.
+        with World(world.directory) as inner:
+            own[family] = of_ftpfix(inner, table, family, sessions)
     with large_conntrack():
-        kernel = of_kernel(world, table, row, kernel_sessions)
-    figures.target(f"memory of one session, ftpfix / nf_conntrack, {row}", own / kernel, 1, False)
+        kernel = of_kernel(world, table, kernel_sessions)
+    for family, size in own.items():
+        figures.target(f"memory of one session, ftpfix / nf_conntrack: {family}",
+                       size / kernel, 1, False)

@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -19,6 +20,12 @@
 struct frame {
 	struct ethhdr ethernet;
 	struct iphdr ip;
+	struct tcphdr tcp;
+} __attribute__((packed));
+
+struct frame6 {
+	struct ethhdr ethernet;
+	struct ipv6hdr ip;
 	struct tcphdr tcp;
 } __attribute__((packed));
 
@@ -99,21 +106,6 @@ static __always_inline void find_ends(struct ends *ends, __u32 number)
 	}
 }
 
-static __always_inline void fill_ends(struct frame *frame, const struct ends *ends)
-{
-	if (stream.toward_client) {
-		frame->ip.saddr = stream.be_peer;
-		frame->ip.daddr = bpf_htonl(ends->client);
-		frame->tcp.source = bpf_htons(ends->port);
-		frame->tcp.dest = bpf_htons(ends->client_port);
-	} else {
-		frame->ip.saddr = bpf_htonl(ends->client);
-		frame->ip.daddr = stream.be_peer;
-		frame->tcp.source = bpf_htons(ends->client_port);
-		frame->tcp.dest = bpf_htons(ends->port);
-	}
-}
-
 static __always_inline void fill_digits(char *text, __u32 number)
 {
 	text[0] = '0' + number / 100;
@@ -129,44 +121,111 @@ static __always_inline void fill_text(char *text, __u32 length, __u32 number)
 	if (length != REPLY_BYTES || !stream.announces)
 		return;
 	port = session_data_port(number, stream.round);
-	fill_digits(text + REPLY_PORT_AT, port >> 8);
-	fill_digits(text + REPLY_PORT_AT + sizeof("100,") - 1, port & 0xff);
+	if (stream.ipv6) {
+		/* All of them have five digits. */
+		fill_digits(text + REPLY_229_PORT_AT, port / 100);
+		fill_digits(text + REPLY_229_PORT_AT + 2, port % 1000);
+	} else {
+		fill_digits(text + REPLY_227_PORT_AT, port >> 8);
+		fill_digits(text + REPLY_227_PORT_AT + sizeof("100,") - 1, port & 0xff);
+	}
 }
 
-static __always_inline void fill_headers(struct frame *frame, __u32 number, __u32 payload)
+static __always_inline void fill_ethernet(struct ethhdr *ethernet, __u16 protocol)
 {
-	struct ends ends;
+	__builtin_memcpy(ethernet->h_dest, stream.destination_mac, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, stream.source_mac, ETH_ALEN);
+	ethernet->h_proto = bpf_htons(protocol);
+}
+
+static __always_inline void fill_tcp(void *at, const struct ends *ends)
+{
+	struct tcphdr *tcp = at;
+
+	tcp->source = bpf_htons(stream.toward_client ? ends->port : ends->client_port);
+	tcp->dest = bpf_htons(stream.toward_client ? ends->client_port : ends->port);
+	tcp->seq = bpf_htonl(stream.sequence);
+	tcp->ack_seq = bpf_htonl(stream.acknowledgement);
+	tcp->doff = sizeof(*tcp) / 4;
+	((__u8 *)tcp)[13] = stream.tcp_flags;
+	tcp->window = bpf_htons(65535);
+}
+
+static __always_inline void fill_headers(struct frame *frame, const struct ends *ends,
+					 __u32 payload)
+{
+	__be32 be_client = bpf_htonl(ends->client);
 
 	__builtin_memset(frame, 0, sizeof(*frame));
-	__builtin_memcpy(frame->ethernet.h_dest, stream.destination_mac, ETH_ALEN);
-	__builtin_memcpy(frame->ethernet.h_source, stream.source_mac, ETH_ALEN);
-	frame->ethernet.h_proto = bpf_htons(ETH_P_IP);
+	fill_ethernet(&frame->ethernet, ETH_P_IP);
 	frame->ip.version = 4;
 	frame->ip.ihl = 5;
 	frame->ip.tot_len = bpf_htons(sizeof(frame->ip) + sizeof(frame->tcp) + payload);
 	frame->ip.ttl = 64;
 	frame->ip.protocol = IPPROTO_TCP;
-	find_ends(&ends, number);
-	fill_ends(frame, &ends);
-	frame->tcp.seq = bpf_htonl(stream.sequence);
-	frame->tcp.ack_seq = bpf_htonl(stream.acknowledgement);
-	frame->tcp.doff = sizeof(frame->tcp) / 4;
-	((__u8 *)&frame->tcp)[13] = stream.tcp_flags;
-	frame->tcp.window = bpf_htons(65535);
+	frame->ip.saddr = stream.toward_client ? stream.be_peer[3] : be_client;
+	frame->ip.daddr = stream.toward_client ? be_client : stream.be_peer[3];
 	frame->ip.check = fold(sum_words(&frame->ip, sizeof(frame->ip) / 2));
+	fill_tcp(&frame->tcp, ends);
+}
+
+static __always_inline void fill_headers6(struct frame6 *frame, const struct ends *ends,
+					  __u32 payload)
+{
+	__be32 client[4] = {bpf_htonl(CLIENTS6_FIRST), bpf_htonl(CLIENTS6_SECOND), 0,
+			    bpf_htonl(ends->client)};
+
+	__builtin_memset(frame, 0, sizeof(*frame));
+	fill_ethernet(&frame->ethernet, ETH_P_IPV6);
+	frame->ip.version = 6;
+	frame->ip.payload_len = bpf_htons(sizeof(frame->tcp) + payload);
+	frame->ip.hop_limit = 64;
+	frame->ip.nexthdr = IPPROTO_TCP;
+	__builtin_memcpy(&frame->ip.saddr, stream.toward_client ? stream.be_peer : client,
+			 sizeof(client));
+	__builtin_memcpy(&frame->ip.daddr, stream.toward_client ? client : stream.be_peer,
+			 sizeof(client));
+	fill_tcp(&frame->tcp, ends);
+}
+
+static __always_inline __u32 take_number(void)
+{
+	__u32 number = next_number++;
+
+	return stream.in_order ? number
+			       : (__u64)scatter(number / stream.train) * stream.flows >> 32;
+}
+
+static __always_inline int generate6(struct xdp_md *context, __u32 payload)
+{
+	struct frame6 *frame = (void *)(long)context->data;
+	__u32 number = take_number(), sum;
+	struct ends ends;
+
+	if ((void *)(frame + 1) + payload > (void *)(long)context->data_end)
+		return XDP_ABORTED;
+	find_ends(&ends, number);
+	fill_headers6(frame, &ends, payload);
+	fill_text((char *)(frame + 1), payload, number);
+	sum = sum_words(&frame->ip.saddr, 16) + bpf_htons(IPPROTO_TCP) + frame->ip.payload_len;
+	frame->tcp.check = fold(sum + sum_words(&frame->tcp, (sizeof(frame->tcp) + payload) / 2));
+	return XDP_TX;
 }
 
 /* Makes the next packet, with so many bytes of text. */
 static __always_inline int generate(struct xdp_md *context, __u32 payload)
 {
 	struct frame *frame = (void *)(long)context->data;
-	__u32 number = next_number++;
+	__u32 number;
+	struct ends ends;
 
+	if (stream.ipv6)
+		return generate6(context, payload);
+	number = take_number();
 	if ((void *)(frame + 1) + payload > (void *)(long)context->data_end)
 		return XDP_ABORTED;
-	if (!stream.in_order)
-		number = (__u64)scatter(number / stream.train) * stream.flows >> 32;
-	fill_headers(frame, number, payload);
+	find_ends(&ends, number);
+	fill_headers(frame, &ends, payload);
 	fill_text((char *)(frame + 1), payload, number);
 	frame->tcp.check = fold(tcp_sum(frame, payload));
 	return XDP_TX;
@@ -191,13 +250,32 @@ int generate_reply(struct xdp_md *context)
 	return generate(context, REPLY_BYTES);
 }
 
+static __always_inline int is_wanted(const __be32 *be_addr, const struct sink *sink)
+{
+	return be_addr[0] == sink->be_wanted[0] && be_addr[1] == sink->be_wanted[1] &&
+	       be_addr[2] == sink->be_wanted[2] && be_addr[3] == sink->be_wanted[3];
+}
+
+static __always_inline int take6(const struct frame6 *frame, const void *end, struct sink *sink)
+{
+	if ((void *)(frame + 1) <= end && frame->ip.nexthdr == IPPROTO_TCP &&
+	    is_wanted(sink->from ? frame->ip.saddr.s6_addr32 : frame->ip.daddr.s6_addr32, sink))
+		sink->right++;
+	else
+		sink->other++;
+	return XDP_DROP;
+}
+
 static __always_inline int take(struct xdp_md *context, struct sink *sink)
 {
 	struct frame *frame = (void *)(long)context->data;
+	void *end = (void *)(long)context->data_end;
 
-	if ((void *)(frame + 1) > (void *)(long)context->data_end ||
-	    frame->ethernet.h_proto != bpf_htons(ETH_P_IP) || frame->ip.protocol != IPPROTO_TCP ||
-	    (sink->from ? frame->ip.saddr : frame->ip.daddr) != sink->be_wanted) {
+	if ((void *)(frame + 1) <= end && frame->ethernet.h_proto == bpf_htons(ETH_P_IPV6))
+		return take6((void *)frame, end, sink);
+	if ((void *)(frame + 1) > end || frame->ethernet.h_proto != bpf_htons(ETH_P_IP) ||
+	    frame->ip.protocol != IPPROTO_TCP ||
+	    (sink->from ? frame->ip.saddr : frame->ip.daddr) != sink->be_wanted[3]) {
 		sink->other++;
 		return XDP_DROP;
 	}

@@ -7,7 +7,7 @@
  *     packets CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC DIALLED SERVER
  *     packets ... redirect|redirect_fib NODE_NETNS IN OUT HOP_MAC
  *
- * Clients of 198.18.0.0/15 talk to DIALLED; at the server's end the packets must have
+ * Clients of 100.64.0.0/10, or of 2001:db8:64::/64, talk to DIALLED; at the server's end the packets must have
  * the destination SERVER. Reads lines from its input, and answers each with one:
  *
  *     open FIRST COUNT   connections of these numbers, three packets each, in both
@@ -54,6 +54,7 @@
 #define COUNT_MAX 10000000
 #define FRAME_BYTES_MIN 60
 #define HEADERS_BYTES 54
+#define HEADERS6_BYTES 74
 #define STEPS_MAX 8
 #define WAIT_MS 200
 
@@ -67,7 +68,7 @@ enum { CLIENT, SERVER, ENDS };
 struct end {
 	int namespace;
 	int ifindex;
-	__be32 be_address; /* whom its packets are for (CLIENT), from (SERVER) */
+	__be32 be_address[4]; /* whom its packets are for (CLIENT), from (SERVER) */
 };
 
 static struct packets *skeleton;
@@ -135,8 +136,9 @@ static void end_open(struct end *end, const char *path, const char *device, cons
 	end->namespace = namespace_open(path);
 	enter(end->namespace);
 	end->ifindex = interface_index(device);
-	if (inet_pton(AF_INET, address, &end->be_address) != 1)
-		fail("%s is no IPv4 address", address);
+	skeleton->bss->stream.ipv6 = inet_pton(AF_INET6, address, end->be_address);
+	if (!skeleton->bss->stream.ipv6 && !inet_pton(AF_INET, address, &end->be_address[3]))
+		fail("%s is no address", address);
 	attach(sink, end->ifindex);
 }
 
@@ -171,16 +173,18 @@ static const struct bpf_program *generator(__u32 payload)
  */
 static __u32 generate(int from, __u32 count, __u32 payload)
 {
-	char frame[HEADERS_BYTES + REPLY_BYTES] = {};
-	__u32 length = payload ? HEADERS_BYTES + payload : FRAME_BYTES_MIN;
+	char frame[HEADERS6_BYTES + REPLY_BYTES] = {};
+	__u32 length = (skeleton->bss->stream.ipv6 ? HEADERS6_BYTES : HEADERS_BYTES) + payload;
 	struct xdp_md context = {.data_end = length, .ingress_ifindex = ends[from].ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = length,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = count,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
 
+	if (length < FRAME_BYTES_MIN)
+		length = context.data_end = run.data_size_in = FRAME_BYTES_MIN;
 	enter(ends[from].namespace);
 	skeleton->bss->stream.toward_client = from == SERVER;
-	skeleton->bss->stream.be_peer = ends[from].be_address;
+	memcpy(skeleton->bss->stream.be_peer, ends[from].be_address, sizeof(ends[from].be_address));
 	if (bpf_prog_test_run_opts(bpf_program__fd(generator(payload)), &run))
 		fail("sending: %s", strerror(errno));
 	return run.duration;
@@ -263,7 +267,7 @@ static void say(struct tally *tally, int from, const char *text)
 	stream->tcp_flags = TCP_PSH | TCP_ACK;
 	stream->sequence = control_sequence[from];
 	stream->acknowledgement = control_sequence[!from];
-	stream->announces = !strncmp(text, "227", 3);
+	stream->announces = !strncmp(text, "227", 3) || !strncmp(text, "229", 3);
 	memcpy(stream->text, text, length);
 	step(tally, from, session_first, session_count, length);
 	control_sequence[from] += length;
@@ -284,11 +288,16 @@ static void open_sessions(__u32 first, __u32 count)
 	printf("%llu\n", tally.least);
 }
 
-/* The server's address is SERVER of lane.py, in a reply of REPLY_BYTES. */
+/* The server's address in the 227 is SERVER of lane.py. */
 static void announce(struct tally *tally)
 {
-	say(tally, CLIENT, "PASV\r\n");
-	say(tally, SERVER, "227 Entering Passive Mode (10,0,0,175,100,100)\r\n");
+	if (skeleton->bss->stream.ipv6) {
+		say(tally, CLIENT, "EPSV\r\n");
+		say(tally, SERVER, "229 Entering Extended Passive Mode (|||25700|)\r\n");
+	} else {
+		say(tally, CLIENT, "PASV\r\n");
+		say(tally, SERVER, "227 Entering Passive Mode (10,0,0,175,100,100)\r\n");
+	}
 }
 
 static void transfer(bool hold)
@@ -348,8 +357,10 @@ static void prepare(char **argument)
 		 skeleton->progs.take_at_client);
 	end_open(&ends[SERVER], argument[2], argument[3], argument[6],
 		 skeleton->progs.take_at_server);
-	skeleton->bss->server_sink.be_wanted = ends[SERVER].be_address;
-	skeleton->bss->client_sink.be_wanted = ends[CLIENT].be_address;
+	memcpy(skeleton->bss->server_sink.be_wanted, ends[SERVER].be_address,
+	       sizeof(ends[SERVER].be_address));
+	memcpy(skeleton->bss->client_sink.be_wanted, ends[CLIENT].be_address,
+	       sizeof(ends[CLIENT].be_address));
 	skeleton->bss->client_sink.from = 1;
 }
 

@@ -9,10 +9,11 @@
 #define SAMPLE 256
 
 /* Lines of control connections: all commands and all replies have one length each, and the
- * port stands in a reply at one place. */
+ * port stands in a 227 at one place, in a 229 at another. */
 #define COMMAND_BYTES 6
 #define REPLY_BYTES 48
-#define REPLY_PORT_AT 38
+#define REPLY_227_PORT_AT 38
+#define REPLY_229_PORT_AT 39
 
 /* Whose packets: of many data connections that are told apart by number; of the control
  * connections of as many FTP sessions; of their data connections. */
@@ -22,7 +23,8 @@ enum stream_kind { STREAM_FLOWS, STREAM_CONTROL, STREAM_DATA };
 struct stream {
 	__u8 destination_mac[6];
 	__u8 source_mac[6];
-	__be32 be_peer; /* the address that is not a client's */
+	__be32 be_peer[4]; /* the address that is not a client's; of IPv4 the last word */
+	__u32 ipv6;
 	__u32 flows;
 	__u32 in_order;	     /* 1: one flow after the other; 0: in no order */
 	__u32 train;	     /* packets of one flow in a row */
@@ -32,15 +34,15 @@ struct stream {
 	__u32 sequence;
 	__u32 acknowledgement;
 	__u8 tcp_flags;
-	__u8 announces; /* 1: the text is a 227, and gets its port */
+	__u8 announces; /* 1: the text is a 227, or a 229, and gets its port */
 	__u8 padding[2];
 	char text[REPLY_BYTES];
 };
 
 /* What arrived at one end. */
 struct sink {
-	__be32 be_wanted; /* the address of the other side that packets must have */
-	__u32 from;	  /* 1: as their source; 0: as their destination */
+	__be32 be_wanted[4]; /* the address of the other side that packets must have */
+	__u32 from;	     /* 1: as their source; 0: as their destination */
 	__u64 right;
 	__u64 other;
 	__u64 broken; /* sampled, and the TCP checksum is wrong */
