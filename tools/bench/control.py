@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""What a round trip of a control connection costs, with and without an announcement,
-and what a new data connection costs, in the node alone: both ends are played with
-packets, whose making and taking is measured on a wire without a node and told apart."""
+"""What a round trip of a control connection costs in the node alone, with and without an
+announcement: both ends are played with packets, whose making and taking is measured on a
+wire without a node and taken off."""
 from dataclasses import dataclass
 
-from e2e.check import check
 from e2e.ftpfix import Ftpfix
 from e2e.topology import INSIDE, UPLINK, Port, connect
 from kernel_nat import nat
@@ -22,13 +21,13 @@ BALANCER = (*(word for vip in VIPS for word in ("--vip", vip)), "--server", SERV
 @dataclass(frozen=True)
 class Way:
     name: str
-    follows: str = ""               # who follows FTP
+    follows: str = ""               # who follows FTP, if anybody
     options: tuple = ()             # of ftpfix
     dnat: bool = True               # nftables forwards the control connection
     growth: int = 0                 # of a 227 that tells LONG_VIP
 
 
-WIRE = Way("no node: sender, wire", "nobody", dnat=False)
+WIRE = Way("no node: sender, wire", "", dnat=False)
 DNAT = Way("nftables DNAT alone")
 AGAIN = Way("nftables DNAT alone, another node")
 KERNEL = Way("nftables DNAT + nf_nat_ftp", "kernel", growth=1)
@@ -45,7 +44,6 @@ class Row:
     title: str
     kind: str
     session: int
-    share: int = 1                  # one of how many of the others' count
 
     @property
     def announces(self):
@@ -57,15 +55,13 @@ PLAIN = Row("NOOP and its 200", "plain", 0)
 ANNOUNCED = Row("PASV and its 227, address as long", "announced", 1)
 LONGER = Row("PASV and its 227, address 1 longer", "announced", 2)
 AFTER = Row("NOOP and its 200, after such longer 227s", "plain", 2)
-CONNECTION = Row("PASV, its 227 and the data connection", "connection", 1, 4)
-ROWS = (PLAIN, ANNOUNCED, LONGER, AFTER, CONNECTION)
+ROWS = (PLAIN, ANNOUNCED, LONGER, AFTER)
 
 NOTE = """\
-{count:,} each time, a quarter of it of the data connections (six packets each), over packet
-sockets, on one CPU. What is told is above the wire alone, in the same round: the node's own
-work, and a veth pair more. The two nodes with DNAT alone do the same: how far they
-differ is how little a difference may mean. Frames of packet sockets are copied for XDP,
-which frames of network cards need not be."""
+{count:,} each time, over packet sockets, on one CPU. What is told is above the wire alone, in the
+same round: the node's own work, and a veth pair more. The two nodes with DNAT alone do the
+same: how far they differ is how little a difference may mean. Frames of packet sockets are
+copied for XDP, which frames of network cards need not be."""
 
 
 class Runner:
@@ -96,21 +92,17 @@ class Runner:
 
     def _start(self, world, client, server):
         def told(vip):
-            return vip if self.way.follows in ("kernel", "ftpfix") else SERVER
+            return vip if self.way.follows else SERVER
         sessions = ((SAME_VIP, told(SAME_VIP), 0), (SAME_VIP, told(SAME_VIP), 0),
                     (LONG_VIP, told(LONG_VIP), self.way.growth))
         return Talker(world, "control_sender", client.path, server.path, END, NODE_MAC, CLIENT,
                       SERVER, *(str(word) for session in sessions for word in session))
 
-    def can(self, row):
-        """Without a follower nobody forwards data connections."""
-        return row is not CONNECTION or self.way.follows
-
     def measure(self, row, count):
         """Nanoseconds for one."""
-        nanoseconds, = self._sender.ask(row.kind, row.session, count // row.share)
-        self._done[row] = self._done.get(row, 0) + count // row.share
-        return nanoseconds / (count // row.share)
+        nanoseconds, = self._sender.ask(row.kind, row.session, count)
+        self._done[row] = self._done.get(row, 0) + count
+        return nanoseconds / count
 
     def check_counters(self):
         """ftpfix counted every announcement as rewritten, and nothing against it."""
@@ -120,33 +112,20 @@ class Runner:
         adjusted = done[LONGER] if self.way.growth else 0
         wanted = {"rewritten": sum(done.values()) - adjusted, "adjusted": adjusted}
         self._ftpfix.announced(**{name: number for name, number in wanted.items() if number})
-        opened = self._ftpfix.counted("connections opened")
-        check(opened == done[CONNECTION],
-              f"{self.way.name}: of {done[CONNECTION]} data connections {opened} were opened")
 
 
 def measure(world, figures, count, rounds):
-    table = figures.table("control", "Control connections: a round trip, and a data connection "
-                          "from its announcement to its end", "ns", NOTE.format(count=count))
-    rate = figures.table("connections_node", "New data connections: what one CPU of the node "
-                         "could do", "connections/s",
-                         "1 / (ns for PASV, its 227 and the data connection)")
+    table = figures.table("control", "Control connections: a round trip", "ns",
+                          NOTE.format(count=count))
     runners = [Runner(world, way) for way in WAYS]
     for row in ROWS:
         taken = {}
-        for turn, runner in alternating([one for one in runners if one.can(row)], rounds):
+        for turn, runner in alternating(runners, rounds):
             each = runner.measure(row, count)
             if turn:
                 taken[turn, runner.way] = each
         for (turn, way), each in taken.items():
             if way is not WIRE:
-                above = each - taken[turn, WIRE]
-                table.add(row.title, way.name, above)
-                if row is CONNECTION:
-                    rate.add(row.title, way.name, 1e9 / max(above, 1))
+                table.add(row.title, way.name, each - taken[turn, WIRE])
     for runner in runners:
         runner.check_counters()
-    kernel = rate.median(CONNECTION.title, KERNEL.name)
-    for way in (TC, XDP):
-        figures.target(f"new data connections/s in the node alone, {way.name} / nf_nat_ftp",
-                       rate.median(CONNECTION.title, way.name) / kernel, 2, True)

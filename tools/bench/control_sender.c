@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Plays both ends of FTP control connections through a node, and of the data connections
- * that they announce, and tells how long that takes: the hands of control.py, which says
- * what to send. It knows no node: neither its rules nor its programs.
+ * Plays both ends of FTP control connections through a node, and tells how long that
+ * takes: the hands of control.py, which says what to send. It knows no node: neither its
+ * rules nor its programs.
  *
  *     control_sender CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC CLIENT SERVER
  *                    {DIALLED TOLD GROWTH}...
@@ -11,14 +11,12 @@
  * SERVER must arrive with the address TOLD, GROWTH bytes longer. Then reads lines
  * "KIND SESSION COUNT" and answers each with the nanoseconds it took:
  *
- *     plain       a NOOP and the 200 that answers it, COUNT times
- *     announced   a PASV and the 227 that answers it, COUNT times
- *     connection  the same, and the data connection from its SYN to its last
- *                 acknowledgement, COUNT times
+ *     plain      a NOOP and the 200 that answers it, COUNT times
+ *     announced  a PASV and the 227 that answers it, COUNT times
  *
  * Frames go out through packet sockets at the ends of the two wires. Over veth the
  * kernel carries each through the node to the other end before send() returns, on
- * the sender's CPU. What arrives is counted, and of one control packet in SAMPLE every
+ * the sender's CPU. What arrives is counted, and of one packet in SAMPLE every
  * byte of the payload is looked at: a node that does something else is no measurement.
  */
 #include <arpa/inet.h>
@@ -53,11 +51,6 @@
 #define COUNT_MAX 30000
 #define WAIT_MS 200
 #define PAYLOAD_MAX 128
-/* Of data connections: the client's own ports, one after the other. */
-#define DATA_PORT_FIRST 1024
-#define DATA_PORTS 30000
-/* The IP number of packets that are not looked at: none of the sampled ones. */
-#define UNSAMPLED 1
 #define ARGUMENTS 7
 #define ARGUMENTS_EACH 3
 /* Of 227: the two octets of the port have three digits each, always; and what is still
@@ -99,7 +92,6 @@ struct session {
 	uint32_t growth;
 	uint32_t first_octet; /* of the ports that it announces */
 	uint32_t announced;
-	bool unsampled; /* a data connection */
 };
 
 static struct end ends[ENDS];
@@ -266,9 +258,9 @@ static void session_send(struct session *session, int from, struct tcphdr flags,
 	frame.ip.version = 4;
 	frame.ip.ihl = 5;
 	frame.ip.tot_len = htons(20 + header + length);
-	if (!session->unsampled && ip_id % SAMPLE == 0)
+	if (ip_id % SAMPLE == 0)
 		sampled_sequence[ip_id / SAMPLE] = session->peer[!from].acknowledgement;
-	frame.ip.id = htons(session->unsampled ? UNSAMPLED : ip_id++);
+	frame.ip.id = htons(ip_id++);
 	frame.ip.ttl = 64;
 	frame.ip.protocol = IPPROTO_TCP;
 	frame.ip.saddr = peer->address;
@@ -285,7 +277,7 @@ static void session_send(struct session *session, int from, struct tcphdr flags,
 	memcpy(options + header - 20, payload, length);
 	frame.tcp.check = sum_fold(sum_words(&frame.ip.saddr, 8) + htons(IPPROTO_TCP) +
 				   htons(header + length) + sum_words(&frame.tcp, header + length));
-	peer->sequence += length + flags.syn + flags.fin;
+	peer->sequence += length + flags.syn;
 	if (send(ends[from].sender, &frame, 34 + header + length, 0) < 0)
 		fail("send: %s", strerror(errno));
 	ends[from].sent++;
@@ -293,7 +285,6 @@ static void session_send(struct session *session, int from, struct tcphdr flags,
 
 static const struct tcphdr SYN = {.syn = 1}, SYN_ACK = {.syn = 1, .ack = 1};
 static const struct tcphdr ACK = {.ack = 1}, DATA = {.ack = 1, .psh = 1};
-static const struct tcphdr FIN = {.ack = 1, .fin = 1};
 
 /* The other end has read this many bytes. */
 static void session_read(struct session *session, int by, uint32_t bytes)
@@ -348,8 +339,7 @@ static void send_plain(struct session *session, uint32_t count)
 	session_send(session, CLIENT, ACK, "", 0);
 }
 
-/* Returns the port. */
-static uint16_t announce(struct session *session)
+static void announce(struct session *session)
 {
 	struct in_addr server = {session->peer[SERVER].address};
 	uint32_t number = session->announced++;
@@ -365,44 +355,12 @@ static uint16_t announce(struct session *session)
 	session_say(session, CLIENT, pasv_text, sizeof(pasv_text) - 1);
 	session_say(session, SERVER, line, length);
 	session_read(session, CLIENT, session->growth);
-	return high << 8 | low;
 }
 
 static void send_announced(struct session *session, uint32_t count)
 {
 	for (uint32_t sent = 0; sent < count; sent++)
 		announce(session);
-	session_send(session, CLIENT, ACK, "", 0);
-}
-
-/* The port that the server announced is the one that the client is told. */
-static void transfer(const struct session *session, uint16_t port)
-{
-	uint16_t own = DATA_PORT_FIRST + session->announced % DATA_PORTS;
-	struct session data = {.unsampled = true};
-	static const char content[] = "content";
-
-	memcpy(data.peer, session->peer, sizeof(data.peer));
-	for (int at = 0; at < ENDS; at++) {
-		data.peer[at].port = htons(at == CLIENT ? own : port);
-		data.peer[at].other_port = htons(at == CLIENT ? port : own);
-	}
-	session_send(&data, CLIENT, SYN, "", 0);
-	data.peer[SERVER].acknowledgement = data.peer[CLIENT].sequence;
-	session_send(&data, SERVER, SYN_ACK, "", 0);
-	data.peer[CLIENT].acknowledgement = data.peer[SERVER].sequence;
-	session_send(&data, CLIENT, ACK, "", 0);
-	session_send(&data, SERVER, FIN, content, sizeof(content));
-	data.peer[CLIENT].acknowledgement = data.peer[SERVER].sequence;
-	session_send(&data, CLIENT, FIN, "", 0);
-	data.peer[SERVER].acknowledgement = data.peer[CLIENT].sequence;
-	session_send(&data, SERVER, ACK, "", 0);
-}
-
-static void send_connections(struct session *session, uint32_t count)
-{
-	for (uint32_t sent = 0; sent < count; sent++)
-		transfer(session, announce(session));
 	session_send(session, CLIENT, ACK, "", 0);
 }
 
@@ -470,8 +428,6 @@ static uint64_t run(const char *kind, struct session *session, uint32_t count)
 		send_plain(session, count);
 	else if (!strcmp(kind, "announced"))
 		send_announced(session, count);
-	else if (!strcmp(kind, "connection"))
-		send_connections(session, count);
 	else
 		fail("what is '%s'?", kind);
 	nanoseconds = now_ns() - begun;
