@@ -15,7 +15,7 @@ from e2e.topology import INSIDE, UPLINK
 from e2e.world import World
 from kernel_nat import large_conntrack, nat
 from lane import END, NODE_MAC, PROGRAMS, SERVER, SERVER6, VIP6, Lane, Talker
-from openings import VIP
+from sessions import SAME_VIP as VIP
 
 # At once: the tables of what opens are smaller than those of what is open.
 STEP = 10_000

@@ -266,6 +266,19 @@ static __always_inline int take6(const struct frame6 *frame, const void *end, st
 	return XDP_DROP;
 }
 
+/* Whether a line is no 227, or tells what it must. */
+static __always_inline int is_told(const char *text, const void *end, const struct sink *sink)
+{
+	const char *address = text + REPLY_227_ADDRESS_AT;
+
+	if ((void *)(address + TOLD_BYTES) > end || text[0] != '2' || text[2] != '7')
+		return 1;
+	for (__u32 at = 0; at < TOLD_BYTES; at++)
+		if (at < sink->told_length && address[at] != sink->told[at])
+			return 0;
+	return 1;
+}
+
 static __always_inline int take(struct xdp_md *context, struct sink *sink)
 {
 	struct frame *frame = (void *)(long)context->data;
@@ -279,11 +292,15 @@ static __always_inline int take(struct xdp_md *context, struct sink *sink)
 		sink->other++;
 		return XDP_DROP;
 	}
-	/* What is correct sums up to nothing. */
-	if (sink->right++ % SAMPLE == 0 &&
-	    frame->ip.tot_len == bpf_htons(sizeof(frame->ip) + sizeof(frame->tcp)) &&
-	    fold(tcp_sum(frame, 0)))
-		sink->broken++;
+	if (sink->right++ % SAMPLE)
+		return XDP_DROP;
+	if (frame->ip.tot_len == bpf_htons(sizeof(frame->ip) + sizeof(frame->tcp))) {
+		/* What is correct sums up to nothing. */
+		if (fold(tcp_sum(frame, 0)))
+			sink->broken++;
+	} else if (sink->told_length && !is_told((const char *)(frame + 1), end, sink)) {
+		sink->mistold++;
+	}
 	return XDP_DROP;
 }
 

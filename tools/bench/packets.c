@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Sends minimum-size TCP packets of many connections through a node as fast as the node
- * takes them, and tells how long that took: the hands of packets.py. It knows no node,
- * except that it can be the barest one itself.
+ * takes them, and tells how long that took: the hands of packets.py, sessions.py and memory.py. It knows
+ * no node, except that it can be the barest one itself.
  *
  *     packets CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC DIALLED SERVER
  *     packets ... redirect|redirect_fib NODE_NETNS IN OUT HOP_MAC
@@ -18,6 +18,11 @@
  *     sessions FIRST COUNT
  *                        FTP sessions of these numbers: their control connections are
  *                        opened, and a line is said each way; how many had all arrive
+ *     told TEXT GROWTH   what the 227s must tell, with commas, and by how much longer than
+ *                        the server said it that is; 0
+ *     plain              each session says NOOP and gets its 200: how many had all arrive,
+ *                        and nanoseconds for each of the two packets
+ *     announced          the same of PASV and its 227
  *     transfers          each session announces a data connection, which is opened and
  *                        closed: how many had all their packets arrive, and nanoseconds
  *                        for each of these packets, in their order
@@ -77,6 +82,8 @@ static struct end ends[ENDS];
 static __u32 session_first, session_count;
 /* Where each side's stream stands, of all control connections alike. */
 static __u32 control_sequence[ENDS];
+/* How much a 227 grows on its way, and how much all of them have so far. */
+static __u32 growth, grown;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
 {
@@ -191,12 +198,14 @@ static __u32 generate(int from, __u32 count, __u32 payload)
 }
 
 /* Waits until so many have arrived, or no more come; returns how many. */
-static __u64 arrived(const volatile struct sink *sink, __u64 before, __u32 count)
+static __u64 arrived(const struct sink *sink, __u64 before, __u32 count)
 {
 	for (int waited = 0; waited < WAIT_MS && sink->right - before < count; waited++)
 		usleep(1000);
 	if (sink->broken)
 		fail("packets arrived with a wrong checksum");
+	if (sink->mistold)
+		fail("clients were told another address than %s", sink->told);
 	return sink->right - before;
 }
 
@@ -266,26 +275,11 @@ static void say(struct tally *tally, int from, const char *text)
 	stream->kind = STREAM_CONTROL;
 	stream->tcp_flags = TCP_PSH | TCP_ACK;
 	stream->sequence = control_sequence[from];
-	stream->acknowledgement = control_sequence[!from];
+	stream->acknowledgement = control_sequence[!from] + (from == CLIENT ? grown : 0);
 	stream->announces = !strncmp(text, "227", 3) || !strncmp(text, "229", 3);
 	memcpy(stream->text, text, length);
 	step(tally, from, session_first, session_count, length);
 	control_sequence[from] += length;
-}
-
-static void open_sessions(__u32 first, __u32 count)
-{
-	struct tally tally = {.least = count};
-
-	session_first = first;
-	session_count = count;
-	control_sequence[CLIENT] = CLIENT_SEQUENCE;
-	control_sequence[SERVER] = SERVER_SEQUENCE;
-	skeleton->bss->stream.kind = STREAM_CONTROL;
-	open_all(&tally, first, count);
-	say(&tally, CLIENT, "NOOP\r\n");
-	say(&tally, SERVER, "200 Nothing was done, and that successfully.  \r\n");
-	printf("%llu\n", tally.least);
 }
 
 /* The server's address in the 227 is SERVER of lane.py. */
@@ -297,7 +291,50 @@ static void announce(struct tally *tally)
 	} else {
 		say(tally, CLIENT, "PASV\r\n");
 		say(tally, SERVER, "227 Entering Passive Mode (10,0,0,175,100,100)\r\n");
+		grown += growth;
 	}
+}
+
+static void say_nothing(struct tally *tally)
+{
+	say(tally, CLIENT, "NOOP\r\n");
+	say(tally, SERVER, "200 Nothing was done, and that successfully.  \r\n");
+}
+
+static void print_tally(const struct tally *tally)
+{
+	printf("%llu", tally->least);
+	for (__u32 at = 0; at < tally->steps; at++)
+		printf(" %u", tally->nanoseconds[at]);
+	putchar('\n');
+}
+
+static void open_sessions(__u32 first, __u32 count)
+{
+	struct tally tally = {.least = count};
+
+	session_first = first;
+	session_count = count;
+	grown = 0;
+	control_sequence[CLIENT] = CLIENT_SEQUENCE;
+	control_sequence[SERVER] = SERVER_SEQUENCE;
+	skeleton->bss->stream.kind = STREAM_CONTROL;
+	open_all(&tally, first, count);
+	say_nothing(&tally);
+	printf("%llu\n", tally.least);
+}
+
+/* A round trip of each session: with an announcement, or without. */
+static void talk(bool announced)
+{
+	struct tally tally = {.least = session_count};
+
+	skeleton->bss->stream.round++;
+	if (announced)
+		announce(&tally);
+	else
+		say_nothing(&tally);
+	print_tally(&tally);
 }
 
 static void transfer(bool hold)
@@ -319,13 +356,18 @@ static void transfer(bool hold)
 		step_at(&tally, SERVER, session_first, session_count, TCP_ACK, SERVER_SEQUENCE + 1,
 			CLIENT_SEQUENCE + 1);
 	}
-	printf("%llu", tally.least);
-	for (__u32 at = 0; at < tally.steps; at++)
-		printf(" %u", tally.nanoseconds[at]);
-	putchar('\n');
+	print_tally(&tally);
 }
 
-/* --- what it is told --- */
+static void told(void)
+{
+	struct sink *sink = &skeleton->bss->client_sink;
+
+	sink->told_length = strlen(sink->told);
+	puts("0");
+}
+
+/* --- what it is asked for --- */
 
 static void send_packets(__u32 count, __u32 flows, __u32 train)
 {
@@ -364,32 +406,41 @@ static void prepare(char **argument)
 	skeleton->bss->client_sink.from = 1;
 }
 
-int main(int argc, char **argv)
+static void answer(const char *line)
 {
 	unsigned first, count, flows, train;
+
+	if (sscanf(line, "open %u %u", &first, &count) == 2 && count <= COUNT_MAX)
+		open_flows(first, count);
+	else if (sscanf(line, "send %u %u %u", &count, &flows, &train) == 3 && count <= COUNT_MAX &&
+		 train)
+		send_packets(count, flows, train);
+	else if (sscanf(line, "sessions %u %u", &first, &count) == 2 && count <= COUNT_MAX)
+		open_sessions(first, count);
+	else if (sscanf(line, "told %15s %u", skeleton->bss->client_sink.told, &growth) == 2)
+		told();
+	else if (!strcmp(line, "plain\n") || !strcmp(line, "announced\n"))
+		talk(line[0] == 'a');
+	else if (!strcmp(line, "transfers\n") || !strcmp(line, "hold\n"))
+		transfer(line[0] == 'h');
+	else
+		fail("what is '%s'?", line);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
 	char line[80];
 
 	if (argc != ARGUMENTS && argc != ARGUMENTS_FLOOR)
-		fail("called by packets.py and sessions.py");
+		fail("called by lane.py");
 	prepare(argv);
 	if (argc == ARGUMENTS_FLOOR)
 		floor_open(argv + ARGUMENTS);
 	/* So that what else runs on this machine does not come in between. */
 	if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}))
 		fprintf(stderr, "packets: runs without priority: %s\n", strerror(errno));
-	while (fgets(line, sizeof(line), stdin)) {
-		if (sscanf(line, "open %u %u", &first, &count) == 2 && count <= COUNT_MAX)
-			open_flows(first, count);
-		else if (sscanf(line, "send %u %u %u", &count, &flows, &train) == 3 &&
-			 count <= COUNT_MAX && train)
-			send_packets(count, flows, train);
-		else if (sscanf(line, "sessions %u %u", &first, &count) == 2 && count <= COUNT_MAX)
-			open_sessions(first, count);
-		else if (!strcmp(line, "transfers\n") || !strcmp(line, "hold\n"))
-			transfer(line[0] == 'h');
-		else
-			fail("what is '%s'?", line);
-		fflush(stdout);
-	}
+	while (fgets(line, sizeof(line), stdin))
+		answer(line);
 	return 0;
 }

@@ -39,13 +39,20 @@ struct stream {
 	char text[REPLY_BYTES];
 };
 
+/* Where the address begins in a 227, and how long it can be there. */
+#define REPLY_227_ADDRESS_AT 27
+#define TOLD_BYTES 16
+
 /* What arrived at one end. */
 struct sink {
 	__be32 be_wanted[4]; /* the address of the other side that packets must have */
 	__u32 from;	     /* 1: as their source; 0: as their destination */
 	__u64 right;
 	__u64 other;
-	__u64 broken; /* sampled, and the TCP checksum is wrong */
+	__u64 broken;	   /* sampled, and the TCP checksum is wrong */
+	__u64 mistold;	   /* sampled, and a 227 with another address than this: */
+	__u32 told_length; /* 0: not looked at */
+	char told[TOLD_BYTES];
 };
 
 #endif /* PACKETS_H */
