@@ -240,6 +240,7 @@ static struct server *make_server(struct balancer *balancer, const struct ftpfix
 	server->health = (struct health){.loop = balancer->loop,
 					 .settings = &balancer->config->health,
 					 .endpoint = *endpoint,
+					 .introduction = balancer->config->flow.client_address,
 					 .changed = health_changed,
 					 .context = server};
 	health_begin(&server->health);

@@ -16,6 +16,11 @@
 #define READY_SOON "120"
 #define CODE_LENGTH 3
 
+/* Headers of the PROXY protocol that name no client: of version 1; and of version 2, after
+ * its signature the command LOCAL and no addresses. */
+#define PROXY_UNKNOWN "PROXY UNKNOWN\r\n"
+#define PROXY_LOCAL "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
+
 static void idle(struct health *health, unsigned int seconds)
 {
 	if (health->watch.fd >= 0)
@@ -138,6 +143,25 @@ static void drain(struct health *health)
 		idle(health, health->settings->interval_seconds);
 }
 
+/* Says what the server waits for before it greets. Returns 0 or a negative error. */
+static int introduce(const struct health *health)
+{
+	static const struct {
+		const char *bytes;
+		size_t length;
+	} headers[] = {
+		[FTPFIX_CLIENT_ADDRESS_PROXY_V1] = {PROXY_UNKNOWN, sizeof(PROXY_UNKNOWN) - 1},
+		[FTPFIX_CLIENT_ADDRESS_PROXY_V2] = {PROXY_LOCAL, sizeof(PROXY_LOCAL) - 1},
+	};
+	size_t length = headers[health->introduction].length;
+
+	/* A send buffer that is empty takes so few bytes as a whole. */
+	if (length &&
+	    send(health->watch.fd, headers[health->introduction].bytes, length, MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
 static void connected(struct health *health)
 {
 	socklen_t length = sizeof(int);
@@ -145,6 +169,8 @@ static void connected(struct health *health)
 
 	if (getsockopt(health->watch.fd, SOL_SOCKET, SO_ERROR, &error, &length))
 		error = errno;
+	if (!error)
+		error = -introduce(health);
 	if (!error)
 		error = -loop_change(health->loop, &health->watch, EPOLLIN);
 	if (error) {

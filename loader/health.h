@@ -32,6 +32,7 @@ struct health {
 	const struct loop *loop;
 	const struct health_settings *settings;
 	struct ftpfix_endpoint endpoint;
+	enum ftpfix_client_address introduction; /* that the server waits for */
 	struct watch watch;
 	enum health_phase phase;
 	struct greeting greeting;
