@@ -2,18 +2,14 @@
 """Bytes per second of one download by PASV at an MTU of 1500, with the devices' help in
 cutting and joining segments, and without."""
 import contextlib
-from dataclasses import dataclass
 
 from e2e import servers
 from e2e.check import equal
-from e2e.ftpfix import Ftpfix
-from e2e.topology import (BALANCER_OUTSIDE, CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP,
-                          balanced, server_address)
+from e2e.topology import CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK
 from e2e.world import World
-from kernel_nat import nat
 from rounds import alternating
+from stacks import CONTENDERS, XDP, build
 
-SERVER = server_address(0)
 REMOTE = "pub/large.bin"
 # Slower than this is taken for a hang.
 LEAST_MEGABYTES_PER_SECOND = 10
@@ -21,20 +17,6 @@ LEAST_MEGABYTES_PER_SECOND = 10
 HELPED = "with TSO, GSO and GRO"
 PLAIN = "without: every packet on its own"
 ROWS = (HELPED, PLAIN)
-
-
-@dataclass(frozen=True)
-class Contender:
-    name: str
-    kind: str
-    option: str = ""
-
-
-ROUTED = Contender("routed to the server itself, no NAT", "routed")
-KERNEL = Contender("nftables DNAT + nf_nat_ftp", "kernel")
-TC = Contender("ftpfix as the balancer, TC alone", "ftpfix", "off")
-XDP = Contender("ftpfix as the balancer, XDP", "ftpfix", "native")
-CONTENDERS = (ROUTED, KERNEL, TC, XDP)
 
 NOTE = """\
 {megabytes} MB from vsftpd to curl, which take their part of both CPUs. Toward a device that
@@ -46,16 +28,8 @@ class Runner:
     def __init__(self, world, contender, megabytes):
         self.contender = contender
         self._megabytes = megabytes
-        self._topology = topology = balanced(world)
-        if contender is ROUTED:
-            topology.client.run("ip", "route", "add", SERVER, "via", BALANCER_OUTSIDE)
-        elif contender is KERNEL:
-            nat(topology.balancer, [VIP], "21", SERVER, helper=True)
-        else:
-            Ftpfix(world, topology.balancer, "--dev", UPLINK, "--server-dev", INSIDE,
-                   "--forward", "nat", "--xdp", contender.option, "--vip", VIP,
-                   "--server", SERVER)
-        self._server = servers.vsftpd(world, topology.server)
+        self._topology = build(world, contender)
+        self._server = servers.vsftpd(world, self._topology.server)
         self._server.files.write(REMOTE, megabytes * 1_000_000)
 
     def prepare(self, row):
@@ -77,11 +51,10 @@ class Runner:
 
     def measure(self):
         """Gigabits per second of one download, as curl measures it."""
-        address = SERVER if self.contender is ROUTED else VIP
         done = self._topology.client.run(
             "curl", "-sS", "--disable-epsv", "--no-ftp-skip-pasv-ip",
             "-u", ":".join(self._server.login), "-o", "/dev/null",
-            "-w", "%{size_download} %{speed_download}", f"ftp://{address}/{REMOTE}",
+            "-w", "%{size_download} %{speed_download}", f"ftp://{self.contender.address}/{REMOTE}",
             timeout=30 + self._megabytes / LEAST_MEGABYTES_PER_SECOND)
         size, speed = done.stdout.split()
         equal(int(size), self._megabytes * 1_000_000, "bytes that arrived")

@@ -1,33 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """New data connections per second between real TCP stacks: many FTP sessions in one
-process on each side, each asking for one data connection after the other: PASV, 227, opened, read to its end, 226."""
-from dataclasses import dataclass
-
+process on each side, each asking for one data connection after the other: PASV, 227, opened,
+read to its end, 226."""
 from e2e.check import check
-from e2e.ftpfix import Ftpfix
-from e2e.topology import (BALANCER_OUTSIDE, CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP,
-                          balanced, server_address)
-from kernel_nat import large_conntrack, nat
+from e2e.topology import CLIENT_DEVICE, SERVER_DEVICE
+from kernel_nat import large_conntrack
 from lane import PROGRAMS
 from rounds import alternating
+from stacks import CONTENDERS, KERNEL, TC, XDP, build
 
-SERVER = server_address(0)
 SESSIONS = 64
 ROW = f"{SESSIONS} sessions at once"
-
-
-@dataclass(frozen=True)
-class Contender:
-    name: str
-    kind: str
-    option: str = ""
-
-
-ROUTED = Contender("routed to the server itself, no NAT", "routed")
-KERNEL = Contender("nftables DNAT + nf_nat_ftp", "kernel")
-TC = Contender("ftpfix as the balancer, TC alone", "ftpfix", "off")
-XDP = Contender("ftpfix as the balancer, XDP", "ftpfix", "native")
-CONTENDERS = (ROUTED, KERNEL, TC, XDP)
 
 NOTE = """\
 Client and server have a CPU each, and their TCP stacks have most of the work: the routed row is
@@ -38,15 +21,7 @@ alone could do stands in the table before."""
 class Runner:
     def __init__(self, world, contender):
         self.contender = contender
-        self._topology = topology = balanced(world)
-        if contender is ROUTED:
-            topology.client.run("ip", "route", "add", SERVER, "via", BALANCER_OUTSIDE)
-        elif contender is KERNEL:
-            nat(topology.balancer, [VIP], "21", SERVER, helper=True)
-        else:
-            Ftpfix(world, topology.balancer, "--dev", UPLINK, "--server-dev", INSIDE,
-                   "--forward", "nat", "--xdp", contender.option, "--vip", VIP,
-                   "--server", SERVER)
+        self._topology = topology = build(world, contender)
         for namespace, device in ((topology.client, CLIENT_DEVICE),
                                   (topology.server, SERVER_DEVICE)):
             # XDP cannot complete checksums that veth leaves partial.
@@ -60,9 +35,8 @@ class Runner:
 
     def measure(self, milliseconds):
         """Data connections per second."""
-        address = SERVER if self.contender is ROUTED else VIP
         done = self._topology.client.run("taskset", "-c", "1", f"{PROGRAMS}/ftp_load", "client",
-                                         address, str(SESSIONS), str(milliseconds))
+                                         self.contender.address, str(SESSIONS), str(milliseconds))
         count, nanoseconds = map(int, done.stdout.split())
         check(count, f"{self.contender.name}: no data connection")
         return count * 1e9 / nanoseconds

@@ -55,6 +55,15 @@ class Table:
         return [self._summary(row, contender) for row, contender
                 in sorted(self._values, key=lambda pair: rows.index(pair[0]))]
 
+    def noise(self):
+        """How far the quartiles lie apart, in shares of the median: of the middle one of the
+        figures, and of the worst one. None where nothing was repeated."""
+        shares = [(one["quartile_high"] - one["quartile_low"]) / abs(one["median"])
+                  for one in self.summaries() if one["rounds"] > 1 and one["median"]]
+        if not shares:
+            return None
+        return {"middle": statistics.median(shares), "worst": max(shares)}
+
     def print(self):
         print(f"\n{self.title} [{self.unit}]")
         for line in self.note.split("\n"):
@@ -73,8 +82,13 @@ class Table:
             print(f"    {one['contender']:<46} {show(one['median']):>10}   {middle:>21}   "
                   f"{whole:>21}  {one['rounds']:>6}")
 
+        noise = self.noise()
+        if noise:
+            print(f"\n  noise: the quartiles lie {noise['middle']:.1%} of the median apart in the "
+                  f"middle one of these figures, {noise['worst']:.1%} in the worst")
+
     def model(self):
-        return {"title": self.title, "unit": self.unit, "note": self.note,
+        return {"title": self.title, "unit": self.unit, "note": self.note, "noise": self.noise(),
                 "rows": self.summaries()}
 
 
