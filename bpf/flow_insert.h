@@ -45,15 +45,16 @@ static __always_inline void flow_forget(const struct ftpfix_tuple *key,
 	bpf_map_delete_elem(&unsettled, key);
 }
 
-/* Whether the way back in scratch->back is kept by a connection that opens or closes; one
- * that closes gives it up when no other is left. */
+/* Whether the way back in scratch->back is kept by a connection that opens or closes. One
+ * whose other half was pushed out of the table keeps nothing; and when no port is left, any
+ * gives way: under a flood nearly all of them are of SYNs that nobody meant. */
 static __always_inline int flow_held(struct scratch *scratch)
 {
 	struct ftpfix_flow *flow = bpf_map_lookup_elem(&unsettled, &scratch->back);
 
 	if (!flow)
 		return 0;
-	if (!scratch->opening.reusing || !flow_closing(flow))
+	if (!scratch->opening.reusing && flow_peer(flow))
 		return 1;
 	flow_forget(&scratch->back, &flow->to);
 	return 0;
