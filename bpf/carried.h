@@ -30,10 +30,15 @@ static __always_inline int carried_find(struct scratch *scratch)
 	if (inner && inner->place & FTPFIX_PLACE_INNER)
 		flow = inner;
 	crossing->beyond_ifindex = flow->out_ifindex;
+	crossing->beyond = flow->to;
+	/* Through the stack the source is translated by a second pair. */
+	inner = path_stack ? flow_find(&crossing->beyond) : NULL;
+	if (inner)
+		crossing->beyond = inner->to;
 	if (crossing->from_client)
-		crossing->beyond = flow->to;
-	else
-		tuple_turn(&crossing->beyond, &flow->to);
+		return 1;
+	tuple_turn(&scratch->back, &crossing->beyond);
+	crossing->beyond = scratch->back;
 	return 1;
 }
 

@@ -141,7 +141,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (!err)
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	if (!err && tells)
-		err = client_address_add(skb, out_ifindex);
+		err = client_address_add(skb, out_ifindex, tells);
 	if (!err && proxied == FLOW_TO_CLIENT)
 		err = proxy_leave(skb);
 	if (err) {
