@@ -17,7 +17,22 @@
 
 static __always_inline int asks_expired(const struct ftpfix_session *session)
 {
-	return elapsed_ns(bpf_ktime_get_coarse_ns(), session->asked_at_ns) > FTPFIX_ASKED_NS;
+	return ticks_since(session->asked_ticks) > FTPFIX_ASKED_NS >> FTPFIX_TICK_SHIFT;
+}
+
+/* How many more were asked for than answered. Either is counted by its own direction, so
+ * that one may be ahead. */
+static __always_inline __u32 unanswered(__u8 asked, __u8 answered)
+{
+	__s8 count = asked - answered;
+
+	return count > 0 ? count : 0;
+}
+
+static __always_inline void count_asked(__u8 *asked, __u8 answered)
+{
+	if (unanswered(*asked, answered) < ASKED_MAX)
+		(*asked)++;
 }
 
 /* Notes that an announcement is owed. Those owed for too long are owed no more. */
@@ -28,10 +43,10 @@ static __always_inline void note_asked(struct ftpfix_session *session, enum ftp_
 		session->asked_epsv = session->answered_epsv;
 	}
 	if (verb == FTP_VERB_PASV)
-		session->asked_pasv++;
+		count_asked(&session->asked_pasv, session->answered_pasv);
 	else
-		session->asked_epsv++;
-	session->asked_at_ns = bpf_ktime_get_coarse_ns();
+		count_asked(&session->asked_epsv, session->answered_epsv);
+	session->asked_ticks = ticks_now();
 }
 
 /* Whether EPSV ALL was said and not refused: then only EPSV may follow (RFC 2428
@@ -67,11 +82,13 @@ static __always_inline void command_disarm(struct segment *segment)
 {
 	struct ftp_edit *edit = &segment->scratch->edit;
 
+	if (!line_ready_or_again(segment))
+		return;
 	edit->offset = 0;
 	edit->removed = 1;
 	edit->length = 1;
 	edit->text[0] = 'X';
-	line_edit(segment->stream, segment->peer);
+	line_edit(segment->stream);
 }
 
 /* A PORT or EPRT that comes in: it is noted for where it leaves, or disarmed. */
@@ -118,7 +135,7 @@ static __always_inline void host_write(struct segment *segment)
 		    !line_fits(scratch))
 			continue;
 		count(FTPFIX_ANNOUNCEMENT_HOST);
-		line_edit(segment->stream, segment->peer);
+		line_edit(segment->stream);
 		return;
 	}
 	publish_refuse(FTPFIX_ANNOUNCEMENT_LENGTH);
@@ -155,12 +172,13 @@ static __noinline void command_host(struct segment *segment)
 		seen_note();
 }
 
-/* Whether a line of this kind may be edited here. A HOST that is only noted is not. */
+/* Whether a line of this kind may be edited here: one that comes in is noted only, or
+ * disarmed. */
 static __always_inline int command_edits(const struct segment *segment, enum ftp_kind kind)
 {
-	return kind == FTP_HOST ? !segment->scratch->crossing.entering ||
-					  segment->service->forward == FTPFIX_FORWARD_NONE
-				: kind != FTP_NONE;
+	return kind != FTP_NONE &&
+	       (!segment->scratch->crossing.entering ||
+		(kind == FTP_HOST && segment->service->forward == FTPFIX_FORWARD_NONE));
 }
 
 /* What a verb alone brings about. */
@@ -176,7 +194,7 @@ static __always_inline void command_verb(struct segment *segment, enum ftp_verb 
 		count(FTPFIX_COMMAND_LONG_ADDRESS);
 	if ((verb == FTP_VERB_PASV && !only_epsv(segment)) || verb == FTP_VERB_EPSV)
 		note_asked(session, verb);
-	if (verb == FTP_VERB_EPSV_ALL)
+	if (verb == FTP_VERB_EPSV_ALL && session->asked_epsv_all == session->answered_epsv_all)
 		session->asked_epsv_all++;
 	if (verb == FTP_VERB_AUTH) {
 		session->asked_auth++;
@@ -189,7 +207,7 @@ static __always_inline void command_verb(struct segment *segment, enum ftp_verb 
 static __always_inline void command_line(struct segment *segment)
 {
 	const struct crossing *crossing = &segment->scratch->crossing;
-	struct ftpfix_scan *scan = &segment->scratch->scan;
+	struct ftp_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_command_kind(scan);
 
 	/* A browser inside may be made to send to port 21 what a stranger likes. */
@@ -211,7 +229,7 @@ static __always_inline void command_line(struct segment *segment)
 		if (crossing->entering)
 			command_judge(segment, kind);
 		else if (!segment_read(segment->scratch, kind) && publish_line() > 0)
-			line_edit(segment->stream, segment->peer);
+			line_edit(segment->stream);
 	}
 }
 

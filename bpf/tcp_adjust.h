@@ -28,6 +28,7 @@ struct tcp_options {
 struct option_loop {
 	struct tcp_options *options;
 	struct ftpfix_stream *peer;
+	int from_client; /* the peer's direction */
 	__u32 at;
 	__u32 length;
 	__u32 sack_end; /* of the SACK option that `at` stands in, or 0 */
@@ -48,7 +49,7 @@ static __always_inline void option_edge(struct option_loop *loop, __u32 offset,
 		     *option_byte(loop, offset + 1) << 16 | *option_byte(loop, offset + 2) << 8 |
 		     *option_byte(loop, offset + 3);
 
-	edge = stream_input(loop->peer, edge, bound);
+	edge = stream_input(loop->peer, loop->from_client, edge, bound);
 	*option_byte(loop, offset) = edge >> 24;
 	*option_byte(loop, offset + 1) = edge >> 16;
 	*option_byte(loop, offset + 2) = edge >> 8;
@@ -94,11 +95,12 @@ static long option_step(__u32 index, void *context)
 	return 0;
 }
 
-/* Translates the SACK blocks. Returns 0 or a negative error of the kernel. */
+/* Translates the SACK blocks, by the edits of the other direction. Returns 0 or a negative error of the kernel. */
 __global int tcp_adjust_sack(struct __sk_buff *skb, const struct packet *packet,
-			     struct ftpfix_stream *peer, struct tcp_options *options)
+			     struct ftpfix_stream *peer, int from_client,
+			     struct tcp_options *options)
 {
-	struct option_loop loop = {.options = options, .peer = peer};
+	struct option_loop loop = {.options = options, .peer = peer, .from_client = from_client};
 	__u32 offset, size;
 	__s64 sum;
 	int err;

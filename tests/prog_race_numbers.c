@@ -148,6 +148,7 @@ static void numbers_are_never_mixed(void **state)
 	assert_int_equal(pthread_create(&thread[1], NULL, acknowledgements, &race), 0);
 	for (int round = 0; round < ROUNDS; round++) {
 		map_clear(race.talk.world->skeleton->maps.sessions);
+		map_clear(race.talk.world->skeleton->maps.drafts);
 		again = race.talk;
 		again.client_sequence -= strlen("PASV\r\nPASV\r\nPASV\r\nPASV\r\n");
 		talk_ask(&again, "PASV\r\nPASV\r\nPASV\r\nPASV\r\n");

@@ -245,8 +245,10 @@ static void session_silent(const struct talk *talk, __u64 client_ns, __u64 serve
 	struct ftpfix_session session;
 
 	assert_true(talk_session(talk, &session));
-	session.client.last_seen_ns = now_ns() - client_ns;
-	session.server.last_seen_ns = now_ns() - server_ns;
+	session.client.seen_ticks = (now_ns() - client_ns) >> FTPFIX_TICK_SHIFT;
+	session.server.seen_ticks = (now_ns() - server_ns) >> FTPFIX_TICK_SHIFT;
+	session.client.spoken = 1;
+	session.server.spoken = 1;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(talk->world->skeleton->maps.sessions),
 					     &key, &session, BPF_EXIST),
 			 0);

@@ -165,6 +165,7 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.advertise);
 	map_clear(world->skeleton->maps.seen);
 	map_clear(world->skeleton->maps.sessions);
+	map_clear(world->skeleton->maps.drafts);
 	map_clear(world->skeleton->maps.expectations);
 	map_clear(world->skeleton->maps.flows);
 	map_clear(world->skeleton->maps.unsettled);
