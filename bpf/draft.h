@@ -62,8 +62,8 @@ static __always_inline void draft_end(struct ftpfix_draft_key *name,
 }
 
 /*
- * Deletes the draft of the packet's own direction when nothing in it is needed any more.
- * Returns 0, or -EAGAIN when the sweep is about to do so.
+ * Deletes the draft of the packet's own direction when nothing in it is needed any more, not
+ * even for this packet, which may come again because the acknowledgement was lost. Returns 0, or -EAGAIN when the sweep is about to do so.
  *
  * The sweep sets `ended`, and then looks whether the direction is still silent: of the two
  * that meet here at least one sees what the other wrote before its barrier.
@@ -79,7 +79,8 @@ static __always_inline int draft_review(struct scratch *scratch, struct ftpfix_s
 	draft = draft_find(scratch->crossing.from_client);
 	if (draft && *(volatile __u32 *)&draft->ended)
 		return -EAGAIN;
-	if (draft && !draft_done(stream, peer))
+	if (draft && (!draft_done(stream, peer) || sequence_after(stream_shift(stream).in_sequence,
+								  scratch->packet.host_sequence)))
 		return 0;
 	stream_forget(stream);
 	bpf_map_delete_elem(&drafts, &scratch->draft_key);

@@ -30,13 +30,8 @@ static __u64 monotonic_ns(void)
 	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
 }
 
-/* Entries are written while they are read: a time may lie after ours. */
-static json_int_t seconds_since(const struct section *section, __u64 then_ns)
-{
-	return then_ns < section->now_ns ? (section->now_ns - then_ns) / FTPFIX_SECOND_NS : 0;
-}
-
-/* How long ago that was, in the time of flows and sessions: see FTPFIX_TICK_SHIFT. */
+/* How long ago that was, in the time of flows and sessions: see FTPFIX_TICK_SHIFT.
+ * Entries are written while they are read: a time may lie after ours. */
 static json_int_t ticks_seconds(const struct section *section, __u32 ticks)
 {
 	__s32 since = (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks;
