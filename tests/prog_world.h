@@ -34,6 +34,9 @@
 #define FLOW_IDLE_NS (150 * FTPFIX_SECOND_NS)
 #define SESSION_IDLE_NS (120 * FTPFIX_SECOND_NS)
 
+/* What the tables hold here. */
+#define SESSIONS_MAX 4096
+
 enum program { UPLINK_INGRESS, UPLINK_EGRESS, INSIDE_INGRESS, INSIDE_EGRESS, PROGRAM_COUNT };
 
 struct world {
@@ -205,6 +208,8 @@ static inline struct world *world_open(__u32 servers_configured, __u32 clients_i
 	skeleton->rodata->session_idle_ns = SESSION_IDLE_NS;
 	skeleton->bss->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
 	skeleton->bss->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
+	/* Clearing a table takes the longer the more it may hold. */
+	bpf_map__set_max_entries(skeleton->maps.sessions, SESSIONS_MAX);
 	if (ftpfix__load(skeleton))
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
