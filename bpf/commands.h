@@ -91,8 +91,19 @@ static __always_inline void command_disarm(struct segment *segment)
 	line_edit(segment->stream);
 }
 
-/* A PORT or EPRT that comes in: it is noted for where it leaves, or disarmed. */
-static __noinline void command_judge(struct segment *segment, enum ftp_kind kind)
+/* Whether what is to be told to the server can be told here: where the command leaves, or
+ * where all is known of the other side. */
+static __always_inline int command_leaves(const struct segment *segment)
+{
+	const struct crossing *crossing = &segment->scratch->crossing;
+
+	return !crossing->entering || crossing->carried ||
+	       segment->service->forward == FTPFIX_FORWARD_NONE;
+}
+
+/* A PORT or EPRT that comes in: it is noted for where it leaves, or disarmed. Returns 1 when
+ * it may be published here. */
+static __noinline int command_judge(struct segment *segment, enum ftp_kind kind)
 {
 	const struct crossing *crossing = &segment->scratch->crossing;
 	struct scratch *scratch = segment->scratch;
@@ -100,27 +111,31 @@ static __noinline void command_judge(struct segment *segment, enum ftp_kind kind
 
 	if (segment_read(scratch, kind)) {
 		report(FTPFIX_ANNOUNCEMENT_MALFORMED, &crossing->key, NULL, NULL);
-		return;
+		return 0;
 	}
 	fault = command_fault(segment);
 	if (fault) {
 		__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
 		publish_refuse(fault);
 		command_disarm(segment);
-		return;
+		return 0;
 	}
+	if (crossing->carried)
+		return 1;
 	if (segment->service->forward != FTPFIX_FORWARD_NONE && seen_note()) {
 		count(FTPFIX_PACKET_CONTENDED);
 		line_again(segment);
 	}
+	return 0;
 }
 
 /* Writes the server's own address over the virtual one in a HOST (RFC 7151). */
 static __always_inline void host_write(struct segment *segment)
 {
-	const struct packet *packet = &segment->scratch->packet;
 	struct scratch *scratch = segment->scratch;
-	const struct ftpfix_addr *server = &packet->tuple.destination;
+	const struct crossing *crossing = &scratch->crossing;
+	const struct ftpfix_addr *server =
+		crossing->carried ? &crossing->beyond.destination : &crossing->tuple.destination;
 	__u32 rewrite = segment->service->rewrite;
 
 	if (address_equal(&scratch->line.addr, server))
@@ -166,7 +181,7 @@ static __noinline void command_host(struct segment *segment)
 	if (!address_equal(&scratch->line.addr, &tuple->destination) &&
 	    !address_equal(&scratch->line.addr, &told))
 		return;
-	if (segment->service->forward == FTPFIX_FORWARD_NONE)
+	if (command_leaves(segment))
 		host_write(segment);
 	else
 		seen_note();
@@ -176,9 +191,10 @@ static __noinline void command_host(struct segment *segment)
  * disarmed. */
 static __always_inline int command_edits(const struct segment *segment, enum ftp_kind kind)
 {
-	return kind != FTP_NONE &&
-	       (!segment->scratch->crossing.entering ||
-		(kind == FTP_HOST && segment->service->forward == FTPFIX_FORWARD_NONE));
+	const struct crossing *crossing = &segment->scratch->crossing;
+
+	return kind == FTP_HOST ? command_leaves(segment)
+				: kind != FTP_NONE && (!crossing->entering || crossing->carried);
 }
 
 /* What a verb alone brings about. */
@@ -209,6 +225,7 @@ static __always_inline void command_line(struct segment *segment)
 	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftp_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_command_kind(scan);
+	int judged, leaves;
 
 	/* A browser inside may be made to send to port 21 what a stranger likes. */
 	if (clients_inside && !segment->stream->judged &&
@@ -220,15 +237,17 @@ static __always_inline void command_line(struct segment *segment)
 			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &crossing->key, NULL, NULL);
 		return;
 	}
-	if (command_edits(segment, kind) && !line_ready(segment))
+	judged = crossing->entering && kind != FTP_HOST;
+	if (command_edits(segment, kind) &&
+	    !(judged ? line_ready_or_again(segment) : line_ready(segment)))
 		return;
 	command_verb(segment, ftp_scan_verb(scan));
 	if (kind == FTP_HOST) {
 		command_host(segment);
 	} else if (kind != FTP_NONE) {
-		if (crossing->entering)
-			command_judge(segment, kind);
-		else if (!segment_read(segment->scratch, kind) && publish_line() > 0)
+		leaves = crossing->entering ? command_judge(segment, kind)
+					    : !segment_read(segment->scratch, kind);
+		if (leaves && publish_line() > 0)
 			line_edit(segment->stream);
 	}
 }

@@ -7,6 +7,7 @@
 #ifndef FTPFIX_CONTROL_H
 #define FTPFIX_CONTROL_H
 
+#include "carried.h"
 #include "replies.h"
 #include "rewrite.h"
 
@@ -61,7 +62,7 @@ static __always_inline int control_undecided(const struct segment *segment)
 		       ftp_scan_reply_open(scan);
 	if (segment->stream->foreign)
 		return 0;
-	host = !crossing->entering || segment->service->forward == FTPFIX_FORWARD_NONE;
+	host = command_leaves(segment);
 	return ftp_scan_command_open(scan, host);
 }
 
@@ -230,6 +231,8 @@ static __always_inline int control_packet(struct segment *segment)
 		err = payload_cut(segment->skb, packet, &segment->scratch->change, 0);
 	if (err == -EBUSY)
 		return err;
+	if (crossing->carried && stream_shift(segment->stream).delta)
+		carried_slow(segment->scratch);
 	if (!err)
 		err = rewrite_packet(segment->skb, packet, segment->stream, segment->peer);
 	if (err) {
@@ -251,7 +254,7 @@ static __always_inline int control_packet(struct segment *segment)
  *
  * Into the node come the commands of clients outside, on the uplink, and the replies of
  * servers inside; out of it the same on the other side. With the clients inside it is
- * the other way round.
+ * the other way round. What ftpfix carries itself it looks at on the uplink alone.
  */
 __global int control_at(struct __sk_buff *skb, int side, int entering)
 {
@@ -290,6 +293,9 @@ __global int control_at(struct __sk_buff *skb, int side, int entering)
 		crossing->key.tuple = packet->tuple;
 	else
 		tuple_turn(&crossing->key.tuple, &packet->tuple);
+	crossing->carried = !clients_inside && carried_find(segment.scratch);
+	if (crossing->carried && side == FTPFIX_SIDE_INSIDE)
+		return -ENOENT;
 	return control_packet(&segment);
 }
 

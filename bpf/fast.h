@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The fast path: packets of established connections that need nothing but a translation
- * are translated and sent on by XDP. Every other packet goes up to TC untouched, which does
- * the same and all the rest, so that nothing here decides about a packet's fate.
+ * The fast path: packets of known connections that need nothing but a translation are
+ * translated, followed and sent on by XDP. Every other packet goes up to TC untouched, which
+ * does the same and all the rest, so that nothing here decides about a packet's fate.
  */
 #ifndef FTPFIX_FAST_H
 #define FTPFIX_FAST_H
@@ -21,9 +21,6 @@ struct vlan {
 	__be16 be_tag;
 	__be16 be_protocol;
 };
-
-/* A flag that changes the connection's state is TC's. */
-#define FAST_FLAGS_MASK (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)
 
 static __always_inline int fast_parse(struct xdp_md *xdp, struct packet *packet)
 {
@@ -59,23 +56,50 @@ static __always_inline __u32 fast_sides(const struct xdp_md *xdp, const struct p
 	return found->sides;
 }
 
-/* Whether a packet of this flow needs no more than a translation. */
+/* Looks a packet's flow up. One that opens or has closed is of interest only where packets are
+ * without payload, so that most of the packets that are none of ours cost one lookup. */
+static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet)
+{
+	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, &packet->tuple);
+
+	if (flow || packet->payload_length)
+		return flow;
+	return bpf_map_lookup_elem(&unsettled, &packet->tuple);
+}
+
+/* Whether a packet of this flow needs no more than a translation and to be followed. */
 static __always_inline int fast_flow(const struct ftpfix_flow *flow, const struct packet *packet,
 				     __u32 sides)
 {
 	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
+	int settled = flow->place & FTPFIX_PLACE_SETTLED;
 
-	if (hook & 1 || !(sides & 1 << (hook >> 1)))
+	if (hook & 1 || !(sides & 1 << (hook >> 1)) || flow->place & FTPFIX_PLACE_SLOW)
 		return 0;
-	if (flow->place & FTPFIX_PLACE_SLOW || !(flow->place & FTPFIX_PLACE_SETTLED))
+	/* What is read, and what begins and ends its session, is TC's. */
+	if (flow->place & FTPFIX_PLACE_CONTROL)
+		return settled && !packet->payload_length && !(packet->flags & (TCP_SYN | TCP_FIN));
+	/* These tell the client's address. */
+	return settled || client_address != FTPFIX_CLIENT_ADDRESS_TOA ||
+	       !(flow->place & FTPFIX_PLACE_OPENER);
+}
+
+/* Whether the packet is in the middle of a stream, where only numbers go on. */
+static __always_inline int fast_plain(const struct ftpfix_flow *flow, const struct packet *packet)
+{
+	if (packet->flags & (TCP_SYN | TCP_FIN) || !(flow->place & FTPFIX_PLACE_SETTLED) ||
+	    (flow->progress | flow->peer_progress) & FTPFIX_PROGRESS_FIN)
 		return 0;
-	if (flow->place & FTPFIX_PLACE_CONTROL && packet->payload_length)
-		return 0;
-	if ((flow->progress | flow->peer_progress) & FTPFIX_PROGRESS_FIN)
-		return 0;
-	/* Where flow_track.h would have to look at the peer. */
 	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
 	       FLOW_AHEAD_MAX;
+}
+
+/* Follows any other packet. Returns as flow_track(). */
+static __noinline int fast_follow(struct ftpfix_flow *flow, const struct packet *packet)
+{
+	struct scratch *scratch = scratch_memory();
+
+	return scratch ? flow_track(flow, &packet->tuple, packet, scratch) : -ENOENT;
 }
 
 /* The sum of a tuple's 32-bit words, not folded. Where both are of IPv4 the words in front of
@@ -269,16 +293,17 @@ static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpf
 	return link && link->frags;
 }
 
+/* Opens nothing and refuses nothing: a SYN that comes first, and a reset, are TC's. */
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct packet packet;
 	struct ftpfix_flow *flow;
-	__u32 now, ifindex;
+	__u32 now, ifindex, out_ifindex;
 
-	if (fast_parse(xdp, &packet) || (packet.flags & FAST_FLAGS_MASK) != TCP_ACK ||
+	if (fast_parse(xdp, &packet) || (packet.flags & (TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    packet.ttl <= 1)
 		return XDP_PASS;
-	flow = bpf_map_lookup_elem(&flows, &packet.tuple);
+	flow = fast_find(&packet);
 	if (!flow)
 		return XDP_PASS;
 	sides = fast_sides(xdp, &packet, sides, &ifindex);
@@ -292,10 +317,16 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 		return XDP_PASS;
 	if (fast_ethernet(xdp, &packet, flow))
 		return XDP_DROP;
-	fast_track(flow, &packet, now);
+	out_ifindex = flow->out_ifindex;
+	if (fast_plain(flow, &packet)) {
+		fast_track(flow, &packet, now);
+	} else if (fast_follow(flow, &packet)) {
+		count(FTPFIX_CONNECTION_TABLE_FULL);
+		return XDP_DROP;
+	}
 	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
 	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
-	return bpf_redirect_map(&xdp_devices, flow->out_ifindex, XDP_DROP);
+	return bpf_redirect_map(&xdp_devices, out_ifindex, XDP_DROP);
 }
 
 #endif /* FTPFIX_FAST_H */

@@ -7,31 +7,41 @@
 #ifndef FTPFIX_FLOW_H
 #define FTPFIX_FLOW_H
 
+#include "client_address.h"
 #include "flow_open.h"
 #include "hop.h"
 #include "nat.h"
 
-/* What keeps a packet of a flow from being sent on; 0 when nothing does. */
-static __always_inline int flow_obstacle(struct __sk_buff *skb, const struct packet *packet,
-					 __u32 out_ifindex)
+/* The size of the IP packet, or of the largest one that it will be on the wire. */
+static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 segment = packet->payload_offset - packet->network_offset + skb->gso_size;
+
+	return skb->gso_size && segment < packet->network_length ? segment : packet->network_length;
+}
+
+/* What keeps the packet in the scratch from being sent on; 0 when nothing does. The MTU that
+ * it is above, the device's or the route's, is left there. */
+static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch,
+					 const struct ftpfix_flow *flow)
 {
 	__u32 mtu = 0;
-	int err;
 
-	if (packet->ttl <= 1) {
+	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	err = bpf_check_mtu(skb, out_ifindex, &mtu, 0, BPF_MTU_CHK_SEGS);
-	if (err > 0) {
-		count(FTPFIX_PACKET_TOO_BIG);
-		return -EMSGSIZE;
-	}
-	if (err == -ENODEV) {
+	if (bpf_check_mtu(skb, flow->out_ifindex, &mtu, 0, 0) < 0) {
 		count(FTPFIX_PACKET_FAILED);
-		return err;
+		return -ENODEV;
 	}
-	return 0;
+	if (flow->hop_mtu && flow->hop_mtu < mtu)
+		mtu = flow->hop_mtu;
+	if (flow_packet_size(skb, &scratch->packet) <= mtu)
+		return 0;
+	count(FTPFIX_PACKET_TOO_BIG);
+	scratch->answer_mtu = mtu;
+	return -EMSGSIZE;
 }
 
 /*
@@ -76,18 +86,29 @@ static __always_inline __u32 flow_out(struct __sk_buff *skb, struct ftpfix_flow 
 	return flow->out_ifindex;
 }
 
+enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
+
+/* Whether the flow's packets have a PROXY header in front of the first, and so two kinds of
+ * numbers: the tables hold the server's. */
+static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *flow)
+{
+	if (!proxy_due(flow))
+		return FLOW_UNPROXIED;
+	return flow->place & FTPFIX_PLACE_OPENER ? FLOW_TO_SERVER : FLOW_TO_CLIENT;
+}
+
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; or an error when it must be
- * dropped.
+ * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
+ * sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
 	struct scratch *scratch = scratch_memory();
 	struct packet *packet;
 	struct ftpfix_flow *flow;
-	__u32 out_ifindex = 0;
-	int err;
+	__u32 out_ifindex = 0, length;
+	int tells, proxied, err = 0;
 
 	if (!scratch)
 		return -ENOENT;
@@ -95,25 +116,38 @@ __global int flow_carry(struct __sk_buff *skb)
 	flow = flow_find(&packet->tuple);
 	if (!flow)
 		return -ENOENT;
+	/* A FIN behind what was cut away will come again. */
+	if (packet->cut)
+		packet->flags &= ~TCP_FIN;
 	scratch->to = flow->to;
+	length = packet->network_length;
+	proxied = flow_proxied(flow);
+	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		out_ifindex = flow_out(skb, flow);
-		err = flow_obstacle(skb, packet, out_ifindex);
+		err = flow_obstacle(skb, scratch, flow);
 		if (err)
 			return err;
 	}
-	if (flow_track(flow, &packet->tuple, packet, scratch)) {
+	if (proxied == FLOW_TO_SERVER)
+		err = proxy_enter(skb, out_ifindex);
+	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
 		count(FTPFIX_CONNECTION_TABLE_FULL);
 		return -ENOSPC;
 	}
-	err = nat_translate(skb, packet, &scratch->to, !path_stack);
+	if (!err)
+		err = nat_translate(skb, packet, &scratch->to, !path_stack);
+	if (!err && tells)
+		err = client_address_add(skb, out_ifindex);
+	if (!err && proxied == FLOW_TO_CLIENT)
+		err = proxy_leave(skb);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
 	}
 	packet->tuple = scratch->to;
 	count(FTPFIX_PACKET_FORWARDED);
-	count_add(FTPFIX_BYTES_FORWARDED, packet->network_length);
+	count_add(FTPFIX_BYTES_FORWARDED, length);
 	return out_ifindex;
 }
 

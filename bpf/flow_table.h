@@ -35,6 +35,12 @@ static __always_inline int flow_closing(const struct ftpfix_flow *flow)
 	return flow->progress & FTPFIX_PROGRESS_FIN && flow->peer_progress & FTPFIX_PROGRESS_FIN;
 }
 
+/* Whether that was so when the last FIN was acknowledged: its end was counted then. */
+static __always_inline int flow_closed(const struct ftpfix_flow *flow)
+{
+	return !(flow->place & FTPFIX_PLACE_SETTLED) && flow_closing(flow);
+}
+
 /* The server of a control connection, from either of its entries. Returns 1, or 0 where none
  * is to be counted. */
 static __always_inline int flow_server(const struct ftpfix_flow *flow,

@@ -139,12 +139,28 @@ static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
 					     const struct packet *packet)
 {
 	struct ftpfix_flow *peer = flow_peer(flow);
-	int over = !peer || flow_reset(flow, peer, packet), closing = flow_closing(flow);
+	int over = !peer || flow_reset(flow, peer, packet), closed = flow_closed(flow);
 	__u8 place = flow->place;
 
 	flow_count(flow, packet);
-	if (over && flow_remove(key) && !closing)
+	if (over && flow_remove(key) && !closed)
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+}
+
+/* Gives up what is left of an earlier connection where a new one begins. */
+static __noinline int flow_give_up(const struct ftpfix_tuple *key)
+{
+	const struct ftpfix_flow *flow = flow_find(key);
+	int closed;
+	__u8 place;
+
+	if (!flow)
+		return 0;
+	place = flow->place;
+	closed = flow_closed(flow);
+	if (flow_remove(key) && !closed)
+		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	return 0;
 }
 
 /*

@@ -5,9 +5,11 @@
  */
 #include <linux/pkt_cls.h>
 
+#include "answer.h"
 #include "control.h"
 #include "fast.h"
 #include "flow.h"
+#include "icmp.h"
 #include "sweep.h"
 
 /* Leaves the packet to the programs and filters after this one; of the same
@@ -48,14 +50,38 @@ static __always_inline int unparsed(int err)
 	return PASS;
 }
 
-/* Sends the packet of a flow on. */
+/* Sends a translated packet out of an interface, or lets it go on where it is. */
+static __always_inline int send(int out_ifindex)
+{
+	return out_ifindex ? bpf_redirect_neigh(out_ifindex, NULL, 0, 0) : PASS;
+}
+
+/* What the answer to a packet is worth: when there is none the packet is dropped. */
+static __always_inline int answered(int verdict)
+{
+	return verdict < 0 ? TC_ACT_SHOT : verdict;
+}
+
+/* Sends the packet of a flow on, or an answer back. */
 static __always_inline int carry(struct __sk_buff *skb)
 {
 	int out_ifindex = flow_carry(skb);
 
-	if (out_ifindex < 0)
-		return TC_ACT_SHOT;
-	return out_ifindex ? bpf_redirect_neigh(out_ifindex, NULL, 0, 0) : PASS;
+	if (out_ifindex == -ETIME)
+		return answered(answer_icmp(skb, ANSWER_TIME_EXCEEDED));
+	if (out_ifindex == -EMSGSIZE)
+		return answered(answer_icmp(skb, ANSWER_TOO_BIG));
+	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
+}
+
+/* An ICMP message at this hook. */
+static __always_inline int icmp(struct __sk_buff *skb, int hook)
+{
+	int out_ifindex = icmp_packet(skb, hook);
+
+	if (out_ifindex == -ENOENT)
+		return PASS;
+	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
 }
 
 /* Whether a control connection's packet must not go on. */
@@ -71,13 +97,16 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
 	int parsed = parse(skb), flow;
 
+	if (parsed == -ENOMSG)
+		return icmp(skb, 2 * side);
 	if (parsed < 0)
 		return unparsed(parsed);
 	/* Flows first: the port of a data connection may have the number of a control
 	 * port. */
 	flow = flow_lookup(skb, 2 * side);
 	if (flow == -ECONNREFUSED)
-		return TC_ACT_SHOT;
+		return answered(answer_reset(skb));
+	/* Before its translation, so that the numbers of both directions are the server's. */
 	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
 		return TC_ACT_SHOT;
 	return flow < 0 ? PASS : carry(skb);
@@ -88,6 +117,8 @@ static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
 	int parsed = parse(skb), flow = -ENOENT;
 
+	if (parsed == -ENOMSG && path_stack)
+		return icmp(skb, 2 * side + 1);
 	if (parsed < 0)
 		return unparsed(parsed);
 	if (path_stack) {

@@ -34,6 +34,9 @@ static __always_inline void hop_question(struct bpf_fib_lookup *question,
 	__builtin_memset(question, 0, sizeof(*question));
 	question->ifindex = ifindex;
 	question->l4_protocol = IPPROTO_TCP;
+	/* With a size that suits every route the kernel tells the route's MTU; without one it
+	 * judges the packet itself by the device's. */
+	question->tot_len = sizeof(struct iphdr);
 	question->sport = flow->to.be_source_port;
 	question->dport = flow->to.be_destination_port;
 	if (address_mapped(&flow->to.destination)) {

@@ -26,8 +26,8 @@ struct nat_ports {
 	__be16 be_destination;
 };
 
-/* Updates an IPv4 header as RFC 1624 (equation 3) says. Returns the difference of
- * the addresses, or a negative error of the kernel. */
+/* Updates an IPv4 header as RFC 1624 (equation 3) says, its TTL by `hops`, 0 or 1. Returns
+ * the difference of the addresses, or a negative error of the kernel. */
 static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet *packet,
 				      const struct ftpfix_tuple *to, int hops)
 {
@@ -80,43 +80,71 @@ static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet
 		return sum;
 	err = bpf_skb_store_bytes(skb, offset, to, 2 * sizeof(struct ftpfix_addr),
 				  BPF_F_RECOMPUTE_CSUM);
-	if (err)
-		return err;
+	if (err || !hops)
+		return err ? err : sum;
 	offset = packet->network_offset + __builtin_offsetof(struct ipv6hdr, hop_limit);
 	err = bpf_skb_store_bytes(skb, offset, &hop_limit, sizeof(hop_limit), BPF_F_RECOMPUTE_CSUM);
 	return err ? err : sum;
 }
 
-/*
- * Gives the packet the addresses and ports of `to`, which are of its family, and
- * `hops` (0 or 1) less to live. TCP's checksum is updated through the kernel, which knows what
- * state it is in. Returns 0 or a negative error of the kernel, after which the
- * packet must not travel on.
- */
-static __always_inline int nat_translate(struct __sk_buff *skb, const struct packet *packet,
-					 const struct ftpfix_tuple *to, int hops)
+/* Gives the IP header the addresses of `to`, which are of its family, and `hops` less, 0 or
+ * 1. Returns as nat_ipv4(). */
+static __always_inline __s64 nat_addresses(struct __sk_buff *skb, const struct packet *packet,
+					   const struct ftpfix_tuple *to, int hops)
+{
+	return packet->ipv6 ? nat_ipv6(skb, packet, to, hops) : nat_ipv4(skb, packet, to, hops);
+}
+
+/* The difference of the ports. */
+static __always_inline __s64 nat_ports_difference(const struct packet *packet,
+						  const struct ftpfix_tuple *to)
 {
 	struct nat_ports from_ports = {packet->tuple.be_source_port,
 				       packet->tuple.be_destination_port};
 	struct nat_ports to_ports = {to->be_source_port, to->be_destination_port};
+
+	return bpf_csum_diff((__be32 *)&from_ports, sizeof(from_ports), (__be32 *)&to_ports,
+			     sizeof(to_ports), 0);
+}
+
+static __always_inline int nat_store_ports(struct __sk_buff *skb, const struct packet *packet,
+					   const struct ftpfix_tuple *to, __u64 flags)
+{
+	struct nat_ports ports = {to->be_source_port, to->be_destination_port};
+
+	return bpf_skb_store_bytes(skb, packet->transport_offset, &ports, sizeof(ports), flags);
+}
+
+/* Gives the TCP header the ports of `to`, and its checksum the difference of the addresses
+ * that nat_addresses() returned: through the kernel, which knows what state it is in.
+ * Returns 0 or a negative error of the kernel. */
+static __always_inline int nat_transport(struct __sk_buff *skb, const struct packet *packet,
+					 const struct ftpfix_tuple *to, __s64 addresses)
+{
 	__u32 check_offset = packet->transport_offset + TCP_CHECK_OFFSET;
-	__s64 sum;
+	__s64 ports;
 	int err;
 
-	sum = packet->ipv6 ? nat_ipv6(skb, packet, to, hops) : nat_ipv4(skb, packet, to, hops);
-	if (sum < 0)
-		return sum;
-	err = bpf_l4_csum_replace(skb, check_offset, 0, sum, BPF_F_PSEUDO_HDR);
+	err = bpf_l4_csum_replace(skb, check_offset, 0, addresses, BPF_F_PSEUDO_HDR);
 	if (err)
 		return err;
-	sum = bpf_csum_diff((__be32 *)&from_ports, sizeof(from_ports), (__be32 *)&to_ports,
-			    sizeof(to_ports), 0);
-	if (sum < 0)
-		return sum;
-	err = bpf_l4_csum_replace(skb, check_offset, 0, sum, 0);
-	if (err)
-		return err;
-	return bpf_skb_store_bytes(skb, packet->transport_offset, &to_ports, sizeof(to_ports), 0);
+	ports = nat_ports_difference(packet, to);
+	if (ports < 0)
+		return ports;
+	err = bpf_l4_csum_replace(skb, check_offset, 0, ports, 0);
+	return err ? err : nat_store_ports(skb, packet, to, 0);
+}
+
+/*
+ * Gives the packet the addresses and ports of `to`, and `hops` less, 0 or 1. Returns 0 or a
+ * negative error of the kernel, after which the packet must not travel on.
+ */
+static __always_inline int nat_translate(struct __sk_buff *skb, const struct packet *packet,
+					 const struct ftpfix_tuple *to, int hops)
+{
+	__s64 addresses = nat_addresses(skb, packet, to, hops);
+
+	return addresses < 0 ? addresses : nat_transport(skb, packet, to, addresses);
 }
 
 #endif /* FTPFIX_NAT_H */

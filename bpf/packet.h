@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * From the bytes of a frame to a typed TCP packet: Ethernet, VLAN tags, IPv4
- * with options, IPv6 with extension headers, TCP. It knows no maps and changes
- * nothing.
+ * with options, IPv6 with extension headers, TCP; of ICMP as far as its header. It knows
+ * no maps and changes nothing.
  */
 #ifndef FTPFIX_PACKET_H
 #define FTPFIX_PACKET_H
@@ -38,7 +38,7 @@
 struct packet {
 	struct ftpfix_tuple tuple; /* as the packet carries it */
 	__u32 network_offset;	   /* of the IP header in the frame */
-	__u32 transport_offset;	   /* of the TCP header */
+	__u32 transport_offset;	   /* of the TCP header, or of ICMP's */
 	__u32 payload_offset;
 	__u32 payload_length;
 	__u32 network_length; /* bytes of the IP packet */
@@ -50,7 +50,8 @@ struct packet {
 	__u8 tags;	/* VLAN tags in the frame */
 	__be16 be_vlan; /* identifier of the first of them */
 	__u8 ipv6;
-	__u8 cut; /* 1: the end of its payload was taken away */
+	__u8 icmp; /* 1: ICMP of the packet's IP version, and no TCP */
+	__u8 cut;  /* 1: the end of its payload was taken away */
 };
 
 struct cursor {
@@ -161,7 +162,7 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor, struct packe
 	return be_protocol;
 }
 
-/* Returns 0; -ENOENT for what is not TCP; -EFAULT when the header is not in the
+/* Returns 0; -ENOENT for what is neither TCP nor ICMP; -EFAULT when the header is not in the
  * linear part; -EBADMSG for one that cannot be; -EMSGSIZE for a fragment. */
 static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length, int offloaded,
 				      struct packet *packet)
@@ -171,8 +172,9 @@ static __always_inline int parse_ipv4(struct cursor *cursor, __u32 frame_length,
 
 	if ((void *)(header + 1) > cursor->end)
 		return -EFAULT;
-	if (header->protocol != IPPROTO_TCP)
+	if (header->protocol != IPPROTO_TCP && header->protocol != IPPROTO_ICMP)
 		return -ENOENT;
+	packet->icmp = header->protocol == IPPROTO_ICMP;
 	packet->network_offset = cursor->at - cursor->start;
 	available = frame_length - packet->network_offset;
 	length = bpf_ntohs(header->tot_len);
@@ -200,15 +202,18 @@ struct extension {
 	__u8 rest[6];
 };
 
-/* Goes on to the TCP header behind the extension headers. Returns as parse_ipv6(). */
-static __always_inline int parse_extensions(struct cursor *cursor, __u8 next, __u32 *length)
+/* Goes on to the TCP or ICMPv6 header behind the extension headers. Returns as
+ * parse_ipv6(). */
+static __always_inline int parse_extensions(struct cursor *cursor, __u8 next, __u32 *length,
+					    struct packet *packet)
 {
 	*length = 0;
 	for (int count = 0; count < EXTENSIONS_MAX; count++) {
 		struct extension *extension = cursor->at;
 		__u32 size;
 
-		if (next == IPPROTO_TCP)
+		packet->icmp = next == IPPROTO_ICMPV6;
+		if (next == IPPROTO_TCP || next == IPPROTO_ICMPV6)
 			return 0;
 		if (next == IPPROTO_FRAGMENT)
 			return -EMSGSIZE;
@@ -251,7 +256,7 @@ static __always_inline int parse_ipv6(struct cursor *cursor, __u32 frame_length,
 	if (header->version != 6)
 		return -EBADMSG;
 	cursor->at = header + 1;
-	err = parse_extensions(cursor, header->nexthdr, &extensions);
+	err = parse_extensions(cursor, header->nexthdr, &extensions, packet);
 	if (err)
 		return err;
 	if (length > available || sizeof(*header) + extensions > length)
@@ -291,6 +296,7 @@ static __always_inline int parse_frame(struct cursor *cursor, __u32 frame_length
 	int err;
 
 	packet->ipv6 = 0;
+	packet->icmp = 0;
 	packet->cut = 0;
 	packet->tags = 0;
 	packet->be_vlan = 0;
@@ -302,9 +308,10 @@ static __always_inline int parse_frame(struct cursor *cursor, __u32 frame_length
 		err = parse_ipv6(cursor, frame_length, offloaded, packet);
 	else
 		err = -ENOENT;
-	if (err)
-		return err;
-	return parse_tcp(cursor, packet);
+	/* Of ICMP only what is whole and right is of use. */
+	if (packet->icmp && err != -EFAULT)
+		return err ? -ENOENT : -ENOMSG;
+	return err ? err : parse_tcp(cursor, packet);
 }
 
 static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *packet)
@@ -320,7 +327,7 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 
 /*
  * Fills *packet from an Ethernet frame. Returns 0; -ENOENT for what is not TCP
- * over IP; -EMSGSIZE for a fragment; -E2BIG for extension headers that are too
+ * over IP; -ENOMSG for ICMP, filled but for what is TCP's; -EMSGSIZE for a fragment; -E2BIG for extension headers that are too
  * many; -EBADMSG for headers that cannot be.
  */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *packet)

@@ -222,13 +222,14 @@ static __always_inline int payload_cut(struct __sk_buff *skb, struct packet *pac
 	return payload_replace(skb, packet, change);
 }
 
-/* How many bytes of payload the packet may have on its device's wire. */
-static __noinline __u32 payload_room(struct __sk_buff *skb, const struct packet *packet)
+/* How many bytes of payload the packet may have on the wire of a device, 0: its own. */
+static __noinline __u32 payload_room(struct __sk_buff *skb, const struct packet *packet,
+				     __u32 ifindex)
 {
 	__u32 headers = packet->payload_offset - packet->network_offset;
 	__u32 mtu = 0;
 
-	bpf_check_mtu(skb, 0, &mtu, 0, 0);
+	bpf_check_mtu(skb, ifindex, &mtu, 0, 0);
 	return mtu > headers ? mtu - headers : 0;
 }
 

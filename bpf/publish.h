@@ -41,6 +41,23 @@ static __always_inline void publish_address(struct ftpfix_addr *addr,
 }
 
 /*
+ * Who announced the line in the scratch, as it came in, into scratch->note: what was noted
+ * then, or what the flow tells where ftpfix carries the control connection itself. Returns 0
+ * or -ENOENT.
+ */
+static __always_inline int publish_seen(struct scratch *scratch)
+{
+	const struct crossing *crossing = &scratch->crossing;
+	struct ftpfix_seen *note = &scratch->note;
+
+	if (!crossing->carried)
+		return seen_take(&scratch->line, crossing->in_sequence, note);
+	note->tuple = crossing->from_client ? crossing->tuple : crossing->beyond;
+	note->ifindex = crossing->from_client ? crossing->ifindex : crossing->beyond_ifindex;
+	return 0;
+}
+
+/*
  * Where the FULLNAT connection to the server comes from: the address by which that server
  * knows the client already, if ftpfix carries the control connection too, for a server
  * compares them; or what the operator gave; or the control peer's.
@@ -49,11 +66,10 @@ static __always_inline void publish_source(struct scratch *scratch, struct ftpfi
 {
 	const struct ftpfix_seen *note = &scratch->note;
 	__u32 family = scratch->crossing.ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4, index;
-	struct ftpfix_flow *control = bpf_map_lookup_elem(&flows, &note->tuple);
 	struct ftpfix_source *source;
 
 	*addr = note->tuple.destination;
-	if (!source_count[family] || (control && control->place & FTPFIX_PLACE_CONTROL))
+	if (!source_count[family] || scratch->crossing.carried)
 		return;
 	index = hash_address(&scratch->crossing.tuple.destination) % source_count[family];
 	index += family * FTPFIX_SOURCES_MAX;
@@ -81,7 +97,7 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 
 	if (line->host_port < FTPFIX_PORT_MIN && !(service->allowed & FTPFIX_ALLOW_LOW_PORT))
 		return -FTPFIX_ANNOUNCEMENT_PORT_LOW;
-	found = !seen_take(line, crossing->in_sequence, note);
+	found = !publish_seen(scratch);
 	*server = crossing->tuple.source;
 	if (line->kind == FTP_227 && !address_equal(&line->addr, server)) {
 		*server = line->addr;
@@ -114,7 +130,7 @@ static __noinline int publish_client(struct scratch *scratch)
 	struct ftpfix_expectation *expectation = &scratch->expectation;
 	struct ftpfix_seen *note = &scratch->note;
 
-	if (seen_take(&scratch->line, scratch->crossing.in_sequence, note))
+	if (publish_seen(scratch))
 		return -FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN;
 	expectation->target.addr = scratch->line.addr;
 	expectation->source = note->tuple.destination;
@@ -244,21 +260,24 @@ static __noinline void publish_expect(struct scratch *scratch, __u32 announcemen
 	const struct crossing *crossing = &scratch->crossing;
 	struct publishing *publishing = &scratch->publishing;
 	struct ftpfix_expectation *expectation = &scratch->expectation;
+	/* The packet as it leaves. */
+	int beyond = crossing->carried && crossing->from_client;
+	const struct ftpfix_tuple *leaving = beyond ? &crossing->beyond : &crossing->tuple;
 
-	publish_address(&publishing->addr, &crossing->tuple.destination, &crossing->tuple.source);
+	publish_address(&publishing->addr, &leaving->destination, &leaving->source);
 	/* A server that reaches the client directly is told nothing else. */
 	if (crossing->from_client && !clients_inside)
-		publishing->addr = crossing->tuple.source;
+		publishing->addr = leaving->source;
 	publishing->fixed_port = address_equal(&publishing->addr, &scratch->line.addr);
-	expectation->dialled = crossing->tuple.source;
+	expectation->dialled = leaving->source;
 	expectation->advertised = publishing->addr;
 	expectation->session = crossing->key;
-	expectation->side = crossing->key.side;
+	expectation->side = beyond ? FTPFIX_SIDE_INSIDE : crossing->key.side;
 	expectation->announcement = announcement;
 	expectation->deadline_ns = bpf_ktime_get_ns() + expectation_ns;
 	__builtin_memset(&scratch->expectation_key, 0, sizeof(scratch->expectation_key));
 	if (!(allowed & FTPFIX_ALLOW_FXP))
-		scratch->expectation_key.peer = crossing->tuple.destination;
+		scratch->expectation_key.peer = leaving->destination;
 }
 
 /* Whether the endpoint that was settled on is another than the announced one. */

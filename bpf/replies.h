@@ -113,7 +113,7 @@ static __always_inline void reply_line(struct segment *segment)
 	enum ftp_kind kind = ftp_scan_reply_kind(scan);
 	__u32 code = ftp_scan_code(scan);
 
-	if (!clients_inside && !segment->stream->judged &&
+	if (!clients_inside && !crossing->carried && !segment->stream->judged &&
 	    segment->service->forward != FTPFIX_FORWARD_NONE) {
 		if (crossing->entering)
 			seen_note_first();

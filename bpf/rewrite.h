@@ -19,7 +19,7 @@
 static __noinline int rewrite_change(struct __sk_buff *skb, struct packet *packet,
 				     struct payload_change *change)
 {
-	__u32 room = payload_room(skb, packet), offset = change->offset;
+	__u32 room = payload_room(skb, packet, 0), offset = change->offset;
 	__u32 removed = change->removed, length = change->length;
 	__s32 keep = (__s32)room - ((__s32)length - (__s32)removed);
 	int fits = keep >= (__s32)(offset + removed), err;
@@ -121,21 +121,25 @@ static __noinline int rewrite_payload(struct __sk_buff *skb, struct scratch *scr
  * and with it what was kept back, so that the sender goes on. Before the first line
  * there is no such byte; an empty segment in front of the next byte does the same.
  */
-static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet,
-				    struct payload_change *change,
-				    const struct ftpfix_stream *stream)
+static __noinline int rewrite_probe(struct __sk_buff *skb, struct scratch *scratch,
+				    struct ftpfix_stream *stream)
 {
+	struct payload_change *change = &scratch->change;
+
 	if (!stream->lines)
 		return 0;
 	change->offset = 0;
 	change->removed = 0;
 	change->length = 1;
 	change->text[0] = '\n';
-	return payload_replace(skb, packet, change);
+	if (scratch->position.stale)
+		change->text[0] = stream_known_last(stream, scratch->crossing.from_client);
+	return payload_replace(skb, &scratch->packet, change);
 }
 
 /*
- * Applies what the two streams of a session remember to a packet of the first one.
+ * Applies what the two streams of a session remember to a packet of the first one, whose
+ * numbers then are those that it goes on with.
  * Returns 0 or a negative error, after which the packet must not travel on.
  */
 static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
@@ -164,11 +168,13 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 				      stream->drafted ? draft_find(from_client) : NULL);
 	if (!err && payload && !packet->payload_length && !(packet->flags & (TCP_FIN | TCP_RST))) {
 		sequence--;
-		err = rewrite_probe(skb, packet, &scratch->change, stream);
+		err = rewrite_probe(skb, scratch, stream);
 	}
 	if (!err && (packet->cut || sequence != packet->host_sequence ||
 		     acknowledgement != packet->host_acknowledgement))
 		err = tcp_adjust_numbers(skb, packet, sequence, acknowledgement);
+	packet->host_sequence = sequence;
+	packet->host_acknowledgement = acknowledgement;
 	if (!err && stream_edited(peer))
 		err = tcp_adjust_sack(skb, packet, peer, !from_client, &scratch->options);
 	return err;

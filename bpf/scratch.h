@@ -25,6 +25,11 @@ struct crossing {
 	__u8 from_client;   /* 1: commands; 0: replies */
 	__u8 entering;	    /* 1: on its way into the node; 0: out of it */
 	__u8 ipv6;
+	/* 1: ftpfix carries the control connection itself. Then its flow tells how the packet
+	 * looks on the other side of the node, and nothing need be looked at there. */
+	__u8 carried;
+	__u32 beyond_ifindex; /* where it was or will be there */
+	struct ftpfix_tuple beyond;
 };
 
 /* How far the packet is read: see segment.h. Offsets count from the start of its
@@ -95,6 +100,9 @@ struct scratch {
 	struct ftpfix_flow flow;
 	struct ftpfix_tuple to;	  /* of the packet that is carried */
 	struct ftpfix_tuple back; /* key of a flow's other direction */
+	struct packet quoted;	  /* by an ICMP error; of its payload nothing is known */
+	struct ftpfix_tuple quoted_to;
+	__u32 answer_mtu; /* what a packet is too big for */
 };
 
 struct {

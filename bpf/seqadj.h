@@ -217,12 +217,25 @@ __global __u32 stream_known(struct ftpfix_stream *stream, int from_client, __u32
 									   : in_sequence;
 }
 
+/* The byte of the output in front of stream_known(), where that is further on than what it
+ * was asked for. */
+__global int stream_known_last(struct ftpfix_stream *stream, int from_client)
+{
+	struct ftpfix_draft *draft;
+
+	if (!stream)
+		return 0;
+	draft = draft_find(from_client);
+	return draft ? draft->last : stream->last;
+}
+
 /* What a new draft of the stream begins with. */
 static inline void draft_begin(struct ftpfix_draft *draft, const struct ftpfix_stream *stream)
 {
 	draft->edits = 0;
 	draft->floor = stream_shift(stream).in_sequence;
 	draft->floored = stream_edited(stream);
+	draft->last = stream->last;
 	draft->ended = 0;
 }
 
@@ -255,6 +268,15 @@ static inline int draft_has_room(struct ftpfix_draft *draft, const struct ftpfix
 			       peer->acknowledged);
 }
 
+/* The last byte of an edit's output. Where there is none yet, the edit is the start of a line
+ * that is kept back, behind another line. */
+static inline char edit_last(const struct ftpfix_edit *edit)
+{
+	__u32 length = edit_extent(edit).out_length;
+
+	return length ? edit->text[(length - 1) & (FTPFIX_LINE_MAX - 1)] : '\n';
+}
+
 /* The slot for one more edit, which draft_has_room() has said there is. It counts from
  * draft_add() on. */
 static inline struct ftpfix_edit *draft_slot(struct ftpfix_draft *draft,
@@ -266,6 +288,7 @@ static inline struct ftpfix_edit *draft_slot(struct ftpfix_draft *draft,
 		return slot;
 	draft->floor = slot->in_sequence + slot->extent.in_length;
 	draft->floored = 1;
+	draft->last = edit_last(slot);
 	stream_forget(stream);
 	return slot;
 }
@@ -279,6 +302,7 @@ static inline void stream_settle(struct ftpfix_stream *stream, const struct ftpf
 
 	value.shift.in_sequence = edit->in_sequence + extent.in_length;
 	value.shift.delta = edit->out_sequence + extent.out_length - value.shift.in_sequence;
+	stream->last = edit_last(edit);
 	__sync_lock_test_and_set((__u64 *)&stream->shift, value.word);
 	if (!stream_edited(stream))
 		__sync_fetch_and_add(&stream->serial, 1);

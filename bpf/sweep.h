@@ -37,32 +37,40 @@ static long sweep_expectation(void *map, const struct ftpfix_expectation_key *ke
 	return 0;
 }
 
+/* After how much silence a connection ends. */
+static __always_inline __u64 sweep_limit_ns(const struct ftpfix_flow *flow)
+{
+	if (flow_closing(flow))
+		return flow_closing_ns;
+	if (!(flow->place & FTPFIX_PLACE_SETTLED))
+		return flow_half_open_ns;
+	return flow->place & FTPFIX_PLACE_CONTROL ? session_idle_ns : flow_idle_ns;
+}
+
+/* An entry of either table. */
 static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_flow *flow,
 		       void *context)
 {
 	const struct sweep *sweep = context;
-	struct ftpfix_flow *peer;
+	const struct ftpfix_flow *peer;
 	struct ftpfix_tuple own = *key;
-	__u64 age = sweep_age_ns(sweep, flow->seen_ticks), limit = flow_idle_ns;
+	__u64 age = sweep_age_ns(sweep, flow->seen_ticks), limit = sweep_limit_ns(flow), other;
+	__u8 place = flow->place;
+	int closed = flow_closed(flow);
 
 	(void)map;
-	if (age < flow_half_open_ns && age < flow_closing_ns)
+	if (age < limit && age < flow_closing_ns)
 		return 0;
 	peer = flow_peer(flow);
 	if (peer) {
-		__u64 other = sweep_age_ns(sweep, peer->seen_ticks);
-
+		other = sweep_age_ns(sweep, peer->seen_ticks);
 		if (other < age)
 			age = other;
-		if (!(flow->progress & peer->progress & FTPFIX_PROGRESS_SYN))
-			limit = flow_half_open_ns;
-		else if (flow->progress & peer->progress & FTPFIX_PROGRESS_FIN)
-			limit = flow_closing_ns;
-	} else {
+	} else if (limit > flow_closing_ns) {
 		limit = flow_closing_ns;
 	}
-	if (age >= limit && flow_remove(&own))
-		count(FTPFIX_CONNECTION_TIMED_OUT);
+	if (age >= limit && flow_remove(&own) && !closed)
+		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
 }
 
@@ -128,6 +136,7 @@ static __always_inline void sweep_all(void)
 
 	bpf_for_each_map_elem(&expectations, sweep_expectation, &sweep, 0);
 	bpf_for_each_map_elem(&flows, sweep_flow, &sweep, 0);
+	bpf_for_each_map_elem(&unsettled, sweep_flow, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
 	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
 }

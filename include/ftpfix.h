@@ -220,10 +220,12 @@ struct ftpfix_draft_key {
 };
 
 struct ftpfix_draft {
-	__u32 edits;   /* so far; the newest stands at edits - 1 modulo the bound */
-	__u32 floor;   /* input: what is before it needs no edits any more */
-	__u32 floored; /* 1: floor is valid: an edit before it was forgotten */
-	__u32 ended;   /* 1: the sweep is about to delete it */
+	__u32 edits;  /* so far; the newest stands at edits - 1 modulo the bound */
+	__u32 floor;  /* input: what is before it needs no edits any more */
+	__u8 floored; /* 1: floor is valid: an edit before it was forgotten */
+	__u8 last;    /* the output's byte in front of floor */
+	__u16 padding;
+	__u32 ended; /* 1: the sweep is about to delete it */
 	struct ftpfix_edit edit[FTPFIX_EDITS_MAX];
 	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
 };
@@ -265,9 +267,10 @@ struct ftpfix_stream {
 	__u32 judged : 1;    /* its first line was looked at */
 	__u16 held_sequence; /* of the segment that was dropped last for a gap before it: the
 			      * lower half */
-	__u8 held;	     /* how often that was dropped */
-	__u8 encryptions;    /* replies: how often AUTH was accepted; commands: of how many of
-			      * these they know; modulo 2^8 */
+	__u8 held : 4;	     /* how often that was dropped */
+	__u8 encryptions : 4; /* replies: how often AUTH was accepted; commands: of how many
+			       * of these they know; modulo 2^4 */
+	__u8 last;	      /* the last byte of the newest edit's output */
 };
 
 /* A data connection that a session announced. */

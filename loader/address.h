@@ -19,6 +19,9 @@
 /* Where the bits of an IPv4 address start in the mapped one. */
 #define MAPPED_BITS 96
 
+/* The length of a prefix that is one host, of either family. */
+#define HOST_BITS 128
+
 /* An IPv4 prefix is one of the mapped addresses, and at least MAPPED_BITS long. */
 struct prefix {
 	struct ftpfix_addr addr;

@@ -12,6 +12,7 @@
 #include "daemon.h"
 #include "interface.h"
 #include "kernel.h"
+#include "node.h"
 #include "options.h"
 #include "privilege.h"
 
@@ -22,6 +23,8 @@ static int check(struct config *config)
 	err = privilege_check();
 	if (!err)
 		err = interfaces_find(config);
+	if (!err)
+		err = node_check(config);
 	if (!err)
 		err = kernel_check();
 	return err;
@@ -52,6 +55,12 @@ static int set_up(struct daemon *daemon)
 					&instance->config.advertise, instance->config.dns_seconds);
 	if (!instance->follow)
 		return -EIO;
+	if (instance->config.virtual_count > 0) {
+		instance->balancer =
+			balancer_start(&daemon->loop, &instance->dataplane, &instance->config);
+		if (!instance->balancer)
+			return -EIO;
+	}
 	daemon->events = events_start(&daemon->loop, instance->dataplane.events,
 				      instance->config.clients_inside);
 	if (!daemon->events)
@@ -59,13 +68,18 @@ static int set_up(struct daemon *daemon)
 	err = attach_all(&instance->attachments, &instance->config, &instance->dataplane);
 	if (err)
 		return err;
+	instance->xdp = xdp_start(&daemon->loop, &instance->dataplane, &instance->config);
+	if (!instance->xdp)
+		return -EIO;
 	return privilege_drop();
 }
 
 static void take_down(struct daemon *daemon)
 {
+	xdp_stop(daemon->instance.xdp);
 	detach_all(&daemon->instance.attachments);
 	events_stop(daemon->events);
+	balancer_stop(daemon->instance.balancer);
 	follow_stop(daemon->instance.follow);
 	http_stop(daemon->http);
 	control_stop(daemon->control);

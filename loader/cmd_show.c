@@ -22,12 +22,30 @@ static const struct column services[] = {
 	{"DATA PORTS", "{data_port_low}-{data_port_high}"},
 	{"SOURCE", "{source}"},
 	{"CLIENTS", "{clients}"},
+	{"VIRTUAL", "{virtuals}"},
+	{"BALANCE", "{balance}"},
 	{"REWRITE", "{rewrite}"},
 	{"ALLOWED", "{allowed}"},
 	{"UPLINKS", "{devices}"},
 	{"INSIDE", "{server_devices}"},
 	{"SERVERS", "{servers}"},
 	{"BY", "{attached_by}"},
+};
+
+static const struct column servers[] = {
+	{"SERVER", "{server}"}, {"STATE", "{state}"},	    {"WEIGHT", "{weight}"},
+	{"SHARE %", "{share}"}, {"SESSIONS", "{sessions}"}, {"REASON", "{reason}"},
+};
+
+static const struct column interfaces[] = {
+	{"INTERFACE", "{interface}"},
+	{"SIDES", "{sides}"},
+	{"TC", "{tc}"},
+	{"XDP", "{xdp}"},
+	{"ON", "{device}"},
+	{"VLAN", "{vlan}"},
+	{"SENDS", "{sends}"},
+	{"WHY NOT", "{reason}"},
 };
 
 static const struct column sessions[] = {
@@ -74,6 +92,8 @@ static const struct section {
 	const char *what;
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
+	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
+	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "data connections"},
@@ -87,7 +107,8 @@ static int print_json(const json_t *model, const char *name)
 	json_t *shown = name ? json_pack("{s:O}", name, json_object_get(model, name)) : NULL;
 	int err;
 
-	err = json_dumpf(shown ? shown : model, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	err = json_dumpf(shown ? shown : model, stdout,
+			 JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
 	json_decref(shown);
 	putchar('\n');
 	return err;
@@ -142,8 +163,8 @@ int cmd_show(int argc, char **argv)
 	if (err)
 		return err > 0 ? EXIT_SUCCESS : EXIT_USAGE;
 	if (options.word_count > 1 || (options.word_count == 1 && !is_section(options.word[0]))) {
-		log_line("show: '%s' cannot be shown; say services, sessions, expected, flows or "
-			 "counters, or nothing for all",
+		log_line("show: '%s' cannot be shown; say services, interfaces, servers, sessions, "
+			 "expected, flows or counters, or nothing for all",
 			 options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}

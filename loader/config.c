@@ -51,6 +51,7 @@ void config_init(struct config *config)
 	config->port_high = PORT_HIGHEST;
 	config->expect_seconds = FTPFIX_EXPECTATION_NS / FTPFIX_SECOND_NS;
 	config->dns_seconds = DEFAULT_DNS_SECONDS;
+	flow_config_init(&config->flow);
 	config_init_balancer(config);
 	config->listen.addr = address_from_ipv4(htonl(INADDR_LOOPBACK));
 	config->listen.be_port = htons(DEFAULT_LISTEN_PORT);
@@ -168,19 +169,6 @@ static void allow_private_servers(struct config *config)
 			     &none);
 }
 
-static int check_source(const struct config *config, struct problem *problem)
-{
-	if (address_is_none(&config->source[FTPFIX_IPV4]) &&
-	    address_is_none(&config->source[FTPFIX_IPV6]))
-		return 0;
-	if (config->forward != FTPFIX_FORWARD_FULLNAT)
-		return problem_set(problem,
-				   "--source: --forward %s keeps the client's address; leave "
-				   "--source out, or say --forward fullnat",
-				   forward_name(config->forward));
-	return 0;
-}
-
 static int check_clients_inside(const struct config *config, struct problem *problem)
 {
 	if (config->forward == FTPFIX_FORWARD_NONE)
@@ -210,7 +198,7 @@ int config_complete(struct config *config, struct problem *problem)
 	if (config->server_side.count > 0 && config->forward == FTPFIX_FORWARD_NONE)
 		return problem_set(problem, "--server-dev: --forward none forwards no data "
 					    "connections; leave one of the two out");
-	err = check_source(config, problem);
+	err = flow_config_check(config, problem);
 	if (err)
 		return err;
 	config->servers_named = config->server_count > 0;

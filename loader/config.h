@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "advertise.h"
+#include "flow_config.h"
 #include "value.h"
 
 #define DEVICES_MAX 64
@@ -61,7 +62,6 @@ struct config {
 	struct health_settings health;
 	const char *virtual_option; /* one that says nothing without --vip; NULL: none given */
 	struct advertise advertise;
-	struct ftpfix_addr source[FTPFIX_FAMILIES]; /* none: the control peer's address */
 	__u16 port_low;
 	__u16 port_high;
 	enum ftpfix_forward forward;
@@ -72,6 +72,7 @@ struct config {
 	unsigned int dns_seconds;
 	struct ftpfix_endpoint listen;
 	enum attach_choice attach;
+	struct flow_config flow;
 };
 
 /* A rule that can be lifted, as --allow names it, and its bit. */

@@ -14,8 +14,6 @@
 #define WEIGHT_PREFIX "weight="
 #define WEIGHT_HIGHEST 65535
 
-#define HOST_BITS 128
-
 static const char *const balance_names[] = {
 	[FTPFIX_BALANCE_MAGLEV] = "maglev",
 	[FTPFIX_BALANCE_LEAST_CONNECTIONS] = "least-connections",

@@ -43,6 +43,8 @@ static void clock_ready(void *context, uint32_t events)
 	events_second(service->daemon->events);
 	control_second(service->daemon->control);
 	follow_second(service->daemon->instance.follow);
+	balancer_second(service->daemon->instance.balancer);
+	xdp_second(service->daemon->instance.xdp);
 	service->seconds += seconds;
 	if (service->seconds >= SWEEP_SECONDS) {
 		service->seconds = 0;

@@ -15,8 +15,11 @@
 
 #include "address.h"
 #include "ftpfix.skel.h"
+#include "sizes.h"
 
 #define VERIFIER_TAIL 4096
+
+#define PORT_WORDS (65536 / 64)
 
 /* What libbpf says while loading is the verifier's reason; at other times it
  * repeats errors that are reported with more sense where they are met. */
@@ -36,18 +39,38 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+static void write_flow_constants(struct ftpfix *skeleton, const struct flow_config *flow)
+{
+	struct ftpfix__rodata *constants = skeleton->rodata;
+
+	for (int family = 0; family < FTPFIX_FAMILIES; family++) {
+		skeleton->bss->source_count[family] = flow->sources.count[family];
+		constants->toa_kind[family] = flow->toa_kind[family];
+	}
+	constants->source_port_low = flow->sources.port_low;
+	constants->source_port_high = flow->sources.port_high;
+	constants->path_stack = flow->path_stack;
+	constants->client_address = flow->client_address;
+	constants->flow_half_open_ns = flow->seconds[TIMEOUT_OPENING] * FTPFIX_SECOND_NS;
+	constants->flow_idle_ns = flow->seconds[TIMEOUT_ESTABLISHED] * FTPFIX_SECOND_NS;
+	constants->flow_closing_ns = flow->seconds[TIMEOUT_CLOSING] * FTPFIX_SECOND_NS;
+	constants->session_idle_ns = flow->seconds[TIMEOUT_CONTROL] * FTPFIX_SECOND_NS;
+}
+
+static void port_bits(const struct config *config, __u64 bits[PORT_WORDS])
+{
+	memset(bits, 0, PORT_WORDS * sizeof(*bits));
+	for (size_t i = 0; i < config->port_count; i++)
+		bits[config->port[i] >> 6] |= 1ULL << (config->port[i] & 63);
+}
+
 static void write_constants(struct ftpfix *skeleton, const struct config *config)
 {
-	for (size_t i = 0; i < config->port_count; i++) {
-		unsigned int port = config->port[i];
-
-		skeleton->bss->service_ports[port >> 6] |= 1ULL << (port & 63);
-	}
-	for (int family = 0; family < FTPFIX_FAMILIES; family++)
-		skeleton->bss->source_count[family] = !address_is_none(&config->source[family]);
+	port_bits(config, skeleton->bss->service_ports);
 	skeleton->rodata->servers_configured = config->servers_named;
 	skeleton->rodata->clients_inside = config->clients_inside;
 	skeleton->rodata->expectation_ns = config->expect_seconds * FTPFIX_SECOND_NS;
+	write_flow_constants(skeleton, &config->flow);
 }
 
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config)
@@ -73,39 +96,78 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 	return 0;
 }
 
-static int write_sources(struct ftpfix *skeleton, const struct config *config)
+/* A port is followed once its service stands there, and until that goes. */
+int dataplane_write_ports(const struct dataplane *dataplane, const struct config *config)
+{
+	volatile __u64 *written = dataplane->skeleton->bss->service_ports;
+	__u64 bits[PORT_WORDS], gone;
+	int err;
+
+	err = dataplane_write_services(dataplane, config);
+	if (err)
+		return err;
+	port_bits(config, bits);
+	for (__u32 word = 0; word < PORT_WORDS; word++) {
+		gone = written[word] & ~bits[word];
+		written[word] = bits[word];
+		for (; gone; gone &= gone - 1) {
+			__u32 port = word * 64 + __builtin_ctzll(gone);
+
+			bpf_map_delete_elem(dataplane->services, &port);
+		}
+	}
+	return 0;
+}
+
+static int write_sources(struct ftpfix *skeleton, const struct source_pool *sources)
 {
 	int map = bpf_map__fd(skeleton->maps.sources), err = 0;
 
-	for (__u32 family = 0; !err && family < FTPFIX_FAMILIES; family++) {
-		__u32 index = family * FTPFIX_SOURCES_MAX;
+	for (__u32 family = 0; family < FTPFIX_FAMILIES; family++)
+		for (__u32 i = 0; !err && i < sources->count[family]; i++) {
+			__u32 index = family * FTPFIX_SOURCES_MAX + i;
+			struct ftpfix_source source = {.addr = sources->addr[family][i]};
 
-		err = bpf_map_update_elem(map, &index, &config->source[family], BPF_ANY);
-	}
+			err = bpf_map_update_elem(map, &index, &source, BPF_ANY);
+		}
 	if (err)
 		log_line("an address cannot be written into the sources map: %s", strerror(-err));
 	return err;
 }
 
-static int write_servers(struct ftpfix *skeleton, const struct config *config)
+static int write_server(int map, const struct prefix *prefix, bool configured)
 {
-	int map = bpf_map__fd(skeleton->maps.servers);
-	struct ftpfix_server server = {.configured = config->servers_named};
+	struct ftpfix_server_key key = {.prefix_length = prefix->length, .addr = prefix->addr};
+	struct ftpfix_server server = {.configured = configured};
+	int err = bpf_map_update_elem(map, &key, &server, BPF_ANY);
 
-	for (size_t i = 0; i < config->server_count; i++) {
-		struct ftpfix_server_key key = {
-			.prefix_length = config->server[i].prefix.length,
-			.addr = config->server[i].prefix.addr,
-		};
-		int err = bpf_map_update_elem(map, &key, &server, BPF_ANY);
+	if (err)
+		log_line("a server cannot be written into the servers map: %s", strerror(-err));
+	return err;
+}
 
-		if (err) {
-			log_line("a server cannot be written into the servers map: %s",
-				 strerror(-err));
-			return err;
-		}
-	}
-	return 0;
+static int write_servers(const struct dataplane *dataplane, const struct config *config)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < config->server_count; i++)
+		err = write_server(dataplane->servers, &config->server[i].prefix,
+				   config->servers_named);
+	return err;
+}
+
+int dataplane_add_server(const struct dataplane *dataplane, const struct ftpfix_addr *host)
+{
+	return write_server(dataplane->servers, &(struct prefix){*host, HOST_BITS}, true);
+}
+
+void dataplane_remove_server(const struct dataplane *dataplane, const struct ftpfix_addr *host)
+{
+	struct ftpfix_server_key key = {.prefix_length = HOST_BITS, .addr = *host};
+	int err = bpf_map_delete_elem(dataplane->servers, &key);
+
+	if (err && err != -ENOENT)
+		log_line("a server cannot be removed from the servers map: %s", strerror(-err));
 }
 
 /* The entry that a rule makes for a family; false if it makes none. Where all
@@ -170,6 +232,17 @@ int dataplane_write_advertise(const struct dataplane *dataplane, const struct ad
 	return err;
 }
 
+static void take_xdp(struct dataplane *dataplane)
+{
+	const struct ftpfix *skeleton = dataplane->skeleton;
+	const __u32 uplink = 1 << FTPFIX_SIDE_UPLINK, inside = 1 << FTPFIX_SIDE_INSIDE;
+
+	dataplane->xdp[0] = bpf_program__fd(skeleton->progs.ftpfix_tagged_xdp);
+	dataplane->xdp[uplink] = bpf_program__fd(skeleton->progs.ftpfix_uplink_xdp);
+	dataplane->xdp[inside] = bpf_program__fd(skeleton->progs.ftpfix_inside_xdp);
+	dataplane->xdp[uplink | inside] = bpf_program__fd(skeleton->progs.ftpfix_both_xdp);
+}
+
 static void take_descriptors(struct dataplane *dataplane)
 {
 	const struct ftpfix *skeleton = dataplane->skeleton;
@@ -179,13 +252,22 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->inside_ingress = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
 	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
+	take_xdp(dataplane);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
+	dataplane->servers = bpf_map__fd(skeleton->maps.servers);
 	dataplane->advertise = bpf_map__fd(skeleton->maps.advertise);
+	dataplane->virtuals = bpf_map__fd(skeleton->maps.virtuals);
+	dataplane->backends = bpf_map__fd(skeleton->maps.backends);
+	dataplane->maglev = bpf_map__fd(skeleton->maps.maglev);
+	dataplane->loads = bpf_map__fd(skeleton->maps.loads);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
+	dataplane->links = bpf_map__fd(skeleton->maps.links);
+	dataplane->xdp_devices = bpf_map__fd(skeleton->maps.xdp_devices);
+	dataplane->tagged = bpf_map__fd(skeleton->maps.tagged);
 }
 
 int dataplane_load(struct dataplane *dataplane, const struct config *config)
@@ -200,18 +282,25 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 		return err;
 	}
 	write_constants(dataplane->skeleton, config);
+	err = sizes_set(dataplane->skeleton->obj, config);
+	if (err)
+		return err;
 	loading = true;
 	err = ftpfix__load(dataplane->skeleton);
 	loading = false;
-	if (err) {
+	if (err == -ENOMEM)
+		log_line("the tables for %u sessions do not fit into memory; choose a smaller "
+			 "--max-sessions",
+			 config->flow.sessions_max);
+	else if (err)
 		log_line("the kernel refused the programs: %s; its reason stands above",
 			 strerror(-err));
+	if (err)
 		return err;
-	}
 	take_descriptors(dataplane);
-	err = write_servers(dataplane->skeleton, config);
+	err = write_servers(dataplane, config);
 	if (!err)
-		err = write_sources(dataplane->skeleton, config);
+		err = write_sources(dataplane->skeleton, &config->flow.sources);
 	if (err)
 		return err;
 	return dataplane_write_services(dataplane, config);

@@ -18,14 +18,23 @@ struct dataplane {
 	int inside_ingress;
 	int inside_egress;
 	int sweep;
+	int xdp[4]; /* by the sides of untagged frames, bits 1 << enum ftpfix_side */
 	/* Maps: */
 	int services;
+	int servers;
 	int advertise;
+	int virtuals;
+	int backends;
+	int maglev;
+	int loads;
 	int sessions;
 	int expectations;
 	int flows;
 	int counters;
 	int events;
+	int links;
+	int xdp_devices;
+	int tagged;
 };
 
 /* Loads programs and maps and fills the maps in from the configuration.
@@ -34,6 +43,13 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config);
 
 /* Writes the services map again, after the configuration has changed. */
 int dataplane_write_services(const struct dataplane *dataplane, const struct config *config);
+
+/* Makes the control ports those of the configuration, after some have come or gone. */
+int dataplane_write_ports(const struct dataplane *dataplane, const struct config *config);
+
+/* Makes the host a server that may be announced, or takes it back. */
+int dataplane_add_server(const struct dataplane *dataplane, const struct ftpfix_addr *host);
+void dataplane_remove_server(const struct dataplane *dataplane, const struct ftpfix_addr *host);
 
 /* Makes the advertise map what the rules say at present. */
 int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise);

@@ -9,15 +9,19 @@
 #include <time.h>
 
 #include "attach.h"
+#include "balancer.h"
 #include "config.h"
 #include "dataplane.h"
 #include "follow.h"
+#include "xdp.h"
 
 struct instance {
 	struct config config;
 	struct dataplane dataplane;
-	struct follow *follow; /* of config.advertise */
+	struct follow *follow;	   /* of config.advertise */
+	struct balancer *balancer; /* of config.virtual; NULL: there are none */
 	struct attachments attachments;
+	struct xdp *xdp;
 	time_t started; /* wall clock */
 };
 

@@ -15,6 +15,7 @@
 #include "log.h"
 
 /* The programs on the interfaces, and the sweep. */
+#define FRAME BPF_PROG_TYPE_XDP
 #define PACKET BPF_PROG_TYPE_SCHED_CLS
 #define SWEEP BPF_PROG_TYPE_SYSCALL
 
@@ -24,6 +25,7 @@ static const struct {
 	const char *since;
 } program_types[] = {
 	{"programs for traffic control", PACKET, "4.1"},
+	{"programs for XDP", FRAME, "4.8"},
 	{"programs that are called (the sweep)", SWEEP, "5.14"},
 };
 
@@ -35,6 +37,7 @@ static const struct {
 	{"per-CPU array maps", BPF_MAP_TYPE_PERCPU_ARRAY, "4.6"},
 	{"LRU hash maps", BPF_MAP_TYPE_LRU_HASH, "4.10"},
 	{"LPM trie maps", BPF_MAP_TYPE_LPM_TRIE, "4.11"},
+	{"devmap hash maps", BPF_MAP_TYPE_DEVMAP_HASH, "5.4"},
 	{"ring buffer maps", BPF_MAP_TYPE_RINGBUF, "5.8"},
 };
 
@@ -44,6 +47,9 @@ static const struct {
 	enum bpf_func_id helper;
 	const char *since;
 } helpers[] = {
+	{"bpf_redirect_map", FRAME, BPF_FUNC_redirect_map, "4.14"},
+	{"bpf_fib_lookup", FRAME, BPF_FUNC_fib_lookup, "4.18"},
+	{"bpf_xdp_get_buff_len", FRAME, BPF_FUNC_xdp_get_buff_len, "5.18"},
 	{"bpf_skb_pull_data", PACKET, BPF_FUNC_skb_pull_data, "4.9"},
 	{"bpf_skb_change_tail", PACKET, BPF_FUNC_skb_change_tail, "4.9"},
 	{"bpf_ringbuf_reserve", PACKET, BPF_FUNC_ringbuf_reserve, "5.8"},

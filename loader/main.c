@@ -14,10 +14,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{"run", cmd_run},
-	{"set", cmd_set},
-	{"show", cmd_show},
-	{"metrics", cmd_metrics},
+	{"run", cmd_run},   {"set", cmd_set},	      {"server", cmd_server},
+	{"show", cmd_show}, {"metrics", cmd_metrics},
 };
 
 int main(int argc, char **argv)
@@ -35,6 +33,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verb, verbs[i].name) == 0)
 			return verbs[i].run(argc - 1, argv + 1);
-	log_line("'%s' is no verb; say run, set, show or metrics (see ftpfix --help)", verb);
+	log_line("'%s' is no verb; say run, set, server, show or metrics (see ftpfix --help)",
+		 verb);
 	return EXIT_USAGE;
 }

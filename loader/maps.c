@@ -71,6 +71,14 @@ int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *
 	return err && err != -ENOENT ? err : result;
 }
 
+__u32 map_max(int map)
+{
+	struct bpf_map_info info = {0};
+	__u32 length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(map, &info, &length) ? 0 : info.max_entries;
+}
+
 int map_counters(int map, __u64 counters[FTPFIX_REASON_COUNT])
 {
 	int cpus = libbpf_num_possible_cpus();

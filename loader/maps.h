@@ -17,6 +17,9 @@ typedef int (*map_entry)(const void *key, const void *value, void *context);
  * negative errno of the kernel. */
 int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *context);
 
+/* How many entries the map holds at most; 0 if the kernel does not say. */
+__u32 map_max(int map);
+
 /* Sums each counter over all CPUs. 0 or a negative errno. */
 int map_counters(int map, __u64 counters[FTPFIX_REASON_COUNT]);
 

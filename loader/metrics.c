@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interface.h"
 #include "maps.h"
 #include "reason.h"
 
@@ -74,20 +75,21 @@ static int write_tables(FILE *out, const struct dataplane *dataplane)
 	int err;
 
 	err = write_table(out, "sessions", "Control connections that are remembered",
-			  FTPFIX_SESSIONS_MAX, dataplane->sessions,
+			  map_max(dataplane->sessions), dataplane->sessions,
 			  sizeof(struct ftpfix_session_key), sizeof(struct ftpfix_session),
 			  count_entry);
 	if (err)
 		return err;
 	err = write_table(out, "expectations", "Data connections that are expected",
-			  FTPFIX_EXPECTATIONS_MAX, dataplane->expectations,
+			  map_max(dataplane->expectations), dataplane->expectations,
 			  sizeof(struct ftpfix_expectation_key), sizeof(struct ftpfix_expectation),
 			  count_entry);
 	if (err)
 		return err;
-	return write_table(out, "flows", "Data connections that are carried", FTPFIX_FLOWS_MAX / 2,
-			   dataplane->flows, sizeof(struct ftpfix_tuple),
-			   sizeof(struct ftpfix_flow), count_connection);
+	return write_table(out, "flows", "Data connections that are carried",
+			   map_max(dataplane->flows) / 2, dataplane->flows,
+			   sizeof(struct ftpfix_tuple), sizeof(struct ftpfix_flow),
+			   count_connection);
 }
 
 /* The name of an interface may hold what a label must escape. */
@@ -125,6 +127,78 @@ static void write_rules(FILE *out, const struct advertise *advertise)
 	}
 }
 
+static void write_server_name(FILE *out, const char *series, const struct server_view *server)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	fprintf(out, "ftpfix_server_%s{server=\"%s\"} ", series,
+		endpoint_format(&server->endpoint.addr, server->endpoint.be_port, text));
+}
+
+/* What leaves is not checked any more. */
+static int write_up(const struct server_view *server, void *context)
+{
+	FILE *out = context;
+
+	if (server->leaving)
+		return 0;
+	write_server_name(out, "up", server);
+	fprintf(out, "%d\n", server->up);
+	return 0;
+}
+
+static int write_sessions(const struct server_view *server, void *context)
+{
+	FILE *out = context;
+
+	write_server_name(out, "sessions", server);
+	fprintf(out, "%lld\n", server->sessions);
+	return 0;
+}
+
+static int write_weight(const struct server_view *server, void *context)
+{
+	FILE *out = context;
+
+	write_server_name(out, "weight", server);
+	fprintf(out, "%u\n", server->weight);
+	return 0;
+}
+
+static void write_servers(FILE *out, const struct balancer *balancer)
+{
+	if (!balancer)
+		return;
+	fputs("# HELP ftpfix_server_up Whether a server is reached and passes its checks.\n"
+	      "# TYPE ftpfix_server_up gauge\n",
+	      out);
+	balancer_each(balancer, write_up, out);
+	fputs("# HELP ftpfix_server_sessions Control connections that a server has.\n"
+	      "# TYPE ftpfix_server_sessions gauge\n",
+	      out);
+	balancer_each(balancer, write_sessions, out);
+	fputs("# HELP ftpfix_server_weight The weight of a server.\n"
+	      "# TYPE ftpfix_server_weight gauge\n",
+	      out);
+	balancer_each(balancer, write_weight, out);
+}
+
+static void write_interfaces(FILE *out, const struct xdp *xdp)
+{
+	struct xdp_view view;
+	char name[IF_NAMESIZE];
+
+	fputs("# HELP ftpfix_interface_xdp How XDP takes what comes in on an interface.\n"
+	      "# TYPE ftpfix_interface_xdp gauge\n",
+	      out);
+	for (size_t i = 0; i < xdp_count(xdp); i++) {
+		xdp_look(xdp, i, &view);
+		fputs("ftpfix_interface_xdp{", out);
+		write_label(out, "device", interface_name(view.index, name));
+		fprintf(out, ",mode=\"%s\"} 1\n", view.mode);
+	}
+}
+
 static void write_process(FILE *out, const struct instance *instance)
 {
 	fprintf(out,
@@ -151,6 +225,8 @@ char *metrics_text(const struct instance *instance)
 	if (!err)
 		err = write_tables(out, &instance->dataplane);
 	write_rules(out, &instance->config.advertise);
+	write_servers(out, instance->balancer);
+	write_interfaces(out, instance->xdp);
 	write_process(out, instance);
 	if (fclose(out) && !err)
 		err = -ENOMEM;

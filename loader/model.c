@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "config_balancer.h"
 #include "interface.h"
 #include "maps.h"
 #include "reason.h"
@@ -20,6 +21,14 @@ struct section {
 	const struct dataplane *dataplane;
 	__u64 now_ns;
 	bool clients_inside;
+	const struct config *config;
+	const struct balancer *balancer;
+};
+
+/* Of one server; they say nothing where sessions do not go by the client's address. */
+struct shares {
+	json_t *object;
+	bool hashed;
 };
 
 static __u64 monotonic_ns(void)
@@ -91,15 +100,34 @@ static json_t *servers(const struct config *config)
 	return prefixes;
 }
 
-/* One for each family; where none was given, the control connection tells. */
-static json_t *sources(const struct config *config)
+/* Where none was given, the control connection tells. */
+static json_t *sources(const struct source_pool *pool)
 {
 	json_t *given = json_array();
 
 	for (int family = 0; family < FTPFIX_FAMILIES; family++)
-		if (!address_is_none(&config->source[family]))
-			json_array_append_new(given, address(&config->source[family]));
+		for (size_t i = 0; i < pool->count[family]; i++)
+			json_array_append_new(given, address(&pool->addr[family][i]));
 	return given;
+}
+
+static json_t *timeouts(const struct flow_config *flow)
+{
+	json_t *seconds = json_object();
+
+	for (enum timeout i = 0; i < TIMEOUTS; i++)
+		json_object_set_new(seconds, timeout_name(i), json_integer(flow->seconds[i]));
+	return seconds;
+}
+
+/* How connections are carried, beside what --forward says. */
+static json_t *carried(const struct flow_config *flow)
+{
+	return json_pack("{s:o, s:i, s:i, s:s, s:s, s:i, s:o}", "source", sources(&flow->sources),
+			 "source_port_low", flow->sources.port_low, "source_port_high",
+			 flow->sources.port_high, "path", path_name(flow->path_stack),
+			 "client_address", client_address_name(flow->client_address),
+			 "max_sessions", flow->sessions_max, "timeouts", timeouts(flow));
 }
 
 static json_t *allowed(const struct config *config)
@@ -155,16 +183,41 @@ static json_t *service(const struct instance *instance, unsigned int port)
 {
 	const struct config *config = &instance->config;
 
-	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:b, s:s}",
+	json_t *entry = json_pack(
+		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:b, s:s}",
 		"port", port, "clients", clients_name(config->clients_inside), "forward",
 		forward_name(config->forward), "rewrite", rewrite_name(config->rewrite), "allowed",
 		allowed(config), "advertise", advertise_rules(&config->advertise), "advertise_map",
 		advertise_map(&config->advertise), "data_port_low", config->port_low,
 		"data_port_high", config->port_high, "expect_seconds", config->expect_seconds,
-		"source", sources(config), "devices", devices(&config->uplinks), "server_devices",
+		"devices", devices(&config->uplinks), "server_devices",
 		devices(&config->server_side), "servers", servers(config), "servers_named",
 		config->servers_named, "attached_by", attach_name(instance->attachments.how));
+
+	json_object_update_new(entry, carried(&config->flow));
+	return entry;
+}
+
+static json_t *virtuals(const struct config *config)
+{
+	json_t *endpoints = json_array();
+
+	for (size_t i = 0; i < config->virtual_count; i++)
+		json_array_append_new(
+			endpoints, endpoint(&config->virtual[i].addr, config->virtual[i].be_port));
+	return endpoints;
+}
+
+static json_t *balanced_service(const struct instance *instance, unsigned int port)
+{
+	const struct config *config = &instance->config;
+	json_t *entry = service(instance, port);
+
+	json_object_set_new(entry, "virtuals", virtuals(config));
+	json_object_set_new(entry, "balance",
+			    config->virtual_count > 0 ? json_string(balance_name(config->balance))
+						      : json_null());
+	return entry;
 }
 
 static int read_services(const struct section *section, const struct instance *instance)
@@ -173,7 +226,7 @@ static int read_services(const struct section *section, const struct instance *i
 	int err = 0;
 
 	for (size_t i = 0; !err && i < config->port_count; i++)
-		err = append(section, service(instance, config->port[i]));
+		err = append(section, balanced_service(instance, config->port[i]));
 	return err;
 }
 
@@ -297,6 +350,34 @@ static int read_flow(const void *key, const void *value, void *context)
 			  "idle_seconds", ticks_seconds(section, seen)));
 }
 
+static json_t *sides(__u32 bits)
+{
+	json_t *names = json_array();
+
+	for (__u32 side = FTPFIX_SIDE_UPLINK; side <= FTPFIX_SIDE_INSIDE; side++)
+		if (bits & 1U << side)
+			json_array_append_new(names, json_string(side_name(side)));
+	return names;
+}
+
+static int read_interfaces(const struct section *section, const struct instance *instance)
+{
+	const char *tc = attach_name(instance->attachments.how);
+	struct xdp_view view;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < xdp_count(instance->xdp); i++) {
+		xdp_look(instance->xdp, i, &view);
+		err = append(section,
+			     json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:s?}", "interface",
+				       interface(view.index), "sides", sides(view.sides), "tc", tc,
+				       "xdp", view.mode, "device", interface(view.device), "vlan",
+				       view.vlan ? json_integer(view.vlan) : json_null(), "sends",
+				       view.sends, "reason", view.reason[0] ? view.reason : NULL));
+	}
+	return err;
+}
+
 static int read_counters(const struct section *section)
 {
 	__u64 counters[FTPFIX_REASON_COUNT];
@@ -311,6 +392,38 @@ static int read_counters(const struct section *section)
 	return err;
 }
 
+/* A virtual address and the percentage of its clients that go to the server. */
+static int read_share(const struct ftpfix_endpoint *virtual, __u32 slots, void *context)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	double percent = (1000 * slots + FTPFIX_MAGLEV_SLOTS / 2) / FTPFIX_MAGLEV_SLOTS / 10.0;
+	const struct shares *shares = context;
+
+	return json_object_set_new(shares->object,
+				   endpoint_format(&virtual->addr, virtual->be_port, text),
+				   shares->hashed ? json_real(percent) : json_null())
+		       ? -ENOMEM
+		       : 0;
+}
+
+static int read_server(const struct server_view *server, void *context)
+{
+	const struct section *section = context;
+	struct shares shares = {json_object(), section->config->balance == FTPFIX_BALANCE_MAGLEV};
+	int err;
+
+	err = balancer_shares(section->balancer, &server->endpoint, read_share, &shares);
+	if (err) {
+		json_decref(shares.object);
+		return err;
+	}
+	return append(section, json_pack("{s:o, s:o, s:i, s:s, s:s?, s:I}", "server",
+					 endpoint(&server->endpoint.addr, server->endpoint.be_port),
+					 "share", shares.object, "weight", server->weight, "state",
+					 server->state, "reason", server->reason, "sessions",
+					 (json_int_t)server->sessions));
+}
+
 static json_t *new_section(struct section *section, json_t *model, const char *name)
 {
 	section->entries = json_array();
@@ -323,11 +436,17 @@ static int read_sections(json_t *model, const struct instance *instance)
 	const struct dataplane *dataplane = &instance->dataplane;
 	struct section section = {.dataplane = dataplane,
 				  .now_ns = monotonic_ns(),
-				  .clients_inside = instance->config.clients_inside};
+				  .clients_inside = instance->config.clients_inside,
+				  .config = &instance->config,
+				  .balancer = instance->balancer};
 	int err = 0;
 
 	if (!err && new_section(&section, model, "services"))
 		err = read_services(&section, instance);
+	if (!err && new_section(&section, model, "servers"))
+		err = balancer_each(instance->balancer, read_server, &section);
+	if (!err && new_section(&section, model, "interfaces"))
+		err = read_interfaces(&section, instance);
 	if (!err && new_section(&section, model, "sessions"))
 		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
 			       sizeof(struct ftpfix_session), read_session, &section);

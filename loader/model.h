@@ -10,8 +10,8 @@
 
 #include "instance.h"
 
-/* An object with one array for each section: "services", "sessions",
- * "expected", "flows", "counters". NULL after printing what is wrong. */
+/* An object with one array for each section: "services", "interfaces",
+ * "sessions", "expected", "flows", "counters". NULL after printing what is wrong. */
 json_t *model_read(const struct instance *instance);
 
 #endif /* MODEL_H */

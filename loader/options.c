@@ -75,23 +75,6 @@ static int take_data_ports(struct config *config, const char *text, struct probl
 				problem);
 }
 
-static int take_source(struct config *config, const char *text, struct problem *problem)
-{
-	struct ftpfix_addr addr, *source;
-	int err;
-
-	err = value_host("--source", text, &addr, problem);
-	if (err)
-		return err;
-	source = &config->source[address_family(&addr)];
-	if (!address_is_none(source))
-		return problem_set(problem,
-				   "--source: %s is a second %s address; give one of each family",
-				   text, family_name(address_family(&addr)));
-	*source = addr;
-	return 0;
-}
-
 static int take_allow(struct config *config, const char *text, struct problem *problem)
 {
 	const char *names[ALLOWANCES];
@@ -170,7 +153,13 @@ static const struct run_option {
 	{"data-ports", ONCE, take_data_ports},
 	{"rewrite", ONCE, config_set_rewrite},
 	{"forward", ONCE, config_set_forward},
-	{"source", LIST, take_source},
+	{"source", LIST, flow_take_source},
+	{"client-address", ONCE, flow_take_client_address},
+	{"toa-kind", ONCE, flow_take_toa_kind},
+	{"path", ONCE, flow_take_path},
+	{"xdp", ONCE, flow_take_xdp},
+	{"max-sessions", ONCE, flow_take_max_sessions},
+	{"timeout", LIST, flow_take_timeout},
 	{"expect-timeout", ONCE, take_expect_timeout},
 	{"allow", LIST, take_allow},
 	{"fxp", FLAG, take_fxp},

@@ -85,6 +85,19 @@ static json_t *answer_set(struct instance *instance, const json_t *request)
 	return error("set: nothing that can be set was named");
 }
 
+static json_t *answer_server(struct instance *instance, const json_t *request)
+{
+	const char *action = json_string_value(json_object_get(request, "action"));
+	const char *server = json_string_value(json_object_get(request, "server"));
+	struct problem problem;
+
+	if (!action || !server)
+		return error("server: no server was named");
+	if (balancer_change(instance->balancer, action, server, &problem))
+		return error(problem.text);
+	return json_object();
+}
+
 static json_t *answer_show(const struct instance *instance)
 {
 	json_t *model = model_read(instance);
@@ -116,6 +129,8 @@ char *request_answer(struct instance *instance, const char *request, size_t leng
 		answer = error("the request names no verb");
 	else if (strcmp(verb, "set") == 0)
 		answer = answer_set(instance, parsed);
+	else if (strcmp(verb, "server") == 0)
+		answer = answer_server(instance, parsed);
 	else if (strcmp(verb, "show") == 0)
 		answer = answer_show(instance);
 	else if (strcmp(verb, "metrics") == 0)

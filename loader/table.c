@@ -33,6 +33,10 @@ static void put_value(FILE *out, const json_t *value)
 		put_text(out, json_string_value(value));
 	} else if (json_is_integer(value)) {
 		fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	} else if (json_is_real(value)) {
+		fprintf(out, "%.1f", json_real_value(value));
+	} else if (json_is_boolean(value)) {
+		fputs(json_is_true(value) ? "yes" : "no", out);
 	} else if (json_is_array(value) && json_array_size(value) > 0) {
 		json_array_foreach (value, i, item) {
 			fputs(i ? "," : "", out);

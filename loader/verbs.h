@@ -8,6 +8,7 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_set(int argc, char **argv);
+int cmd_server(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 

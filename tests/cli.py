@@ -16,7 +16,10 @@ import sys
 from pathlib import Path
 
 import cli_advertise  # noqa: F401 (its tests)
+import cli_balancer  # noqa: F401 (its tests)
+import cli_flows  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
+import cli_xdp  # noqa: F401 (its tests)
 from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,
                        equal, main, mapped, test, tool_json, wait_until)
 
@@ -40,7 +43,8 @@ def help_and_manual_page_name_every_option():
     text = as_nobody("--help").stdout
     manual = (TOP / "man/ftpfix.8").read_text().replace("\\-", "-")
     for option in ("dev server-dev clients port advertise dns-interval data-ports rewrite server "
-                   "forward source expect-timeout allow fxp listen attach json version "
+                   "forward source client-address toa-kind path xdp max-sessions timeout "
+                   "expect-timeout allow fxp listen attach json version "
                    "help").split():
         contains(text, f"--{option}", "--help")
         contains(manual, f"Fl -{option}", "the manual page")
@@ -48,7 +52,8 @@ def help_and_manual_page_name_every_option():
         contains(text, f"ftpfix {verb}", "--help")
         contains(manual, f"Cm {verb}", "the manual page")
     for word in ("outside inside auto equal-length adjust unasked multiline address low-port "
-                 "after-epsv-all foreign dialled").split():
+                 "after-epsv-all foreign dialled toa proxy-v1 proxy-v2 direct stack native "
+                 "generic opening established closing control").split():
         contains(text, word, "--help")
         contains(manual, f"Cm {word}", "the manual page")
 
@@ -132,10 +137,6 @@ def command_lines_at_fault_are_refused():
         ([*run, "--source", "10.0.0.1", "--forward", "none"], "--source: --forward none"),
         ([*run, "--source", "fd00::1"], "--source: --forward nat"),
         ([*run, "--source", "0.0.0.0", "--forward", "fullnat"], "names no host"),
-        ([*run, "--source", "10.0.0.1", "10.0.0.2", "--forward", "fullnat"],
-         "10.0.0.2 is a second IPv4 address"),
-        ([*run, "--source", "fd00::1", "--source", "fd00::2", "--forward", "fullnat"],
-         "fd00::2 is a second IPv6 address"),
         ([*run, "--listen", "127.0.0.1"], "is no address and port"),
         ([*run, "--listen", "127.0.0.1:0"], "is no port"),
         ([*run, "--listen", "::1:9199"], "has no brackets; write [::1]:9199"),

@@ -86,7 +86,7 @@ def promtool_finds_no_fault():
 
 @test
 def show_has_tables_and_json_of_one_model():
-    sections = ["services", "sessions", "expected", "flows", "counters"]
+    sections = ["services", "interfaces", "sessions", "expected", "flows", "counters"]
     with World() as world:
         world.run("--dev", "up0")
         model = world.show()

@@ -78,6 +78,7 @@ class Daemon:
                 world.enter(*prefix, FTPFIX, "run", *args), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env={**os.environ, **env}, preexec_fn=die_with_parent)
         self.pid = self.process.pid
+        self.map_ids = {}
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -94,6 +95,11 @@ class Daemon:
         return self.process.wait(PATIENCE)
 
     def map_id(self, name):
+        if name not in self.map_ids:
+            self.map_ids[name] = self.find_map(name)
+        return self.map_ids[name]
+
+    def find_map(self, name):
         for info in Path(f"/proc/{self.pid}/fdinfo").iterdir():
             found = re.search(r"^map_id:\s*(\d+)", info.read_text(), re.M)
             if found and tool_json("map", "show", "id", found[1])["name"] == name:

@@ -16,8 +16,18 @@ static struct dial dial_opened(void **state)
 	return dial;
 }
 
-/* The last packet ended it: it was carried, and was counted with so many before. */
+/* The last packet was the last FIN's acknowledgement: it was carried, and was counted with so
+ * many before. */
 static void is_over(struct dial *dial, __u32 packets, __u32 payload)
+{
+	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(packets, payload));
+	assert_int_equal(dial_settled(dial), 0);
+	assert_int_equal(dial_unsettled(dial), 2);
+	dial_closed(dial);
+}
+
+/* The last packet was a reset, and ended it at once. */
+static void is_gone(struct dial *dial, __u32 packets, __u32 payload)
 {
 	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(packets, payload));
 	assert_int_equal(dial_entries(dial), 0);
@@ -132,7 +142,7 @@ static void client_resets(void **state)
 	struct dial dial = dial_opened(state);
 
 	dial_up(&dial, RST, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 static void server_resets(void **state)
@@ -140,7 +150,7 @@ static void server_resets(void **state)
 	struct dial dial = dial_opened(state);
 
 	dial_down(&dial, RST | ACK, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 /* Data of the client was lost on its way to the server, which then stands further
@@ -157,7 +167,7 @@ static void reset_where_the_peer_stands(void **state)
 	dial_up_frame(&dial, RST, expected, "", 0, &input);
 	dial_up_frame(&dial, RST, expected, "", 1, &output);
 	run_gives(dial.world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output);
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 static void server_refuses(void **state)
@@ -168,7 +178,7 @@ static void server_refuses(void **state)
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
 	dial.server_sequence = 0;
 	dial_down(&dial, RST | ACK, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 static void client_gives_its_syn_up(void **state)
@@ -178,7 +188,7 @@ static void client_gives_its_syn_up(void **state)
 	dial_up(&dial, SYN, "");
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
 	dial_up(&dial, RST, "");
-	is_over(&dial, 1, 0);
+	is_gone(&dial, 1, 0);
 }
 
 /* A refusal that does not acknowledge the SYN is no answer to it. */
@@ -248,7 +258,7 @@ static void blind_segment_then_reset(void **state)
 	dial.client_sequence = own;
 	dial_up(&dial, PSH | ACK, "data");
 	dial_up(&dial, RST, "");
-	is_over(&dial, 2, 4);
+	is_gone(&dial, 2, 4);
 }
 
 /* After a loss of more than that in front of the node, what the peer acknowledged
@@ -262,7 +272,7 @@ static void far_ahead_and_acknowledged(void **state)
 	dial_down(&dial, ACK, "");
 	dial_up(&dial, PSH | ACK, "data");
 	dial_up(&dial, RST, "");
-	is_over(&dial, 4, 8);
+	is_gone(&dial, 4, 8);
 }
 
 /* FINs from elsewhere in both streams, each acknowledged long ago, end nothing. */
@@ -344,6 +354,50 @@ static void dialled_from_the_same_port(void **state)
 		CARRIED(3, 0));
 }
 
+/* The same, where the earlier connection had closed: its end was counted then. */
+static void dialled_in_time_wait(void **state)
+{
+	struct dial dial = dial_opened(state);
+	struct talk talk = talk_of(dial.world);
+
+	dial_up(&dial, FIN | ACK, "");
+	dial_down(&dial, FIN | ACK, "");
+	dial_up(&dial, ACK, "");
+	counted(dial.world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(3, 0));
+	assert_int_equal(dial_unsettled(&dial), 2);
+	/* Unexpected it is still the earlier one's, for its server to answer. */
+	dial.client_sequence += 1000000;
+	dial_up(&dial, SYN, "");
+	counted(dial.world, CARRIED(1, 0));
+	talk.client_port++;
+	talk.peer_port++;
+	talk_ask(&talk, "PASV\r\n");
+	talk_answer(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(dial.world, EXPECTED_NEW);
+	dial.client_sequence += 1000000;
+	dial.server_sequence += 5000000;
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	assert_int_equal(dial_settled(&dial), 2);
+	assert_int_equal(dial_unsettled(&dial), 0);
+}
+
+/* Both have finished, and one resets instead of acknowledging: that is the end. */
+static void reset_after_both_fins(void **state)
+{
+	for (int acknowledged = 0; acknowledged < 2; acknowledged++) {
+		struct dial dial = dial_opened(state);
+
+		dial_down(&dial, FIN | ACK, "");
+		dial.server_sequence -= !acknowledged;
+		dial_up(&dial, FIN | ACK, "");
+		dial.server_sequence += !acknowledged;
+		goes_on(&dial, 2, 0);
+		dial_down(&dial, RST, "");
+		is_gone(&dial, 1, 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -367,6 +421,8 @@ int main(void)
 		cmocka_unit_test(blind_fins),
 		cmocka_unit_test(acknowledgements_out_of_order),
 		cmocka_unit_test(dialled_from_the_same_port),
+		cmocka_unit_test(dialled_in_time_wait),
+		cmocka_unit_test(reset_after_both_fins),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

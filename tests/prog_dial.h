@@ -58,16 +58,32 @@ static inline struct ftpfix_tuple dial_down_key(const struct dial *dial)
 	return tuple_of(dial->server, dial->server_port, dial->source, dial->source_port);
 }
 
+/* The entry of a connection that is established, or that opens or closes. */
 static inline int dial_flow(const struct dial *dial, struct ftpfix_tuple key,
 			    struct ftpfix_flow *flow)
 {
-	return !bpf_map_lookup_elem(bpf_map__fd(dial->world->skeleton->maps.flows), &key, flow);
+	const struct ftpfix *skeleton = dial->world->skeleton;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.flows), &key, flow) ||
+	       !bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.unsettled), &key, flow);
 }
 
-/* How many entries the flows map has. */
-static inline __u32 dial_entries(const struct dial *dial)
+/* How many entries established connections have, */
+static inline __u32 dial_settled(const struct dial *dial)
 {
 	return map_entries(dial->world->skeleton->maps.flows);
+}
+
+/* those that open or close, */
+static inline __u32 dial_unsettled(const struct dial *dial)
+{
+	return map_entries(dial->world->skeleton->maps.unsettled);
+}
+
+/* and all. */
+static inline __u32 dial_entries(const struct dial *dial)
+{
+	return dial_settled(dial) + dial_unsettled(dial);
 }
 
 /* A segment of the client's as it enters (`inside` 0) or leaves (1) the node. */
@@ -162,6 +178,26 @@ static inline void dial_open_at(struct dial *dial, const char *file, int line)
 }
 
 #define dial_open(dial) dial_open_at(dial, __FILE__, __LINE__)
+
+/* The connection was closed before: what still comes of it is carried, nothing of it is
+ * counted again, and a reset takes it away. */
+static inline void dial_closed_at(struct dial *dial, const char *file, int line)
+{
+	__u32 others = dial_unsettled(dial) - 2, bytes = dial->shape.ipv6 ? 60 : 40;
+
+	dial_up_at(dial, ACK, "", file, line);
+	dial_down_at(dial, ACK, "", file, line);
+	assert_int_equal(dial_unsettled(dial), others + 2);
+	dial_up_at(dial, RST, "", file, line);
+	assert_int_equal(dial_unsettled(dial), others);
+	counted_check(dial->world,
+		      (struct change[]){{FTPFIX_PACKET_FORWARDED, 3},
+					{FTPFIX_BYTES_FORWARDED, 3 * bytes},
+					NOTHING},
+		      file, line);
+}
+
+#define dial_closed(dial) dial_closed_at(dial, __FILE__, __LINE__)
 
 /* A connection that `from` opens to `told`, and that reaches `to` as coming from `source`,
  * from port 20 on: the client of the dial is who opens it. */

@@ -122,19 +122,6 @@ static void every_shape(void **state)
 	}
 }
 
-static void last_hop(void **state)
-{
-	struct dial dial = passive_dial(state, FTPFIX_FORWARD_NAT);
-	struct frame frame;
-
-	dial_open(&dial);
-	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_SIX(3, 0));
-	dial.shape.ttl = 1;
-	dial_up_frame(&dial, ACK, dial.client_sequence, "data", 0, &frame);
-	run_drops(dial.world, UPLINK_INGRESS, &frame);
-	counted(dial.world, {FTPFIX_PACKET_TTL, 1});
-}
-
 /* 227 cannot say an IPv6 address: where the client speaks IPv6 it passes. */
 static void no_227(void **state)
 {
@@ -319,7 +306,6 @@ int main(void)
 		cmocka_unit_test(source_of_the_service),
 		cmocka_unit_test(advertised_of_the_other_family),
 		cmocka_unit_test(every_shape),
-		cmocka_unit_test(last_hop),
 		cmocka_unit_test(no_227),
 		cmocka_unit_test(active),
 		cmocka_unit_test(active_nat),

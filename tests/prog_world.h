@@ -172,6 +172,8 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.expectations);
 	map_clear(world->skeleton->maps.flows);
 	map_clear(world->skeleton->maps.unsettled);
+	map_clear(world->skeleton->maps.virtuals);
+	map_clear(world->skeleton->maps.loads);
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
 	memset(&world->service, 0, sizeof(world->service));
@@ -192,8 +194,9 @@ static inline void world_close(struct world *world)
 	free(world);
 }
 
-/* Loads the object; NULL when that fails. */
-static inline struct world *world_open(__u32 servers_configured, __u32 clients_inside)
+/* Loads the object, whose constants `configure` may set; NULL when that fails. */
+static inline struct world *world_open_configured(__u32 servers_configured, __u32 clients_inside,
+						  void (*configure)(struct ftpfix *skeleton))
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct ftpfix *skeleton = ftpfix__open();
@@ -210,6 +213,8 @@ static inline struct world *world_open(__u32 servers_configured, __u32 clients_i
 	skeleton->bss->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
 	/* Clearing a table takes the longer the more it may hold. */
 	bpf_map__set_max_entries(skeleton->maps.sessions, SESSIONS_MAX);
+	if (configure)
+		configure(skeleton);
 	if (ftpfix__load(skeleton))
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
@@ -223,6 +228,11 @@ fail:
 	ftpfix__destroy(skeleton);
 	free(world);
 	return NULL;
+}
+
+static inline struct world *world_open(__u32 servers_configured, __u32 clients_inside)
+{
+	return world_open_configured(servers_configured, clients_inside, NULL);
 }
 
 /* Group fixture: *state stays NULL where the tests cannot run. */

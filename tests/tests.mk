@@ -19,7 +19,9 @@ tests: $(UNIT_TESTS) $(PROG_TESTS) $(SECOND_OBJECT) $(BUILD)/tests/ftpfix-saniti
 
 $(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
 	$(say) CC $@
-	$(quiet)$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka
+	$(quiet)$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka $(UNIT_LIBRARIES)
+
+$(BUILD)/tests/unit_xdp_plan: UNIT_LIBRARIES := -lmnl
 
 $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 	$(say) CC $@

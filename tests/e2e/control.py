@@ -40,9 +40,22 @@ def read_port(line):
     return Endpoint(address, int(port))
 
 
-def dial(namespace, endpoint, timeout=TIMEOUT):
-    return namespace.call(
-        lambda: socket.create_connection((endpoint.address, endpoint.port), timeout))
+def dial(namespace, endpoint, timeout=TIMEOUT, source=None):
+    """From the source where one is given, whatever was there before; its port 0 is any."""
+    def connect():
+        family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opened.settimeout(timeout)
+            if source:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                opened.bind((source.address, source.port))
+            opened.connect((endpoint.address, endpoint.port))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+    return namespace.call(connect)
 
 
 def receive_all(connection):
@@ -86,12 +99,12 @@ class Listener:
 
 
 class Control:
-    def __init__(self, namespace, address, port=21):
+    def __init__(self, namespace, address, port=21, source=None):
         self.namespace = namespace
         self.address = address
         self.transcript = []
         self._buffer = b""
-        self._socket = dial(namespace, Endpoint(address, port))
+        self._socket = dial(namespace, Endpoint(address, port), source=source)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.greeting = self.reply()
 
@@ -170,12 +183,12 @@ class Control:
                 raise Failed(f"{command}: {reply.text}")
         return content, peer
 
-    def dial(self, endpoint, timeout=TIMEOUT):
-        return dial(self.namespace, endpoint, timeout)
+    def dial(self, endpoint, timeout=TIMEOUT, source=None):
+        return dial(self.namespace, endpoint, timeout, source)
 
-    def transfer(self, endpoint, command):
+    def transfer(self, endpoint, command, source=None):
         """Downloads from an announced endpoint, to the reply that ends it."""
-        data = self.dial(endpoint)
+        data = self.dial(endpoint, source=source)
         try:
             self.ask(command, 125, 150)
             content = receive_all(data)

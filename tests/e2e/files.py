@@ -12,6 +12,10 @@ def checksum(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def checksum_of(content):
+    return hashlib.sha256(content).hexdigest()
+
+
 class Files:
     """A server's directory: pub/ is written by anyone, the root by nobody."""
 

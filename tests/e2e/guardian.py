@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Removes namespaces and directories that a test run made, however it ended.
+"""Removes namespaces, cgroups and directories that a test run made, however it ended.
 
 A second process reads from a pipe what exists. When the pipe closes, because
 the run is over or was killed, it removes whatever is left. It knows nothing of
-what the namespaces are for, and touches only the names it was told.
+what they are for, and touches only the names it was told.
 """
 import os
 import shutil
@@ -32,11 +32,24 @@ def remove_namespace(name):
     subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
+def remove_cgroup(path):
+    """Ends the processes inside, then removes it."""
+    end = time.monotonic() + REMOVAL_SECONDS
+    while os.path.isdir(path) and time.monotonic() < end:
+        try:
+            with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as file:
+                file.write("1")
+            os.rmdir(path)
+        except OSError:
+            time.sleep(0.01)  # they have not ended yet
+
+
 def remove_directory(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
-REMOVERS = {"namespace": remove_namespace, "directory": remove_directory}
+REMOVERS = {"namespace": remove_namespace, "cgroup": remove_cgroup,
+            "directory": remove_directory}
 
 
 class Guardian:

@@ -6,6 +6,7 @@ mode they connect from port 20 where they can. Two that are less of a server
 stand in servers_small.py."""
 import glob
 import os
+import re
 import shutil
 import subprocess
 
@@ -54,6 +55,12 @@ class Server:
         self.port = port
         self.process = world.keep(namespace.spawn(*command, name=name))
         self.process.wait_for(lambda: listening(namespace, port), f"listening on port {port}")
+        self.log = None
+
+    def logged_clients(self):
+        """The addresses that the server's own log names."""
+        with open(self.log, encoding="utf-8") as file:
+            return set(re.findall(r'Client "([^"]+)"', file.read()))
 
 
 def certificate(world):
@@ -81,6 +88,7 @@ def vsftpd(world, namespace, port=21, passive=None, promiscuous=False, family=4,
     empty = world.path(f"{name}-empty", "chroot")
     os.makedirs(empty)
     configuration = world.path(f"{name}.conf")
+    log = world.path(f"{name}.log")
     low, high = passive or (0, 0)
     secured = f"""\
 ssl_enable=YES
@@ -113,13 +121,15 @@ pasv_promiscuous={"YES" if promiscuous else "NO"}
 port_promiscuous={"YES" if promiscuous else "NO"}
 ftpd_banner={namespace.role}
 use_localtime=NO
-xferlog_enable=NO
+xferlog_enable=YES
+vsftpd_log_file={log}
 isolate=NO
 isolate_network=NO
 seccomp_sandbox=NO
 {secured}{own}""")
-    return Server(world, namespace, name, files, ANONYMOUS,
-                  [*command, configuration], port)
+    server = Server(world, namespace, name, files, ANONYMOUS, [*command, configuration], port)
+    server.log = log
+    return server
 
 
 def pure_ftpd(world, namespace, port=21, passive=None, family=4):

@@ -9,7 +9,7 @@ Knows nothing of FTP.
 IPv6 is there only where it is asked for. topology_inside.py has the network
 with the clients inside.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .namespace import Namespace
 
@@ -19,6 +19,7 @@ BALANCER_OUTSIDE = "198.51.100.1"
 BALANCER_INSIDE = "10.0.0.1"
 
 VIP6 = "2001:db8:5::5"
+SPARE_VIP6 = "2001:db8:5::6"
 BALANCER_OUTSIDE6 = "2001:db8:c::1"
 BALANCER_INSIDE6 = "fd00:10::1"
 
@@ -60,6 +61,8 @@ class Topology:
     clients: list
     balancer: Namespace
     servers: list
+    # The ends of the balancer's cables that are not its own: (namespace, device).
+    facing: list = field(default_factory=list)
 
     @property
     def client(self):
@@ -71,11 +74,13 @@ class Topology:
 
 
 def connect(world, ports):
-    """Joins ports: two by a veth pair, more by a bridge in its own namespace."""
+    """Joins ports: two by a veth pair, more by a bridge in its own namespace. Returns
+    the other end of the last port's cable: (namespace, device)."""
     if len(ports) == 2:
         one, other = ports
         one.namespace.run("ip", "link", "add", one.device, "type", "veth",
                           "peer", "name", other.device, "netns", other.namespace.name)
+        facing = (one.namespace, one.device)
     else:
         switch = world.namespace("switch")
         switch.run("ip", "link", "add", "bridge", "type", "bridge")
@@ -84,11 +89,13 @@ def connect(world, ports):
             switch.run("ip", "link", "add", f"port{index}", "type", "veth",
                        "peer", "name", port.device, "netns", port.namespace.name)
             switch.run("ip", "link", "set", f"port{index}", "master", "bridge", "up")
+            facing = (switch, f"port{index}")
     for port in ports:
         for address in port.addresses:
             port.namespace.run("ip", "address", "add", address, "dev", port.device,
                                *(["nodad"] if ":" in address else []))
         port.namespace.run("ip", "link", "set", port.device, "up")
+    return facing
 
 
 def speak_ipv6(namespace):
@@ -128,10 +135,11 @@ def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False):
     outer = addresses(BALANCER_OUTSIDE, BALANCER_OUTSIDE6)
     inner = addresses(BALANCER_INSIDE, BALANCER_INSIDE6)
     if one_arm:
-        connect(world, outside + inside + [Port(made.balancer, UPLINK, outer + inner)])
+        made.facing = [
+            connect(world, outside + inside + [Port(made.balancer, UPLINK, outer + inner)])]
     else:
-        connect(world, outside + [Port(made.balancer, UPLINK, outer)])
-        connect(world, inside + [Port(made.balancer, INSIDE, inner)])
+        made.facing = [connect(world, outside + [Port(made.balancer, UPLINK, outer)]),
+                       connect(world, inside + [Port(made.balancer, INSIDE, inner)])]
     for address in (VIP, SPARE_VIP):
         made.balancer.run("ip", "address", "add", f"{address}/32", "dev", "lo")
     for namespace in made.clients:
@@ -139,7 +147,8 @@ def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False):
     for namespace in made.servers:
         namespace.run("ip", "route", "add", "default", "via", BALANCER_INSIDE)
     if ipv6:
-        made.balancer.run("ip", "address", "add", f"{VIP6}/128", "dev", "lo")
+        for address in (VIP6, SPARE_VIP6):
+            made.balancer.run("ip", "address", "add", f"{address}/128", "dev", "lo")
         for namespace in made.clients:
             namespace.run("ip", "route", "add", "2001:db8:5::/64", "via", BALANCER_OUTSIDE6)
             namespace.run("ip", "route", "add", "unreachable", "fd00::/8")

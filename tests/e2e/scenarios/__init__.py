@@ -2,4 +2,4 @@
 """The scenarios, in the order in which they run."""
 from . import (  # noqa: F401
     eip, nat, fullnat, many, transfers, strict, runtime, large, onearm, active, inside, ipv6,
-    attacks, slipstream, tls, commands, rewriting)
+    attacks, slipstream, tls, commands, rewriting, client_address)

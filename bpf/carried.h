@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What ties a control connection that is read to the flow by which ftpfix carries it, where
+ * it is the balancer. What is read in it, and how flows move, is not known here.
+ */
+#ifndef FTPFIX_CARRIED_H
+#define FTPFIX_CARRIED_H
+
+#include "flow_table.h"
+
+/*
+ * Whether the packet is of a control connection that ftpfix carries itself, in which case
+ * its flow says in scratch->crossing how it looks beyond the node.
+ */
+static __always_inline int carried_find(struct scratch *scratch)
+{
+	const struct ftpfix_tuple *tuple = &scratch->packet.tuple;
+	struct crossing *crossing = &scratch->crossing;
+	const struct ftpfix_flow *flow;
+
+	/* On the uplink the client's entry is looked for, inside the server's. */
+	tuple_turn(&scratch->back, tuple);
+	if (crossing->from_client != (crossing->key.side == FTPFIX_SIDE_UPLINK))
+		tuple = &scratch->back;
+	flow = flow_find(tuple);
+	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
+		return 0;
+	crossing->beyond_ifindex = flow->out_ifindex;
+	if (crossing->from_client)
+		crossing->beyond = flow->to;
+	else
+		tuple_turn(&crossing->beyond, &flow->to);
+	return 1;
+}
+
+/* Leaves the packets of a carried connection, from now on, to TC: its sequence numbers are
+ * changed. */
+static __noinline void carried_slow(struct scratch *scratch)
+{
+	struct ftpfix_flow *flow = flow_find(&scratch->crossing.key.tuple), *peer;
+
+	if (!flow)
+		return;
+	flow->place |= FTPFIX_PLACE_SLOW;
+	peer = flow_peer(flow);
+	if (peer)
+		peer->place |= FTPFIX_PLACE_SLOW;
+}
+
+#endif /* FTPFIX_CARRIED_H */

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""XDP carries what TC has opened: the same transfers, whatever the cables are like, and
+what XDP cannot carry TC does."""
+from .. import servers
+from ..cables import hosts, jumbo, new_mac, take_redirected, whole_checksums
+from ..check import check, equal, wait_until
+from ..clients import Curl, Lftp, Tnftp
+from ..files import SMALL_BYTES
+from ..forwarders import nft_dnat, nft_dnat6
+from ..ftpfix import Ftpfix
+from ..scenario import every_client, must_not_download, scenario, transfers
+from ..slow import Slow
+from ..topology import (CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP, VIP6, Port, balanced,
+                        client_address, client_address6, connect, server_address,
+                        server_address6)
+
+KINDS = (Curl, Lftp, Tnftp)
+# Of the transfers of one client: one file down, one up.
+DATA_PACKETS = 2 * (SMALL_BYTES // 1448)
+# What of a connection TC carries: its opening, its end, and what acknowledges these.
+TC_PACKETS = 12
+SLOW_BYTES = 6_000_000
+SLOW_SECONDS = 2.5
+NEW_MAC = "02:00:00:00:fe:ed"
+
+
+def _site(world, mode, family, one_arm=False, whole=True):
+    topology = balanced(world, one_arm=one_arm, ipv6=family == 6)
+    take_redirected(topology)
+    if whole:
+        whole_checksums(topology)
+    server = servers.vsftpd(world, topology.server, family=family)
+    (nft_dnat if family == 4 else nft_dnat6)(topology, masquerade=mode == "fullnat")
+    return topology, server
+
+
+def _vip(family):
+    return VIP if family == 4 else VIP6
+
+
+def _clients(world, topology, server, family):
+    """Shown to fail without ftpfix."""
+    clients = every_client(world, topology.client, _vip(family), server, KINDS)
+    must_not_download(clients[0], server)
+    return clients
+
+
+def _ftpfix(world, topology, mode, *options, xdp="native"):
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--forward", mode, "--xdp", xdp,
+                    *options)
+    ftpfix.mark()
+    return ftpfix
+
+
+def _by_xdp(ftpfix, clients, connections):
+    """XDP carried the data, TC the beginnings and the ends."""
+    check(ftpfix.counted("packets forwarded_xdp") >= len(clients) * DATA_PACKETS,
+          "XDP carried every full segment")
+    check(ftpfix.counted("packets forwarded") <= connections * TC_PACKETS,
+          "TC carried no more than the beginnings and the ends")
+    check(ftpfix.counted("bytes forwarded_xdp") >= len(clients) * 2 * SMALL_BYTES,
+          "XDP counts bytes")
+
+
+def _by_tc(ftpfix, clients):
+    check(ftpfix.counted("packets forwarded") >= len(clients) * DATA_PACKETS // 8,
+          "TC carried the data")
+    carried = ftpfix.counted("packets forwarded_xdp")
+    check(carried <= ftpfix.counted("packets forwarded") // 100,
+          f"XDP carried {carried} packets whose checksum only TC can complete")
+
+
+def _all_transfers(ftpfix, clients, server):
+    connections = sum(transfers(client, server) for client in clients)
+    ftpfix.settle(connections)
+    return connections
+
+
+def _carried(world, mode, family, one_arm=False):
+    topology, server = _site(world, mode, family, one_arm)
+    clients = _clients(world, topology, server, family)
+    ftpfix = _ftpfix(world, topology, mode)
+    connections = _all_transfers(ftpfix, clients, server)
+    _by_xdp(ftpfix, clients, connections)
+    ftpfix.stop()
+
+
+for _mode in ("nat", "fullnat"):
+    for _family in (4, 6):
+        scenario(f"xdp: {_mode}, IPv{_family}, three clients, the data is carried by XDP")(
+            lambda world, mode=_mode, family=_family: _carried(world, mode, family))
+scenario("xdp: one arm, nat, IPv4")(lambda world: _carried(world, "nat", 4, one_arm=True))
+scenario("xdp: one arm, fullnat, IPv6")(lambda world: _carried(world, "fullnat", 6, one_arm=True))
+
+
+def _partial(world, mode, family):
+    topology, server = _site(world, mode, family, whole=False)
+    clients = _clients(world, topology, server, family)
+    ftpfix = _ftpfix(world, topology, mode)
+    _all_transfers(ftpfix, clients, server)
+    _by_tc(ftpfix, clients)
+    ftpfix.stop()
+
+
+scenario("xdp: checksums that the hosts leave to their devices, nat, IPv4")(
+    lambda world: _partial(world, "nat", 4))
+scenario("xdp: checksums that the hosts leave to their devices, fullnat, IPv6")(
+    lambda world: _partial(world, "fullnat", 6))
+
+
+@scenario("xdp: generic")
+def generic(world):
+    topology, server = _site(world, "nat", 4)
+    clients = _clients(world, topology, server, 4)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="generic")
+    connections = _all_transfers(ftpfix, clients, server)
+    _by_xdp(ftpfix, clients, connections)
+    ftpfix.stop()
+
+
+@scenario("xdp: a peer that takes nothing that XDP redirects: TC carries it")
+def deaf(world):
+    topology, server = _site(world, "nat", 4)
+    take_redirected(topology, on=False)
+    clients = _clients(world, topology, server, 4)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
+    _all_transfers(ftpfix, clients, server)
+    ftpfix.stop()
+
+
+def _bridge_inside(topology):
+    """The inside interface becomes a bridge, which has no XDP of its own."""
+    run = topology.balancer.run
+    run("ip", "link", "set", INSIDE, "down")
+    run("ip", "link", "set", INSIDE, "name", "wire")
+    run("ip", "address", "flush", "dev", "wire")
+    run("ip", "link", "add", INSIDE, "type", "bridge")
+    run("ip", "link", "set", "wire", "master", INSIDE, "up")
+    run("ip", "address", "add", "10.0.0.1/24", "dev", INSIDE)
+    run("ip", "link", "set", INSIDE, "up")
+
+
+@scenario("xdp: native on the uplink only, a bridge on the inside")
+def uplink_only(world):
+    topology, server = _site(world, "nat", 4)
+    _bridge_inside(topology)
+    clients = _clients(world, topology, server, 4)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
+    _all_transfers(ftpfix, clients, server)
+    ftpfix.stop()
+
+
+@scenario("xdp: frames of several pages")
+def frames_of_pages(world):
+    topology, server = _site(world, "nat", 4)
+    jumbo(topology)
+    client = Curl(world, topology.client, VIP, server.port, server.login)
+    must_not_download(client, server)
+    ftpfix = _ftpfix(world, topology, "nat")
+    for upload in (False, True):
+        Slow(world, topology.client, VIP, server, SLOW_BYTES, 0.5, upload).finish()
+    ftpfix.settle(2)
+    carried = ftpfix.counted("bytes forwarded_xdp")
+    check(carried >= 2 * SLOW_BYTES - 10 * 9000, f"XDP carried {carried} bytes")
+    # Acknowledgements among them.
+    check(carried / ftpfix.counted("packets forwarded_xdp") > 3000, "in frames of several pages")
+    ftpfix.stop()
+
+
+def _both_ways(world, topology, server, family):
+    """A download and an upload that have begun."""
+    return [Slow(world, topology.client, _vip(family), server, SLOW_BYTES, SLOW_SECONDS, upload)
+            for upload in (False, True)]
+
+
+def _finish(ftpfix, running):
+    """They end well, and XDP carries them again."""
+    ftpfix.mark()
+    for transfer in running:
+        check(transfer.running(), "the change came in mid-transfer")
+        transfer.finish()
+    carried = ftpfix.counted("packets forwarded_xdp")
+    check(carried >= SLOW_BYTES // 1448, f"XDP carried {carried} packets after the change")
+
+
+def _neighbour(world, mode, family, of_server):
+    topology, server = _site(world, mode, family)
+    must_not_download(Curl(world, topology.client, _vip(family), server.port, server.login,
+                           extended=True), server)
+    ftpfix = _ftpfix(world, topology, mode)
+    running = _both_ways(world, topology, server, family)
+    if of_server:
+        changed, device = topology.server, SERVER_DEVICE
+        address = server_address(0) if family == 4 else server_address6(0)
+    else:
+        changed, device = topology.client, CLIENT_DEVICE
+        address = client_address(0) if family == 4 else client_address6(0)
+    new_mac(changed, device, NEW_MAC)
+    wait_until(lambda: NEW_MAC in topology.balancer.run("ip", "neigh", "show", address).stdout,
+               "the balancer knows the new address")
+    _finish(ftpfix, running)
+    ftpfix.settle(2)
+    ftpfix.stop()
+
+
+scenario("xdp: the server's MAC changes in mid-transfer, nat, IPv4")(
+    lambda world: _neighbour(world, "nat", 4, of_server=True))
+scenario("xdp: the server's MAC changes in mid-transfer, fullnat, IPv6")(
+    lambda world: _neighbour(world, "fullnat", 6, of_server=True))
+scenario("xdp: the client's MAC changes in mid-transfer, nat, IPv6")(
+    lambda world: _neighbour(world, "nat", 6, of_server=False))
+
+
+def _second_cable(world, topology, family):
+    """From the balancer to the server, beside the first."""
+    inner, outer = (("10.1.0.1/24", "10.1.0.175/24") if family == 4
+                    else ("fd00:11::1/64", "fd00:11::175/64"))
+    facing = connect(world, [Port(topology.server, "eth1", [outer]),
+                             Port(topology.balancer, "inside2", [inner])])
+    facing[0].run("ethtool", "-K", facing[1], "gro", "on", "tx", "off")
+
+
+def _move(topology, family):
+    """To the second cable; the first is cut."""
+    address, ahead, back = ((server_address(0), "10.1.0.175", "10.1.0.1") if family == 4
+                            else (server_address6(0), "fd00:11::175", "fd00:11::1"))
+    topology.server.run("ip", f"-{family}", "route", "replace", "default", "via", back)
+    topology.balancer.run("ip", f"-{family}", "route", "replace", address, "via", ahead)
+    topology.balancer.run("ip", "link", "set", INSIDE, "down")
+
+
+def _route(world, family):
+    topology, server = _site(world, "nat", family)
+    _second_cable(world, topology, family)
+    must_not_download(Curl(world, topology.client, _vip(family), server.port, server.login,
+                           extended=True), server)
+    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2")
+    running = _both_ways(world, topology, server, family)
+    _move(topology, family)
+    _finish(ftpfix, running)
+    ftpfix.settle(2)
+    ftpfix.stop()
+
+
+scenario("xdp: the route moves to another interface in mid-transfer, IPv4")(
+    lambda world: _route(world, 4))
+scenario("xdp: the route moves to another interface in mid-transfer, IPv6")(
+    lambda world: _route(world, 6))
+
+
+def _vlans(topology):
+    """The clients' network and the servers' become VLANs of the same cables."""
+    def tag(namespace, device, vlan):
+        below = f"{device}-wire"
+        shown = namespace.run("ip", "-o", "-4", "address", "show", "dev", device).stdout
+        address = shown.split()[3]
+        routes = namespace.run("ip", "-4", "route", "show", "dev", device).stdout.splitlines()
+        namespace.run("ip", "link", "set", device, "down")
+        namespace.run("ip", "link", "set", device, "name", below)
+        namespace.run("ip", "address", "flush", "dev", below)
+        namespace.run("ip", "link", "set", below, "up")
+        namespace.run("ip", "link", "add", "link", below, "name", device, "type", "vlan",
+                      "id", str(vlan))
+        namespace.run("ip", "address", "add", address, "dev", device)
+        namespace.run("ip", "link", "set", device, "up")
+        for route in routes:
+            if " via " in route:
+                namespace.run("ip", "route", "add", *route.split(), "dev", device)
+        return below
+    for namespace, device in hosts(topology):
+        below = tag(namespace, device, 100 if namespace in topology.clients else 200)
+        namespace.run("ethtool", "-K", below, "gro", "on", "tx", "off", "txvlan", "off")
+        namespace.run("ethtool", "-K", device, "tx", "off")
+    for device, vlan in ((UPLINK, 100), (INSIDE, 200)):
+        tag(topology.balancer, device, vlan)
+
+
+@scenario("xdp: VLAN devices on both sides")
+def vlans(world):
+    topology, server = _site(world, "nat", 4)
+    _vlans(topology)
+    clients = _clients(world, topology, server, 4)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
+    connections = _all_transfers(ftpfix, clients, server)
+    _by_xdp(ftpfix, clients, connections)
+    ftpfix.stop()
+
+
+@scenario("xdp: without forwarding in the kernel TC carries everything")
+def no_forwarding(world):
+    topology, server = _site(world, "nat", 4)
+    must_not_download(Curl(world, topology.client, VIP, server.port, server.login), server)
+    ftpfix = _ftpfix(world, topology, "nat")
+    running = _both_ways(world, topology, server, 4)
+    # Now control connections rest: nftables needs forwarding.
+    topology.balancer.sysctl("net/ipv4/ip_forward", 0)
+    wait_until(lambda: all(transfer.done() > 0.5 for transfer in running), "half of both")
+    topology.balancer.sysctl("net/ipv4/ip_forward", 1)
+    for transfer in running:
+        transfer.finish()
+    equal(ftpfix.counted("packets failed"), 0, "packets that the kernel refused")
+    ftpfix.settle(2)
+    ftpfix.stop()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A transfer that takes its time, in the background, while a scenario does something
+to it: curl with a limited rate."""
+import os
+import subprocess
+
+from .check import Failed, equal, wait_until
+from .files import checksum
+
+
+class Slow:
+    """`size` bytes within about `seconds`, over EPSV or, unless `extended`, PASV."""
+
+    def __init__(self, world, namespace, address, server, size, seconds, upload=False,
+                 extended=True):
+        self._server = server
+        self._size = size
+        number = len(os.listdir(world.directory))
+        self._local = world.path(f"slow-{number}.bin")
+        self._remote = f"pub/slow-{number}.bin"
+        self._upload = upload
+        host = f"[{address}]" if ":" in address else address
+        url = f"ftp://{host}:{server.port}/{self._remote}"
+        if upload:
+            with open(self._local, "wb") as file:
+                file.write(os.urandom(size))
+        else:
+            server.files.write(self._remote, size)
+        mode = [] if extended else ["--disable-epsv", "--no-ftp-skip-pasv-ip"]
+        self._process = world.keep(namespace.spawn(
+            "curl", "-sS", "-v", "-N", *mode, "--limit-rate", str(int(size / seconds)),
+            "-u", ":".join(server.login), "-T" if upload else "-o", self._local, url))
+        self.until(0.05)
+
+    def done(self):
+        """How much of it has arrived, as a part of 1."""
+        arrived = self._server.files.path(self._remote) if self._upload else self._local
+        return os.path.getsize(arrived) / self._size if os.path.exists(arrived) else 0
+
+    def running(self):
+        return self._process.running()
+
+    def until(self, part, seconds=20):
+        """Waits until this part of it has arrived."""
+        wait_until(lambda: self.done() >= part or not self.running(),
+                   f"{part:.0%} of a slow transfer", seconds)
+        if self.done() < part:
+            raise Failed(f"a slow transfer ended at {self.done():.0%}: {self._process.lines[-5:]}")
+
+    def finish(self, seconds=30):
+        """It must end well, and every byte must be right."""
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired as expired:
+            raise Failed(f"a slow transfer hangs at {self.done():.0%}") from expired
+        equal(status, 0, f"exit status of a slow transfer at {self.done():.0%} "
+                         f"({self._process.lines[-5:]})")
+        equal(checksum(self._local), self._server.files.checksum(self._remote),
+              "checksum of a slow transfer")
