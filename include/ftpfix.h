@@ -20,7 +20,7 @@
 /* Bounds of the tables. What each does when full stands beside its map. */
 #define FTPFIX_SERVICES_MAX 1024
 #define FTPFIX_SERVERS_MAX 4096
-#define FTPFIX_SESSIONS_MAX (2 << 20) /* two for each control connection */
+#define FTPFIX_SESSIONS_MAX 32768
 #define FTPFIX_BEGUN_MAX 8192	      /* a power of two, below FTPFIX_DRAFTS_MAX */
 #define FTPFIX_DRAFTS_MAX 16384
 #define FTPFIX_SEEN_MAX 16384
