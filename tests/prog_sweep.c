@@ -308,6 +308,31 @@ static void session_goes(void **state)
 	assert_false(talk_session(&talk, &session));
 }
 
+/* A server that announces and is silent then keeps its draft until the client has got the
+ * line, and one that is left behind by a session goes. */
+static void draft_goes(void **state)
+{
+	struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NONE));
+	const struct bpf_map *drafts = talk.world->skeleton->maps.drafts;
+
+	world_allow(talk.world, ip4(10, 0, 0, 0), 8, 0);
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	session_silent(&talk, SHORT, 60 * FTPFIX_SECOND_NS);
+	assert_int_equal(map_entries(drafts), 1);
+	talk_ask(&talk, "NOOP\r\n");
+	session_silent(&talk, SHORT, SHORT);
+	assert_int_equal(map_entries(drafts), 1);
+	session_silent(&talk, SHORT, 60 * FTPFIX_SECOND_NS);
+	assert_int_equal(map_entries(drafts), 0);
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	assert_int_equal(map_entries(drafts), 1);
+	map_clear(talk.world->skeleton->maps.sessions);
+	sweep(talk.world);
+	assert_int_equal(map_entries(drafts), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -316,7 +341,7 @@ int main(void)
 		cmocka_unit_test(half_closed),	cmocka_unit_test(closing),
 		cmocka_unit_test(closed),	cmocka_unit_test(without_its_peer),
 		cmocka_unit_test(many),		cmocka_unit_test(session_stays),
-		cmocka_unit_test(session_goes),
+		cmocka_unit_test(session_goes), cmocka_unit_test(draft_goes),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

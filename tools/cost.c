@@ -240,6 +240,7 @@ static int prepare(const struct ftpfix *skeleton, const struct subject *subjects
 	int err;
 
 	map_clear(bpf_map__fd(skeleton->maps.sessions));
+	map_clear(bpf_map__fd(skeleton->maps.drafts));
 	map_clear(bpf_map__fd(skeleton->maps.seen));
 	err = run_control(subjects, INSIDE_INGRESS, REPLIES_START, GREETING, NULL);
 	if (!err)
@@ -292,6 +293,7 @@ static int measure_control(const struct ftpfix *skeleton, const struct subject *
 		err = prepare(skeleton, subjects, &sessions, &seen);
 	for (int run = 0; run < SINGLES && !err; run++) {
 		map_clear(bpf_map__fd(skeleton->maps.expectations));
+		map_clear(bpf_map__fd(skeleton->maps.drafts));
 		err = snapshot_put(&sessions);
 		if (!err)
 			err = snapshot_put(&seen);
