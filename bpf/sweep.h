@@ -104,10 +104,10 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ftpfix_draft *draft,
 			void *context)
 {
-	struct ftpfix_session_key name = {.tuple = key->tuple, .side = key->side};
+	struct ftpfix_draft_key own = *key; /* which another draft may have a moment later */
+	struct ftpfix_session_key name = {.tuple = own.tuple, .side = own.side};
 	struct ftpfix_session *session = session_find(&name);
 	const struct sweep *sweep = context;
-	struct ftpfix_draft_key own = *key;
 	struct ftpfix_stream *stream, *peer;
 	__u32 seen;
 
@@ -126,7 +126,9 @@ static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ft
 		return 0;
 	}
 	stream_forget(stream);
-	bpf_map_delete_elem(map, &own);
+	/* Whose session has ended meanwhile: then its memory may be another draft's. */
+	if (bpf_map_delete_elem(map, &own))
+		draft->ended = 0;
 	return 0;
 }
 
