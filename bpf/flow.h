@@ -61,7 +61,9 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	packet = &scratch->packet;
 	flow = flow_find(&packet->tuple);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
-	if (opening && (!flow || flow->first_sequence != packet->host_sequence)) {
+	/* One of whose halves is gone, pushed out by others, is opened anew. */
+	if (opening &&
+	    (!flow || flow->first_sequence != packet->host_sequence || !flow_peer(flow))) {
 		err = flow_open(skb, hook >> 1, flow && flow->place & FTPFIX_PLACE_SETTLED);
 		if (err && err != -ENOENT)
 			return err;
@@ -99,8 +101,8 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
- * sender is to be told; or another error when it must be dropped.
+ * it out of, 0 when it goes on where it is, both translated; -ETIME, -EMSGSIZE or
+ * -ECONNREFUSED when its sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
@@ -109,6 +111,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
 	int tells, proxied, err = 0;
+	__u8 place;
 
 	if (!scratch)
 		return -ENOENT;
@@ -129,16 +132,18 @@ __global int flow_carry(struct __sk_buff *skb)
 		if (err)
 			return err;
 	}
+	place = flow->place;
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
-		count(FTPFIX_CONNECTION_TABLE_FULL);
-		return -ENOSPC;
+		flow_became(place, FTPFIX_CONNECTION_TABLE_FULL, FTPFIX_BALANCED_TABLE_FULL);
+		flow_remove(&packet->tuple);
+		return -ECONNREFUSED;
 	}
 	if (!err)
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	if (!err && tells)
-		err = client_address_add(skb, out_ifindex);
+		err = client_address_add(skb, out_ifindex, tells);
 	if (!err && proxied == FLOW_TO_CLIENT)
 		err = proxy_leave(skb);
 	if (err) {
@@ -146,8 +151,11 @@ __global int flow_carry(struct __sk_buff *skb)
 		return -EIO;
 	}
 	packet->tuple = scratch->to;
-	count(FTPFIX_PACKET_FORWARDED);
-	count_add(FTPFIX_BYTES_FORWARDED, length);
+	/* Through the stack it comes by twice. */
+	if (!(place & FTPFIX_PLACE_INNER)) {
+		count(FTPFIX_PACKET_FORWARDED);
+		count_add(FTPFIX_BYTES_FORWARDED, length);
+	}
 	return out_ifindex;
 }
 

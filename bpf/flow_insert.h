@@ -8,6 +8,7 @@
 
 #include "expect.h"
 #include "flow_table.h"
+#include "hop.h"
 
 /* Other ports that are tried where the client's own is taken, and there is no pool. */
 #define SOURCE_OTHERS_MAX 32
@@ -16,8 +17,9 @@
  * searched as a whole. */
 #define SOURCE_TRIES_MAX 4096
 
-/* Between the candidates of a larger pool: a prime, so that the tries are spread over it. */
-#define SOURCE_STRIDE 32749
+/* Between the candidates of a larger pool: a prime above the size of any, so that no tries meet
+ * before all candidates were tried. */
+#define SOURCE_STRIDE 16777259
 
 /* Fills in an entry of the scratch. */
 static __always_inline struct ftpfix_flow *flow_entry(struct scratch *scratch, __u32 hook,
@@ -28,6 +30,7 @@ static __always_inline struct ftpfix_flow *flow_entry(struct scratch *scratch, _
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->out_ifindex = out_ifindex;
 	flow->seen_ticks = ticks_now();
+	flow->hop_checked = hop_unasked(flow->seen_ticks);
 	flow->place = hook | place;
 	return flow;
 }
@@ -43,15 +46,16 @@ static __always_inline void flow_forget(const struct ftpfix_tuple *key,
 	bpf_map_delete_elem(&unsettled, key);
 }
 
-/* Whether the way back in scratch->back is kept by a connection that opens or closes; one
- * that closes gives it up when no other is left. */
+/* Whether the way back in scratch->back is kept by a connection that opens or closes. One
+ * whose other half was pushed out of the table keeps nothing; and when no port is left, any
+ * gives way: under a flood nearly all of them are of SYNs that nobody meant. */
 static __always_inline int flow_held(struct scratch *scratch)
 {
 	struct ftpfix_flow *flow = bpf_map_lookup_elem(&unsettled, &scratch->back);
 
 	if (!flow)
 		return 0;
-	if (!scratch->opening.reusing || !flow_closing(flow))
+	if (!scratch->opening.reusing && flow_peer(flow))
 		return 1;
 	flow_forget(&scratch->back, &flow->to);
 	return 0;
@@ -133,13 +137,14 @@ static __always_inline void source_address(struct opening *opening, __u32 number
 static __always_inline void source_candidate(struct opening *opening, __u32 try)
 {
 	__u32 ports = source_port_high - source_port_low + 1;
-	__u32 total, at;
+	__u32 total;
+	__u64 at;
 
 	if (!opening->addresses || !ports)
 		return;
 	total = opening->addresses * ports;
-	at = opening->first_try + try * (total > SOURCE_TRIES_MAX ? SOURCE_STRIDE : 1);
-	at %= total;
+	at = (__u64)try * (total > SOURCE_TRIES_MAX ? SOURCE_STRIDE : 1);
+	at = (at + opening->first_try) % total;
 	opening->to.be_source_port = bpf_htons(source_port_low + at / opening->addresses);
 	if (!address_given(&opening->source))
 		source_address(opening, (opening->first_address + at) % opening->addresses);

@@ -28,14 +28,20 @@ static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_t
 	return age >= HOP_UNITS || now_ticks - flow->seen_ticks >= HOP_UNITS << HOP_SHIFT;
 }
 
+/* What makes a new flow ask at its first packet. */
+static __always_inline __u8 hop_unasked(__u32 now_ticks)
+{
+	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
+}
+
 static __always_inline void hop_question(struct bpf_fib_lookup *question,
 					 const struct ftpfix_flow *flow, __u32 ifindex)
 {
 	__builtin_memset(question, 0, sizeof(*question));
 	question->ifindex = ifindex;
 	question->l4_protocol = IPPROTO_TCP;
-	/* With a size that suits every route the kernel tells the route's MTU; without one it
-	 * judges the packet itself by the device's. */
+	/* With a size that suits every route the kernel tells the route's MTU, if it is locked
+	 * or was learned; without one it judges the packet itself by the device's. */
 	question->tot_len = sizeof(struct iphdr);
 	question->sport = flow->to.be_source_port;
 	question->dport = flow->to.be_destination_port;
@@ -52,9 +58,9 @@ static __always_inline void hop_question(struct bpf_fib_lookup *question,
 }
 
 /*
- * Asks for the flow's next hop, for a packet that came in on `ifindex`. Where the kernel
- * knows none (the neighbour is not resolved, or does not forward here) the interface stays
- * what it was, and hop_mtu zero leaves the packet to TC, which has the neighbour resolved.
+ * Asks for the flow's next hop, for a packet that came in on `ifindex`. Where the neighbour
+ * is not resolved, hop_mtu zero leaves the packet to TC, which has it resolved, on the
+ * interface of the route; where the kernel does not forward, the interface stays what it was.
  * The context is that of either kind of program.
  */
 static __always_inline void hop_refresh(void *context, struct ftpfix_flow *flow, __u32 ifindex,
@@ -63,14 +69,18 @@ static __always_inline void hop_refresh(void *context, struct ftpfix_flow *flow,
 	struct bpf_fib_lookup question;
 	const struct ftpfix_link *link;
 	__u32 out_ifindex;
+	long result;
 
 	flow->hop_checked = now_ticks >> HOP_SHIFT;
 	flow->hop_mtu = 0;
 	hop_question(&question, flow, ifindex);
-	if (bpf_fib_lookup(context, &question, sizeof(question), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+	result = bpf_fib_lookup(context, &question, sizeof(question), 0);
+	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return;
 	out_ifindex = question.ifindex;
 	flow->out_ifindex = out_ifindex;
+	if (result != BPF_FIB_LKUP_RET_SUCCESS)
+		return;
 	link = bpf_map_lookup_elem(&links, &out_ifindex);
 	if (!link)
 		return;

@@ -512,7 +512,7 @@ struct ftpfix_flow {
 	X(CONNECTION_NO_SOURCE_PORT, connections, "no_source_port",                              \
 	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
 	X(CONNECTION_TABLE_FULL, connections, "table_full",                                      \
-	  "the flow table was full: the SYN was answered with a reset")                          \
+	  "the flow table was full: answered with a reset")                                      \
 	X(BALANCED_OPENED, balanced, "opened", "a client's SYN to a virtual address")            \
 	X(BALANCED_ESTABLISHED, balanced, "established", "the server and the client answered")   \
 	X(BALANCED_CLOSED, balanced, "closed", "both sides finished, or one reset")              \
@@ -522,7 +522,7 @@ struct ftpfix_flow {
 	X(BALANCED_NO_SOURCE_PORT, balanced, "no_source_port",                                   \
 	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
 	X(BALANCED_TABLE_FULL, balanced, "table_full",                                           \
-	  "the flow table was full: the SYN was answered with a reset")                          \
+	  "the flow table was full: answered with a reset")                                      \
 	X(PACKET_FORWARDED, packets, "forwarded", "translated by TC")                            \
 	X(PACKET_FORWARDED_XDP, packets, "forwarded_xdp", "translated by XDP")                   \
 	X(PACKET_REFUSED, packets, "refused", "a SYN that was answered with a reset")            \
@@ -531,7 +531,7 @@ struct ftpfix_flow {
 	  "an ICMP error of the node's own was sent about the packet")                           \
 	X(PACKET_TOA, packets, "toa", "got the client's address as a TCP option")                \
 	X(PACKET_TOA_NO_ROOM, packets, "toa_no_room",                                            \
-	  "had no room for the TCP option: sent without the client's address")                   \
+	  "the first of its connection, had no room for the TCP option: sent without it")        \
 	X(PACKET_PROXY_HEADER, packets, "proxy_header", "got a PROXY protocol header")           \
 	X(PACKET_HELD, packets, "held",                                                          \
 	  "of a control connection, too early: dropped, to come again")                          \

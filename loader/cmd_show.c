@@ -66,6 +66,7 @@ static const struct column expected[] = {
 };
 
 static const struct column flows[] = {
+	{"KIND", "{kind}"},
 	{"CLIENT", "{client}"},
 	{"PUBLIC", "{public}"},
 	{"SOURCE", "{source}"},
@@ -92,11 +93,11 @@ static const struct section {
 	const char *what;
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
-	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
 	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
+	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
-	{"flows", COLUMNS(flows), "data connections"},
+	{"flows", COLUMNS(flows), "established connections"},
 	{"counters", COLUMNS(counters), "decisions that were taken"},
 };
 

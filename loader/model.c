@@ -338,7 +338,8 @@ static int read_flow(const void *key, const void *value, void *context)
 	down = inside ? flow : &back;
 	return append(
 		section,
-		json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}",
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "kind",
+			  flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
 			  inside ? "server" : "client",
 			  endpoint(&from->source, from->be_source_port), "public",
 			  endpoint(&from->destination, from->be_destination_port), "source",
@@ -443,10 +444,10 @@ static int read_sections(json_t *model, const struct instance *instance)
 
 	if (!err && new_section(&section, model, "services"))
 		err = read_services(&section, instance);
-	if (!err && new_section(&section, model, "servers"))
-		err = balancer_each(instance->balancer, read_server, &section);
 	if (!err && new_section(&section, model, "interfaces"))
 		err = read_interfaces(&section, instance);
+	if (!err && new_section(&section, model, "servers"))
+		err = balancer_each(instance->balancer, read_server, &section);
 	if (!err && new_section(&section, model, "sessions"))
 		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
 			       sizeof(struct ftpfix_session), read_session, &section);

@@ -78,7 +78,7 @@ def promtool_finds_no_fault():
     if not promtool:
         raise Skipped("promtool is missing (Debian package prometheus, or tools/servers)")
     with World() as world:
-        world.run("--dev", "up0")
+        world.run("--dev", "up0", "--vip", "203.0.113.5", "--server", "10.0.0.175")
         done = subprocess.run([promtool, "check", "metrics"], input=world.ftpfix("metrics").stdout,
                               capture_output=True, text=True)
         equal((done.returncode, done.stdout, done.stderr), (0, "", ""), "promtool check metrics")
@@ -86,7 +86,7 @@ def promtool_finds_no_fault():
 
 @test
 def show_has_tables_and_json_of_one_model():
-    sections = ["services", "interfaces", "sessions", "expected", "flows", "counters"]
+    sections = ["services", "interfaces", "servers", "sessions", "expected", "flows", "counters"]
     with World() as world:
         world.run("--dev", "up0")
         model = world.show()
@@ -216,8 +216,9 @@ def flows_are_shown_as_connections():
             daemon.insert("flows", entries)
             shown, = world.show("flows")["flows"]
             assert 2 <= shown.pop("idle_seconds") < 2 + PATIENCE, "idle seconds"
-            equal(shown, {"client": "198.51.100.10:50001", "public": "203.0.113.5:21486",
-                          "source": "10.0.0.1:50001", "server": "10.0.0.9:21485", "state": state,
+            equal(shown, {"kind": "data", "client": "198.51.100.10:50001",
+                          "public": "203.0.113.5:21486", "source": "10.0.0.1:50001",
+                          "server": "10.0.0.9:21485", "state": state,
                           "packets_to_server": 3, "bytes_to_server": 4000,
                           "packets_to_client": 5 if server else 0,
                           "bytes_to_client": 60000 if server else 0}, "flow")
@@ -237,7 +238,8 @@ def flows_of_clients_inside_are_shown_from_the_servers_side():
                                 (down, flow_value(down_to, 2, 3, 4000, 1, 1))])
         shown, = world.show("flows")["flows"]
         shown.pop("idle_seconds")
-        equal(shown, {"client": "10.0.0.9:50001", "public": "203.0.113.5:50001",
+        equal(shown, {"kind": "data", "client": "10.0.0.9:50001",
+                      "public": "203.0.113.5:50001",
                       "source": "198.51.100.10:20", "server": "198.51.100.10:20",
                       "state": "established", "packets_to_server": 3, "bytes_to_server": 4000,
                       "packets_to_client": 5, "bytes_to_client": 60000}, "flow")

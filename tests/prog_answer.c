@@ -297,9 +297,13 @@ static void syn_is_refused(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(time_exceeded),      cmocka_unit_test(too_big),
-		cmocka_unit_test(too_big_segments),   cmocka_unit_test(connection_goes_on),
-		cmocka_unit_test(errors_are_limited), cmocka_unit_test(group_is_not_answered),
+		cmocka_unit_test(time_exceeded),
+		cmocka_unit_test(too_big),
+		cmocka_unit_test(just_fits),
+		cmocka_unit_test(too_big_segments),
+		cmocka_unit_test(connection_goes_on),
+		cmocka_unit_test(errors_are_limited),
+		cmocka_unit_test(group_is_not_answered),
 		cmocka_unit_test(syn_is_refused),
 	};
 

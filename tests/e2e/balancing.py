@@ -76,7 +76,7 @@ def add_addresses(namespace, count, family=4):
 
 def greeting(namespace, address, source=None, port=21):
     """The role of the server that a client, or one of its addresses, comes to."""
-    with dial(namespace, Endpoint(address, port), timeout=3,
+    with dial(namespace, Endpoint(address, port), timeout=1,
               source=Endpoint(source, 0) if source else None) as opened:
         return opened.recv(200).decode("ascii").split()[1].strip("()")
 

@@ -168,7 +168,7 @@ class Lftp(Client):
     verbs4 = ("PASV", "EPSV", "PORT")
     lacks = {"EPRT": "lftp sends EPRT over IPv6 only"}
 
-    def script(self, commands, seconds=SECONDS):
+    def command(self, commands):
         settings = ("set net:max-retries 1; set net:timeout 5; set cmd:fail-exit yes; "
                     "set ftp:fix-pasv-address no; set ftp:auto-passive-mode no; "
                     # The data connection must come from where the control connection goes.
@@ -176,7 +176,10 @@ class Lftp(Client):
                     f"set ftp:passive-mode {'no' if self.active else 'yes'}; "
                     f"set ftp:prefer-epsv {'yes' if self.extended else 'no'}; ")
         login = f"open -u {self.login[0]},{self.login[1]} ftp://{self.host}:{self.port}; "
-        return self.run(["lftp", "--norc", "-c", settings + login + commands], seconds=seconds)
+        return ["lftp", "--norc", "-c", settings + login + commands]
+
+    def script(self, commands, seconds=SECONDS):
+        return self.run(self.command(commands), seconds=seconds)
 
     def fetch(self, remote, local, seconds):
         return self.script(f"get {remote} -o {local}", seconds)

@@ -208,4 +208,4 @@ class Control:
             raise Failed(f"STOR {name}: {reply.text}")
 
     def describe(self):
-        return [f"control: {line}" for line in self.transcript]
+        return [f"control: {line}" for line in self.transcript[-40:]]

@@ -18,7 +18,7 @@ def reply_227(address, port):
     return f"227 Entering Passive Mode ({host},{port >> 8},{port & 255}).\r\n".encode("ascii")
 
 
-class _Listener:
+class Listening:
     """Accepts connections in a namespace, each served by a thread."""
 
     def __init__(self, world, namespace, address, port):
@@ -52,7 +52,7 @@ class _Listener:
             self.socket.close()
 
 
-class FakeServer(_Listener):
+class FakeServer(Listening):
     """`script` names for a command the segments of its reply, or what makes them of its
     line; "" those of its first words. `heard` is what it was told, line by line."""
 
@@ -74,7 +74,7 @@ class FakeServer(_Listener):
                     connection.sendall(segment)
 
 
-class DataServer(_Listener):
+class DataServer(Listening):
     """Sends its content to whoever comes, and remembers who came."""
 
     def __init__(self, world, namespace, address, port, size=20_000):

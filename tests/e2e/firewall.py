@@ -4,6 +4,7 @@ ports only, and what conntrack takes for no part of one is dropped. Knows nothin
 import json
 import re
 
+ENDED = ("TIME_WAIT", "CLOSE")
 COUNTERS = ("seen", "invalid", "opened", "refused")
 
 
@@ -16,6 +17,10 @@ class Firewall:
         namespace.run("nft", "-f", "-", text_in=f"""
             table inet firewall {{
                 {declared}
+                set strangers {{
+                    type inet_service . inet_service . tcp_flag
+                    flags dynamic
+                }}
                 chain first {{
                     type filter hook prerouting priority filter
                     meta l4proto tcp counter name seen
@@ -26,14 +31,23 @@ class Firewall:
                     meta l4proto {{ icmp, ipv6-icmp }} accept
                     ct state established,related accept
                     ct state new tcp dport {{ {ports} }} counter name opened accept
-                    counter name refused
+                    counter name refused add @strangers {{ tcp sport . tcp dport . tcp flags }}
                 }}
                 chain input {{
                     type filter hook input priority filter; policy drop
                     meta l4proto {{ icmp, ipv6-icmp }} accept
-                    counter name refused
+                    ct state established,related accept
+                    counter name refused add @strangers {{ tcp sport . tcp dport . tcp flags }}
                 }}
             }}""")
+
+    def close(self):
+        self._namespace.run("nft", "delete", "table", "inet", "firewall")
+
+    def describe(self):
+        """The ports and the flags of what was refused."""
+        listed = self._namespace.run("nft", "list", "set", "inet", "firewall", "strangers").stdout
+        return [f"firewall: {line.strip()}" for line in listed.splitlines() if "elements" in line]
 
     def forget(self):
         """Counts from here on."""
@@ -50,16 +64,18 @@ class Firewall:
                 for entry in listed["nftables"] if "counter" in entry}
 
     def connections(self, family):
-        """What conntrack knows: (source, target, target port, whole) of each; whole are those
-        of which both directions were seen to the end."""
-        listed = self._namespace.run("conntrack", "-L", "-p", "tcp", "-f", f"ipv{family}").stdout
+        """What conntrack knows of each: (source, target, target port, whether it is whole): seen
+        in both directions, to its end."""
+        # Its last words, on standard error, would come amidst a line.
+        listed = self._namespace.run(
+            "sh", "-c", f"conntrack -L -p tcp -f ipv{family} 2>/dev/null").stdout
         found = []
         for line in listed.splitlines():
             match = re.match(r"tcp +6 +\d+ (\S+) src=(\S+) dst=(\S+) sport=\d+ dport=(\d+)", line)
             if match:
                 state, source, target, port = match.groups()
                 found.append((source, target, int(port),
-                              "[ASSURED]" in line and state == "TIME_WAIT"))
+                              "[ASSURED]" in line and state in ENDED))
         return found
 
     def invalid(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The program under test, run in a namespace."""
 import ctypes
+import glob
 import json
 import os
 import platform
@@ -58,11 +59,19 @@ class Ftpfix:
         world.keep(self)
         self._process.wait_for(lambda: READY in self._process.lines, "ready", READY_SECONDS)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def _ask(self, *words):
         return self.namespace.run(PROGRAM, *words).stdout
 
     def set(self, what, value):
         self._ask("set", what, value)
+
+    def server(self, verb, *words):
+        """Adds, removes or drains a server."""
+        self._ask("server", verb, *words)
 
     def show(self, section):
         return json.loads(self._ask("show", section, "--json"))[section]
@@ -98,7 +107,22 @@ class Ftpfix:
         equal(self.counted("connections opened"), connections, "connections opened")
         wait_until(lambda: self.counted("connections closed") == connections,
                    "every data connection closed")
-        wait_until(lambda: not self.show("flows"), "no flow left")
+        wait_until(lambda: not self.data_flows(), "no flow left")
+
+    def data_flows(self):
+        return [flow for flow in self.show("flows") if flow["kind"] == "data"]
+
+    def memory(self):
+        """The bytes that its maps take at present."""
+        found = {}
+        for path in glob.glob(f"/proc/{self._process.pid}/fdinfo/*"):
+            with open(path, encoding="ascii") as file:
+                fields = dict(line.split(":", 1) for line in file.read().splitlines())
+            if "map_id" in fields:
+                found[fields["map_id"]] = int(fields["memlock"])
+        if not found:
+            raise Failed("ftpfix has no map open")
+        return sum(found.values())
 
     def stop(self, number=signal.SIGTERM):
         """Ends as an operator would end it, and must end well."""

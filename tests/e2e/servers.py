@@ -53,12 +53,21 @@ class Server:
         self.files = files
         self.login = login
         self.port = port
-        self.process = world.keep(namespace.spawn(*command, name=name))
-        self.process.wait_for(lambda: listening(namespace, port), f"listening on port {port}")
         self.log = None
+        self._world, self._namespace, self._name = world, namespace, name
+        self._command = command
+        self.start()
+
+    def start(self):
+        """At first, and again when it was ended."""
+        self.process = self._world.keep(self._namespace.spawn(*self._command, name=self._name))
+        self.process.wait_for(lambda: listening(self._namespace, self.port),
+                              f"listening on port {self.port}")
 
     def logged_clients(self):
-        """The addresses that the server's own log names."""
+        """The addresses that the server's own log names; it begins with the first."""
+        if not os.path.exists(self.log):
+            return set()
         with open(self.log, encoding="utf-8") as file:
             return set(re.findall(r'Client "([^"]+)"', file.read()))
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A transfer that takes its time, in the background, while a scenario does something
-to it: curl with a limited rate."""
+to it: lftp with a limited rate."""
 import os
 import subprocess
 
 from .check import Failed, equal, wait_until
+from .clients import Lftp
 from .files import checksum
 
 
@@ -19,17 +20,19 @@ class Slow:
         self._local = world.path(f"slow-{number}.bin")
         self._remote = f"pub/slow-{number}.bin"
         self._upload = upload
-        host = f"[{address}]" if ":" in address else address
-        url = f"ftp://{host}:{server.port}/{self._remote}"
         if upload:
             with open(self._local, "wb") as file:
                 file.write(os.urandom(size))
+            command = f"put {self._local} -o {self._remote}"
         else:
             server.files.write(self._remote, size)
-        mode = [] if extended else ["--disable-epsv", "--no-ftp-skip-pasv-ip"]
-        self._process = world.keep(namespace.spawn(
-            "curl", "-sS", "-v", "-N", *mode, "--limit-rate", str(int(size / seconds)),
-            "-u", ":".join(server.login), "-T" if upload else "-o", self._local, url))
+            command = f"get {self._remote} -o {self._local}"
+        # What waits in buffers has passed the balancer already.
+        for buffers in ("tcp_rmem", "tcp_wmem"):
+            namespace.sysctl(f"net/ipv4/{buffers}", "4096 65536 65536")
+        client = Lftp(world, namespace, address, server.port, server.login, extended)
+        self._process = world.keep(namespace.spawn(*client.command(
+            f"set net:limit-rate {int(size / seconds)}; set net:timeout 10; {command}")))
         self.until(0.05)
 
     def done(self):

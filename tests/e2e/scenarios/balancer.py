@@ -21,6 +21,8 @@ from ..topology import (BALANCER_INSIDE, BALANCER_INSIDE6, SERVER_DEVICE, SPARE_
 KINDS = (Tnftp, Inetutils, Curl, Lftp, Ftplib)
 # So many clients tell how sessions are spread, within five standard deviations.
 MANY = 200
+# What each kind of server greets with.
+GREETINGS = {"server0": "220 server0", "server1": "Pure-FTPd", "server2": "ProFTPD"}
 
 
 def _seen(mode, family):
@@ -88,22 +90,18 @@ def three_kinds(world):
     addresses = add_addresses(topology.client, 12)
     started = {namespace.role: start(world, namespace) for namespace, start in zip(
         topology.servers, (servers.vsftpd, servers.pure_ftpd, servers.proftpd))}
-    # What they greet with tells what they are.
-    captures = {namespace.role: world.keep(Capture(namespace, SERVER_DEVICE))
-                for namespace in topology.servers}
     for mode in ("nat", "fullnat"):
         ftpfix = balancer(world, topology, mode=mode)
         came = Counter()
         for address in addresses:
             source = Endpoint(address, 0)
             control = world.keep(Control(topology.client, VIP, source=source))
-            role, = (role for role, capture in captures.items() if capture.lines("220"))
+            role, = (role for role, words in GREETINGS.items()
+                     if any(words in line for line in control.transcript))
             control.log_in(started[role].login)
             content = control.transfer(control.passive(), f"RETR {SMALL}", source)
             equal(checksum_of(content), started[role].files.checksum(SMALL), f"file of {role}")
             control.close()
-            for capture in captures.values():
-                capture.forget()
             came[role] += 1
         check(len(came) > 1, f"all clients came to one server: {came}")
         ftpfix.settle(len(addresses))
@@ -162,14 +160,14 @@ def least_connections(world):
 def several(world):
     topology = network(world, count=2, family=6)
     started = servers.vsftpd(world, topology.server, port=2121, family=6)
-    vips = [VIP, SPARE_VIP, VIP6, SPARE_VIP6]
-    ftpfix = balancer(world, topology, "--port", "21", "2100", vips=vips,
-                      addresses=[f"{real(4)(0)}:2121", f"[{real(6)(0)}]:2121"])
+    vips = [(VIP, 21), (VIP, 2100), (SPARE_VIP, 21), (VIP6, 21), (SPARE_VIP6, 2100)]
+    ftpfix = balancer(world, topology, addresses=[f"{real(4)(0)}:2121", f"[{real(6)(0)}]:2121"],
+                      vips=[f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+                            for address, port in vips])
     connections = 0
-    for address in vips:
-        for port in (21, 2100):
-            client = Curl(world, topology.client, address, port, started.login, extended=True)
-            connections += transfers(client, started, f"up{port}-{vips.index(address)}")
+    for address, port in vips:
+        client = Curl(world, topology.client, address, port, started.login, extended=True)
+        connections += transfers(client, started, f"up{connections}")
     ftpfix.settle(connections)
     _sessions_end(ftpfix)
     ftpfix.stop()

@@ -53,7 +53,7 @@ def _as_balancer(world, mode, family):
 
 def _stack(world, build, start, mode, family):
     topology, server = build(world, mode, family)
-    firewall = Firewall(topology.balancer, ALLOWED)
+    firewall = world.keep(Firewall(topology.balancer, ALLOWED))
     clients = every_client(world, topology.client, vip(family), server, KINDS)
     must_not_download(clients[0], server)
     ftpfix = start(world, topology, mode, family, "--path", "stack", *PUBLIC)
@@ -73,7 +73,8 @@ def _start_beside(world, topology, mode, _family, *options):
 
 
 def _start_balancer(world, topology, mode, family, *options):
-    return balancer(world, topology, *options, mode=mode, family=family)
+    # The node's own connections to servers are none of clients'.
+    return balancer(world, topology, "--health-interval", "0", *options, mode=mode, family=family)
 
 
 for _mode in ("nat", "fullnat"):
@@ -88,7 +89,7 @@ for _mode in ("nat", "fullnat"):
 @scenario("path: stack, what the node's firewall refuses does not pass")
 def refused(world):
     topology, server = _as_balancer(world, "nat", 4)
-    firewall = Firewall(topology.balancer, "21")
+    firewall = world.keep(Firewall(topology.balancer, "21"))
     ftpfix = balancer(world, topology, "--path", "stack")
     control = world.keep(Control(topology.client, vip(4)))
     control.log_in(server.login)
@@ -101,7 +102,7 @@ def refused(world):
 
 def _direct(world, mode, family):
     topology, server = _as_balancer(world, mode, family)
-    firewall = Firewall(topology.balancer, "21")
+    firewall = world.keep(Firewall(topology.balancer, "21"))
     clients = every_client(world, topology.client, vip(family), server, KINDS)
     ftpfix = _start_balancer(world, topology, mode, family, "--path", "direct", *PUBLIC)
     connections = sum(transfers(client, server) for client in clients)
@@ -120,7 +121,7 @@ for _mode, _family in (("nat", 4), ("fullnat", 6)):
 @scenario("path: direct, nftables in front, past a firewall that lets in control alone")
 def direct_beside(world):
     topology, server = _beside(world, "nat", 4)
-    firewall = Firewall(topology.balancer, "21")
+    firewall = world.keep(Firewall(topology.balancer, "21"))
     clients = every_client(world, topology.client, vip(4), server, KINDS)
     must_not_download(clients[0], server)
     ftpfix = _start_beside(world, topology, "nat", 4, *PUBLIC)

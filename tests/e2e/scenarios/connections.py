@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""How connections open, end and come again, where ftpfix forwards both kinds: halves that
+close alone or together, resets, a port used again, ports that run out, silence."""
+import os
+import socket
+import threading
+import time
+
+from .. import servers
+from ..balancing import balancer, network, own
+from ..cables import take_redirected, whole_checksums
+from ..capture import Capture
+from ..check import check, equal, raises, wait_until
+from ..clients import Curl, Lftp, Tnftp
+from ..control import Control, Endpoint, dial, receive_all
+from ..fake_server import FakeServer, Listening, reply_227
+from ..files import checksum_of
+from ..forwarders import nft_dnat
+from ..ftpfix import Ftpfix
+from ..scenario import SMALL, every_client, scenario, transfers
+from ..slow import Slow
+from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, SERVER_DEVICE, UPLINK, VIP, balanced,
+                        server_address)
+
+PORT = 40000
+BYTES = 1_000_000
+RESET = b"\1\0\0\0\0\0\0\0"
+
+
+class Talker(Listening):
+    """A server's data port, served by a function of the connection."""
+
+    def __init__(self, world, namespace, talk, port=PORT, address=server_address(0)):
+        self._talk = talk
+        super().__init__(world, namespace, address, port)
+
+    def serve(self, connection, peer):
+        self._talk(connection)
+
+
+class Scripted:
+    """A session at a server whose data port does what a scenario wants."""
+
+    def __init__(self, world, mode, talk):
+        self.topology = network(world, count=1)
+        take_redirected(self.topology)
+        whole_checksums(self.topology)
+        FakeServer(world, self.topology.server, server_address(0),
+                   {"PASV": [reply_227(server_address(0), PORT)]})
+        Talker(world, self.topology.server, talk)
+        raises(OSError, lambda: dial(self.topology.client, Endpoint(VIP, 21), 0.3),
+               "dialling without ftpfix")
+        self.ftpfix = balancer(world, self.topology, "--xdp", "native", mode=mode)
+        self.control = world.keep(Control(self.topology.client, VIP))
+        self.control.log_in(servers.ANONYMOUS)
+
+    def data(self):
+        return self.control.dial(self.control.passive())
+
+    def end(self, connections):
+        self.ftpfix.settle(connections)
+        equal(self.control.ask("NOOP").code, 200, "the session goes on")
+        self.ftpfix.stop()
+
+
+def _both_modes(name):
+    def add(function):
+        for mode in ("nat", "fullnat"):
+            scenario(f"connections: {name}, {mode}")(
+                lambda world, mode=mode: function(world, mode))
+        return function
+    return add
+
+
+def _slowly(connection, content):
+    for start in range(0, BYTES, BYTES // 10):
+        connection.sendall(content[start:start + BYTES // 10])
+        time.sleep(0.02)
+
+
+@_both_modes("the client's half closes long before the server's")
+def client_half(world, mode):
+    content = os.urandom(BYTES)
+
+    def talk(connection):
+        while connection.recv(1 << 16):
+            pass
+        _slowly(connection, content)
+    scripted = Scripted(world, mode, talk)
+    with scripted.data() as data:
+        data.sendall(b"more\n")
+        data.shutdown(socket.SHUT_WR)
+        check(receive_all(data) == content, "what came after the client's half had ended")
+    scripted.end(1)
+
+
+@_both_modes("the server's half closes long before the client's")
+def server_half(world, mode):
+    content = os.urandom(BYTES)
+    got = []
+
+    def talk(connection):
+        connection.shutdown(socket.SHUT_WR)
+        got.append(receive_all(connection))
+    scripted = Scripted(world, mode, talk)
+    with scripted.data() as data:
+        equal(data.recv(1), b"", "the end of the server's half")
+        _slowly(data, content)
+    wait_until(lambda: got, "the server has everything")
+    check(got[0] == content, "what came after the server's half had ended")
+    scripted.end(1)
+
+
+def _time_wait(namespace):
+    return namespace.run("ss", "-Htan", "state", "time-wait", f"( sport = :{PORT} or dport = "
+                         f":{PORT} )").stdout.strip()
+
+
+@_both_modes("both ends close at the same instant")
+def closed_together(world, mode):
+    accepted, done = [], threading.Event()
+
+    def talk(connection):
+        accepted.append(connection)
+        done.wait(10)
+    scripted = Scripted(world, mode, talk)
+    ends = (scripted.topology.client, CLIENT_DEVICE), (scripted.topology.server, SERVER_DEVICE)
+    data = scripted.data()
+    wait_until(lambda: accepted, "the server has the connection")
+    # Bytes that fill a slow device, where each FIN then waits until the other one is sent.
+    for namespace, device in ends:
+        namespace.run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "4kbit",
+                      "burst", "80", "latency", "5s")
+    for one in (data, accepted[0]):
+        one.sendall(b"x")
+    for one in (data, accepted[0]):
+        one.shutdown(socket.SHUT_WR)
+    equal(receive_all(data), b"x", "what the server said")
+    wait_until(lambda: all(_time_wait(namespace) for namespace, _ in ends),
+               "either end is in TIME_WAIT, as after a simultaneous close")
+    done.set()
+    for namespace, device in ends:
+        namespace.run("tc", "qdisc", "del", "dev", device, "root")
+    scripted.end(1)
+
+
+@_both_modes("a reset by the server, and one by the client")
+def resets(world, mode):
+    ended = []
+
+    def talk(connection):
+        if connection.recv(100) == b"you\n":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            return
+        try:
+            connection.recv(100)
+        except ConnectionResetError:
+            ended.append("reset")
+    scripted = Scripted(world, mode, talk)
+    with scripted.data() as data:
+        data.sendall(b"you\n")
+        raises(ConnectionResetError, lambda: data.recv(1), "reading what the server reset")
+    scripted.ftpfix.settle(1)
+    data = scripted.data()
+    data.sendall(b"me\n")
+    data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    data.close()
+    wait_until(lambda: ended, "the server was reset")
+    scripted.end(2)
+
+
+@_both_modes("the same ports again at once, control and data, the old ones in TIME_WAIT")
+def again(world, mode):
+    """The server ends both connections, and keeps both in TIME_WAIT."""
+    topology = network(world, count=1)
+    server = servers.vsftpd(world, topology.server, passive=(PORT, PORT))
+    ftpfix = balancer(world, topology, mode=mode)
+    rounds = 4
+    for turn in range(rounds):
+        began = time.monotonic()
+        control = world.keep(Control(topology.client, VIP,
+                                     source=Endpoint(own(4)(0), 50001)))
+        control.log_in(server.login)
+        for _ in range(2):
+            content = control.transfer(control.passive(), f"RETR {SMALL}",
+                                       Endpoint(own(4)(0), 50002))
+            equal(checksum_of(content), server.files.checksum(SMALL), "checksum")
+        control.ask("QUIT", 221)
+        raises(ConnectionError, control.line, "reading after the end")
+        control.close()
+        check(time.monotonic() - began < 0.9, f"round {turn} waited for a retransmission")
+    equal(ftpfix.counted("balanced established"), rounds, "control connections")
+    ftpfix.settle(2 * rounds)
+    ftpfix.stop()
+
+
+@scenario("connections: --source runs out of ports for control connections: refused at once")
+def no_control_port(world):
+    topology = network(world, count=1)
+    server = servers.vsftpd(world, topology.server)
+    ftpfix = balancer(world, topology, "--source", f"{BALANCER_INSIDE}:40000-40001",
+                      mode="fullnat")
+    first, second = (Control(topology.client, VIP) for _ in range(2))
+    began = time.monotonic()
+    for _ in range(2):
+        raises(ConnectionRefusedError, lambda: dial(topology.client, Endpoint(VIP, 21)),
+               "a third session")
+    check(time.monotonic() - began < 0.5, "the third is refused at once")
+    equal(ftpfix.counted("balanced no_source_port"), 2, "sessions that found no port")
+    # Those that are there go on, with data connections from the same ports.
+    for control in (first, second):
+        control.log_in(server.login)
+    for control in (first, second):
+        content = control.transfer(control.passive(), f"RETR {SMALL}")
+        equal(checksum_of(content), server.files.checksum(SMALL), "checksum")
+    first.ask("QUIT", 221)
+    first.close()
+
+    def served():
+        try:
+            Control(topology.client, VIP).close()
+            return True
+        except OSError:
+            return False
+    wait_until(served, "a port that is free again is used")
+    second.close()
+    ftpfix.settle(2)
+    ftpfix.stop()
+
+
+@scenario("connections: --source runs out of ports for data connections: refused at once")
+def no_data_port(world):
+    topology = balanced(world)
+    nft_dnat(topology, masquerade=True)
+    FakeServer(world, topology.server, server_address(0),
+               {"PASV": [reply_227(server_address(0), PORT)]})
+    Talker(world, topology.server, lambda connection: connection.recv(1))
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--forward", "fullnat",
+                    "--source", f"{BALANCER_INSIDE}:40000-40001")
+    ftpfix.mark()
+    sessions = [world.keep(Control(topology.client, VIP)) for _ in range(3)]
+    endpoints = [session.passive() for session in sessions]
+    kept = [session.dial(endpoint) for session, endpoint in zip(sessions[:2], endpoints)]
+    began = time.monotonic()
+    raises(ConnectionRefusedError, lambda: sessions[2].dial(endpoints[2]), "a third connection")
+    check(time.monotonic() - began < 0.5, "the third is refused at once")
+    equal(ftpfix.counted("connections no_source_port"), 1, "connections that found no port")
+    equal(ftpfix.counted("packets refused"), 1, "packets refused")
+    kept.pop().close()
+    wait_until(lambda: ftpfix.counted("connections closed") == 1, "one has ended")
+    # It is still expected, and comes again when it may.
+    with sessions[2].dial(endpoints[2]):
+        pass
+    kept.pop().close()
+    ftpfix.settle(3)
+    ftpfix.stop()
+
+
+@scenario("connections: hairpin, client and server in one network, fullnat, one arm")
+def hairpin(world):
+    topology = network(world, count=2, one_arm=True)
+    server = servers.vsftpd(world, topology.server)
+    inside = world.keep(Capture(topology.server, SERVER_DEVICE))
+    client = topology.servers[1]
+    raises(OSError, lambda: dial(client, Endpoint(VIP, 21), 0.3), "dialling without ftpfix")
+    ftpfix = balancer(world, topology, mode="fullnat", addresses=[server_address(0)])
+    clients = every_client(world, client, VIP, server, (Curl, Lftp, Tnftp))
+    ftpfix.settle(sum(transfers(one, server) for one in clients))
+    equal(server.logged_clients(), {BALANCER_INSIDE}, "clients in the server's log")
+    equal({opening.source for opening in inside.openings()}, {BALANCER_INSIDE},
+          "the peers of the data connections at the server")
+    ftpfix.stop()
+
+
+# The sweep comes every ten seconds.
+SILENCE_SECONDS = 14
+
+
+@scenario("connections: --timeout control: alive as long as data moves, ended in silence")
+def silence(world):
+    topology = network(world, count=1)
+    take_redirected(topology)
+    whole_checksums(topology)
+    server = servers.vsftpd(world, topology.server)
+    ftpfix = balancer(world, topology, "--timeout", "control=2", "--xdp", "native",
+                      mode="fullnat")
+    idle = world.keep(Control(topology.client, VIP))
+    running = Slow(world, topology.client, VIP, server, 2_000_000, SILENCE_SECONDS)
+    wait_until(lambda: ftpfix.counted("balanced timed_out") == 1, "the idle session is ended",
+               SILENCE_SECONDS)
+    check(running.running(), "that was in mid-transfer")
+    # Longer than the time allows, and its control connection is silent.
+    running.finish()
+    wait_until(lambda: ftpfix.counted("balanced closed") == 1, "the other one ended well")
+    equal(ftpfix.counted("balanced timed_out"), 1, "sessions that were ended")
+    raises((ConnectionError, TimeoutError), lambda: idle.ask("NOOP"), "the idle session")
+    ftpfix.settle(1)
+    ftpfix.stop()

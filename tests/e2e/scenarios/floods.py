@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What strangers send to fill tables and to find open ports: whoever was served before is
+served on, nothing is opened, memory stays bounded, and the counters tell."""
+import os
+import socket
+import sys
+
+from .. import servers
+from ..balancing import balancer, network, own, vip
+from ..cables import take_redirected, whole_checksums
+from ..capture import Capture
+from ..check import check, equal, raises, wait_until
+from ..clients import Curl
+from ..control import Control
+from ..files import checksum_of
+from ..flood import Flood
+from ..scenario import SMALL, must_download, scenario
+from ..servers import listening
+from ..slow import Slow
+from ..topology import SERVER_DEVICE, VIP, server_address
+
+SINK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "programs",
+                    "sink.py")
+SINK_PORT = 2100
+FLOOD = 150_000
+# Where flood.py's random sources are.
+RANDOM = {4: "11.0.0.0/8", 6: "2001:db8:bad::/48"}
+# What tables may grow by for the few that are served.
+GROWTH_BYTES = 1 << 20
+# An expectation outlives no more than so many newer ones of its session.
+EXPECTED_MAX = 4
+HOARD = 10_000
+
+
+def _site(world, family=4):
+    """The second client is the stranger."""
+    topology = network(world, clients=2, count=1, family=family)
+    take_redirected(topology)
+    whole_checksums(topology)
+    return topology, servers.vsftpd(world, topology.server, family=family)
+
+
+def _syn_flood(world, mode, family):
+    topology, server = _site(world, family)
+    # The answers go to where the flood comes from, and nobody is there.
+    topology.balancer.run("ip", f"-{family}", "route", "add", RANDOM[family], "via",
+                          own(family)(1))
+    ftpfix = balancer(world, topology, "--xdp", "native", mode=mode, family=family)
+    before = ftpfix.memory()
+    running = Slow(world, topology.client, vip(family), server, 4_000_000, 4)
+    client = Curl(world, topology.client, vip(family), server.port, server.login, extended=True)
+    flood = Flood(world, topology, topology.clients[1], vip(family), "21", FLOOD)
+    meanwhile = 0
+    while flood.running():
+        must_download(client, server)
+        meanwhile += 1
+    flood.finish()
+    check(meanwhile > 0, "there were sessions during the flood")
+    must_download(client, server)
+    running.finish()
+    equal(ftpfix.counted("balanced established"), meanwhile + 2, "sessions established")
+    refused = ftpfix.counted("balanced no_source_port") + ftpfix.counted("balanced table_full")
+    check(ftpfix.counted("balanced opened") + refused >= FLOOD, "the flood was counted")
+    ftpfix.settle(meanwhile + 2)
+    check(ftpfix.memory() - before < GROWTH_BYTES, "memory is bounded")
+    ftpfix.stop()
+
+
+scenario(f"floods: {FLOOD} SYNs from random sources, nat, IPv4: transfers go on, sessions open")(
+    lambda world: _syn_flood(world, "nat", 4))
+scenario(f"floods: {FLOOD} SYNs from random sources, fullnat, IPv6: transfers go on, sessions "
+         "open")(lambda world: _syn_flood(world, "fullnat", 6))
+
+
+@scenario("floods: a scan of every port, by a stranger and by the client, opens nothing")
+def scan(world):
+    topology, server = _site(world)
+    ftpfix = balancer(world, topology)
+    inside = world.keep(Capture(topology.server, SERVER_DEVICE))
+    control = world.keep(Control(topology.client, VIP))
+    control.log_in(server.login)
+
+    def scanned_by(index):
+        inside.forget()
+        Flood(world, topology, topology.clients[index], VIP, "1024-65535", 64512,
+              own(4)(index)).finish()
+        equal(inside.openings(), [], "connections that the server got")
+        equal(ftpfix.counted("connections opened"), 0, "connections opened")
+    scanned_by(0)
+    endpoint = control.passive()
+    scanned_by(1)
+    equal([one["public"] for one in ftpfix.show("expected")], [f"{VIP}:{endpoint.port}"],
+          "expected after the scan")
+    content = control.transfer(endpoint, f"RETR {SMALL}")
+    equal(checksum_of(content), server.files.checksum(SMALL), "checksum")
+    ftpfix.settle(1)
+    ftpfix.stop()
+
+
+@scenario(f"floods: {HOARD} PASV in a loop, beside another client's transfers")
+def hoard(world):
+    topology, server = _site(world)
+    ftpfix = balancer(world, topology)
+    other = topology.clients[1]
+    running = Slow(world, other, VIP, server, 4_000_000, 3)
+    waiting = world.keep(Control(other, VIP))
+    waiting.log_in(server.login)
+    endpoint = waiting.passive()
+    control = world.keep(Control(topology.client, VIP))
+    control.log_in(server.login)
+    before = ftpfix.memory()
+    for _ in range(HOARD):
+        control.passive()
+    mine = [one for one in ftpfix.show("expected") if one["peer"] == own(4)(0)]
+    check(len(mine) <= EXPECTED_MAX, f"{len(mine)} expectations of one session")
+    equal(ftpfix.counted("connections replaced"), HOARD - len(mine), "expectations replaced")
+    check(ftpfix.memory() - before < GROWTH_BYTES, "memory is bounded")
+    for session, where in ((waiting, endpoint), (control, control.passive())):
+        content = session.transfer(where, f"RETR {SMALL}")
+        equal(checksum_of(content), server.files.checksum(SMALL), "checksum")
+    running.finish()
+    ftpfix.settle(3)
+    ftpfix.stop()
+
+
+def _fill():
+    """Opens sessions until one is refused; returns those that are open, and how the last
+    one ended."""
+    opened = []
+    while True:
+        connection = socket.create_connection((VIP, SINK_PORT), timeout=5)
+        try:
+            check(connection.recv(100).startswith(b"220"), "the sink's greeting")
+        except OSError as error:
+            connection.close()
+            return opened, error
+        opened.append(connection)
+
+
+@scenario("floods: a full table refuses new sessions at once, and serves the others on")
+def full_table(world):
+    topology, server = _site(world)
+    sink = world.keep(topology.server.spawn(sys.executable, SINK, server_address(0),
+                                            str(SINK_PORT), name="sink"))
+    sink.wait_for(lambda: listening(topology.server, SINK_PORT), "listening")
+    ftpfix = balancer(world, topology, "--max-sessions", "1024", "--xdp", "native",
+                      vips=[VIP, f"{VIP}:{SINK_PORT}"])
+    running = Slow(world, topology.client, VIP, server, 6_000_000, 6)
+    opened, error = topology.clients[1].call(_fill)
+    check(isinstance(error, ConnectionError), f"how the last session ended: {error!r}")
+    check(len(opened) >= 1024, f"only {len(opened)} sessions fit")
+    check(ftpfix.counted("balanced table_full") >= 1, "sessions that found no room")
+    raises(ConnectionError, lambda: Control(topology.client, VIP), "a session of another client")
+    check(running.running(), "that was in mid-transfer")
+    for connection in opened:
+        connection.close()
+    wait_until(lambda: len(ftpfix.show("flows")) <= 2, "the sessions ended")
+    must_download(Curl(world, topology.client, VIP, server.port, server.login), server)
+    running.finish()
+    ftpfix.settle(2)
+    ftpfix.stop()
