@@ -118,8 +118,8 @@ static void forgotten(void **state)
 	__u32 in = stream.start, out = stream.start;
 	__u32 floor = out + strlen(LONGER) + NUMBERS + LONGER_NUMBERS;
 
-	stream_segment(&stream, in, VSFTPD, floor - 1, "\n");
-	stream_segment(&stream, in + 5, "ering", floor - 1, "\n");
+	stream_segment(&stream, in, VSFTPD, floor - 1, "7");
+	stream_segment(&stream, in + 5, "ering", floor - 1, "7");
 	in += strlen(VSFTPD);
 	stream_segment(&stream, in, VSFTPD, floor, &VSFTPD[NUMBERS_END]);
 	stream_segment(&stream, in, VSFTPD VSFTPD, floor, &(VSFTPD LONGER)[NUMBERS_END]);
