@@ -5,7 +5,7 @@
 #   make check-long  the same, then 100,000 random sessions of the oracle (root)
 #   make demo        shows the failure without ftpfix and the cure with it (root)
 #   make fuzz        fuzzes scanner, reader and editor, each for FUZZ_SECONDS (600)
-#   make measure     compares speed and cost, side by side in one run (root)
+#   make bench       compares speed and cost, side by side in one run (root)
 #   make install     puts the program and its manual page under $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
@@ -52,7 +52,7 @@ $(BUILD) $(BUILD)/loader $(BUILD)/tests:
 	$(quiet)mkdir -p $@
 
 # Tests and tools: see tests/tests.mk.
-include tests/tests.mk
+include tests/tests.mk tools/bench/bench.mk
 
 demo: needed
 	$(quiet)$(MAKE) --no-print-directory all

@@ -16,7 +16,7 @@ static __always_inline int carried_find(struct scratch *scratch)
 {
 	const struct ftpfix_tuple *tuple = &scratch->packet.tuple;
 	struct crossing *crossing = &scratch->crossing;
-	const struct ftpfix_flow *flow;
+	const struct ftpfix_flow *flow, *inner;
 
 	/* On the uplink the client's entry is looked for, inside the server's. */
 	tuple_turn(&scratch->back, tuple);
@@ -25,11 +25,20 @@ static __always_inline int carried_find(struct scratch *scratch)
 	flow = flow_find(tuple);
 	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
 		return 0;
+	/* Through the stack the source is changed by a second pair. */
+	inner = path_stack ? flow_find(&flow->to) : NULL;
+	if (inner && inner->place & FTPFIX_PLACE_INNER)
+		flow = inner;
 	crossing->beyond_ifindex = flow->out_ifindex;
+	crossing->beyond = flow->to;
+	/* Through the stack the source is translated by a second pair. */
+	inner = path_stack ? flow_find(&crossing->beyond) : NULL;
+	if (inner)
+		crossing->beyond = inner->to;
 	if (crossing->from_client)
-		crossing->beyond = flow->to;
-	else
-		tuple_turn(&crossing->beyond, &flow->to);
+		return 1;
+	tuple_turn(&scratch->back, &crossing->beyond);
+	crossing->beyond = scratch->back;
 	return 1;
 }
 

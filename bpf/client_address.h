@@ -22,21 +22,31 @@ _Static_assert(sizeof(struct toa_option) == FTPFIX_TOA_LENGTH_IPV6, "as on the w
 /* The word of a TCP header that begins with the data offset. */
 #define TCP_DATA_OFFSET_OFFSET 12
 
+/* What client_address_due() says. */
+enum client_address_due {
+	CLIENT_ADDRESS_NO,
+	CLIENT_ADDRESS_AGAIN, /* a packet before this one was to tell it */
+	CLIENT_ADDRESS_FIRST,
+};
+
 /*
  * Whether the packet may be the one with which a server accepts the connection of a client
  * outside, of whom it sees an address of the node instead (FULLNAT): while the server has
  * sent nothing but its SYN/ACK the flow is not settled, see flow_answers().
  */
-static __always_inline int client_address_due(const struct ftpfix_flow *flow,
-					      const struct packet *packet)
+static __always_inline enum client_address_due client_address_due(const struct ftpfix_flow *flow,
+								  const struct packet *packet)
 {
 	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
 
-	return client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER &&
-	       !(flow->place & FTPFIX_PLACE_SETTLED) && !flow_closing(flow) &&
-	       (hook == FTPFIX_HOOK_UPLINK_IN || hook == FTPFIX_HOOK_INSIDE_OUT) &&
-	       !(packet->flags & (TCP_SYN | TCP_RST)) &&
-	       !address_equal(&flow->to.source, &packet->tuple.source);
+	if (client_address != FTPFIX_CLIENT_ADDRESS_TOA || !(flow->place & FTPFIX_PLACE_OPENER) ||
+	    flow->place & FTPFIX_PLACE_SETTLED || flow_closing(flow) ||
+	    (hook != FTPFIX_HOOK_UPLINK_IN && hook != FTPFIX_HOOK_INSIDE_OUT) ||
+	    packet->flags & (TCP_SYN | TCP_RST) ||
+	    address_equal(&flow->to.source, &packet->tuple.source))
+		return CLIENT_ADDRESS_NO;
+	return flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING ? CLIENT_ADDRESS_AGAIN
+							      : CLIENT_ADDRESS_FIRST;
 }
 
 struct toa_loop {
@@ -170,11 +180,12 @@ static __always_inline int toa_replace(struct __sk_buff *skb, struct packet *pac
 
 /*
  * Gives the packet in the scratch, which was translated already, its source of before as a
- * TOA option, and goes on without one where there is no room; `out_ifindex` is where it
+ * TOA option, and goes on without one where there is no room: that is counted for the
+ * first packet, since what the server needs may have come with it. `out_ifindex` is where it
  * leaves, 0 on its way out. Returns 0 or a negative error, after which the packet must
  * not travel on.
  */
-__global int client_address_add(struct __sk_buff *skb, __u32 out_ifindex)
+__global int client_address_add(struct __sk_buff *skb, __u32 out_ifindex, int due)
 {
 	struct scratch *scratch = scratch_memory();
 	__u32 offset, length, size, total;
@@ -194,7 +205,8 @@ __global int client_address_add(struct __sk_buff *skb, __u32 out_ifindex)
 	if (total < length)
 		total = length;
 	if (total > TCP_OPTIONS_MAX || !toa_grows(skb, packet, out_ifindex, total - length)) {
-		count(FTPFIX_PACKET_TOA_NO_ROOM);
+		if (due == CLIENT_ADDRESS_FIRST)
+			count(FTPFIX_PACKET_TOA_NO_ROOM);
 		if (kept == (int)length)
 			return 0;
 		size = 0;

@@ -47,7 +47,7 @@ static __always_inline __u32 fast_sides(const struct xdp_md *xdp, const struct p
 	*ifindex = key.ifindex;
 	if (!packet->tags)
 		return sides;
-	if (packet->tags > 1)
+	if (packet->tags > 1 || packet->be_vlan_protocol != bpf_htons(ETH_P_8021Q))
 		return 0;
 	found = bpf_map_lookup_elem(&tagged, &key);
 	if (!found)

@@ -109,6 +109,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
 	int tells, proxied, err = 0;
+	__u8 place;
 
 	if (!scratch)
 		return -ENOENT;
@@ -129,16 +130,18 @@ __global int flow_carry(struct __sk_buff *skb)
 		if (err)
 			return err;
 	}
+	place = flow->place;
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
-		count(FTPFIX_CONNECTION_TABLE_FULL);
+		count(place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TABLE_FULL
+						   : FTPFIX_CONNECTION_TABLE_FULL);
 		return -ENOSPC;
 	}
 	if (!err)
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	if (!err && tells)
-		err = client_address_add(skb, out_ifindex);
+		err = client_address_add(skb, out_ifindex, tells);
 	if (!err && proxied == FLOW_TO_CLIENT)
 		err = proxy_leave(skb);
 	if (err) {
@@ -146,8 +149,11 @@ __global int flow_carry(struct __sk_buff *skb)
 		return -EIO;
 	}
 	packet->tuple = scratch->to;
-	count(FTPFIX_PACKET_FORWARDED);
-	count_add(FTPFIX_BYTES_FORWARDED, length);
+	/* Through the stack it comes by twice. */
+	if (!(place & FTPFIX_PLACE_INNER)) {
+		count(FTPFIX_PACKET_FORWARDED);
+		count_add(FTPFIX_BYTES_FORWARDED, length);
+	}
 	return out_ifindex;
 }
 

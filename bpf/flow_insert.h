@@ -8,6 +8,7 @@
 
 #include "expect.h"
 #include "flow_table.h"
+#include "hop.h"
 
 /* Other ports that are tried where the client's own is taken, and there is no pool. */
 #define SOURCE_OTHERS_MAX 32
@@ -28,6 +29,7 @@ static __always_inline struct ftpfix_flow *flow_entry(struct scratch *scratch, _
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->out_ifindex = out_ifindex;
 	flow->seen_ticks = ticks_now();
+	flow->hop_checked = hop_unasked(flow->seen_ticks);
 	flow->place = hook | place;
 	return flow;
 }

@@ -147,10 +147,12 @@ static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 
-/* Gives up what is left of an earlier connection where a new one begins. */
+/* Gives up what is left of an earlier connection where a new one begins: its second pair,
+ * through the stack, too. */
 static __noinline int flow_give_up(const struct ftpfix_tuple *key)
 {
-	const struct ftpfix_flow *flow = flow_find(key);
+	const struct ftpfix_flow *flow = flow_find(key), *inner;
+	struct ftpfix_tuple middle;
 	int closed;
 	__u8 place;
 
@@ -158,6 +160,12 @@ static __noinline int flow_give_up(const struct ftpfix_tuple *key)
 		return 0;
 	place = flow->place;
 	closed = flow_closed(flow);
+	if (path_stack) {
+		middle = flow->to;
+		inner = flow_find(&middle);
+		if (inner && inner->place & FTPFIX_PLACE_INNER)
+			flow_remove(&middle);
+	}
 	if (flow_remove(key) && !closed)
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 	return 0;

@@ -28,6 +28,12 @@ static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_t
 	return age >= HOP_UNITS || now_ticks - flow->seen_ticks >= HOP_UNITS << HOP_SHIFT;
 }
 
+/* What makes a new flow ask at its first packet. */
+static __always_inline __u8 hop_unasked(__u32 now_ticks)
+{
+	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
+}
+
 static __always_inline void hop_question(struct bpf_fib_lookup *question,
 					 const struct ftpfix_flow *flow, __u32 ifindex)
 {

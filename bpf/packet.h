@@ -46,9 +46,10 @@ struct packet {
 	__u32 host_acknowledgement;
 	__u8 flags; /* TCP_… */
 	__u8 ttl;
-	__u8 tagged;	/* 1: carries a VLAN tag, in the frame or beside it */
-	__u8 tags;	/* VLAN tags in the frame */
-	__be16 be_vlan; /* identifier of the first of them */
+	__u8 tagged;		 /* 1: carries a VLAN tag, in the frame or beside it */
+	__u8 tags;		 /* VLAN tags in the frame */
+	__be16 be_vlan;		 /* of the first of them the identifier, */
+	__be16 be_vlan_protocol; /* and whether it is of 802.1Q or 802.1ad */
 	__u8 ipv6;
 	__u8 icmp; /* 1: ICMP of the packet's IP version, and no TCP */
 	__u8 cut;  /* 1: the end of its payload was taken away */
@@ -139,8 +140,10 @@ static __always_inline __be16 parse_ethernet(struct cursor *cursor, struct packe
 			break;
 		if ((void *)(vlan + 2) > cursor->end)
 			return 0;
-		if (!tag)
+		if (!tag) {
 			packet->be_vlan = vlan[0] & bpf_htons(VLAN_IDENTIFIER_MASK);
+			packet->be_vlan_protocol = be_protocol;
+		}
 		packet->tags++;
 		packet->tagged = 1;
 		be_protocol = vlan[1];
@@ -287,6 +290,7 @@ static __always_inline int parse_frame(struct cursor *cursor, __u32 frame_length
 	packet->cut = 0;
 	packet->tags = 0;
 	packet->be_vlan = 0;
+	packet->be_vlan_protocol = 0;
 	packet->tagged = tagged;
 	be_protocol = parse_ethernet(cursor, packet);
 	if (be_protocol == bpf_htons(ETH_P_IP))

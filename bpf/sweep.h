@@ -47,6 +47,20 @@ static __always_inline __u64 sweep_limit_ns(const struct ftpfix_flow *flow)
 	return flow->place & FTPFIX_PLACE_CONTROL ? session_idle_ns : flow_idle_ns;
 }
 
+/* Whether it is of a second pair whose first one is gone: a reset ends each where it passes,
+ * and the node's firewall may have dropped it in between. */
+static __always_inline int sweep_orphan(const struct ftpfix_tuple *key,
+					const struct ftpfix_flow *flow)
+{
+	struct ftpfix_tuple first = flow->to;
+
+	if (!(flow->place & FTPFIX_PLACE_INNER))
+		return 0;
+	if (flow->place & 1)
+		tuple_turn(&first, key);
+	return !flow_find(&first);
+}
+
 /* An entry of either table. */
 static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_flow *flow,
 		       void *context)
@@ -66,9 +80,9 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 		other = sweep_age_ns(sweep, peer->seen_ticks);
 		if (other < age)
 			age = other;
-	} else if (limit > flow_closing_ns) {
-		limit = flow_closing_ns;
 	}
+	if ((!peer || sweep_orphan(&own, flow)) && limit > flow_closing_ns)
+		limit = flow_closing_ns;
 	if (age >= limit && flow_remove(&own) && !closed)
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;

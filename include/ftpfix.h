@@ -481,7 +481,7 @@ struct ftpfix_flow {
 	  "an ICMP error of the node's own was sent about the packet")                           \
 	X(PACKET_TOA, packets, "toa", "got the client's address as a TCP option")                \
 	X(PACKET_TOA_NO_ROOM, packets, "toa_no_room",                                            \
-	  "had no room for the TCP option: sent without the client's address")                   \
+	  "the first of its connection, had no room for the TCP option: sent without it")        \
 	X(PACKET_PROXY_HEADER, packets, "proxy_header", "got a PROXY protocol header")           \
 	X(PACKET_HELD, packets, "held",                                                          \
 	  "of a control connection, too early: dropped, to come again")                          \

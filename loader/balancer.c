@@ -105,6 +105,24 @@ static void health_changed(void *context)
 	write_pools(server->balancer);
 }
 
+/* The server's answers would have this key. */
+static bool is_taken(void *context, const struct ftpfix_endpoint *local)
+{
+	const struct server *server = context;
+	const struct ftpfix_endpoint *endpoint = &server->backend.endpoint;
+	const struct dataplane *dataplane = server->balancer->dataplane;
+	const struct ftpfix_tuple answers = {
+		.source = endpoint->addr,
+		.destination = local->addr,
+		.be_source_port = endpoint->be_port,
+		.be_destination_port = local->be_port,
+	};
+	struct ftpfix_flow flow;
+
+	return !bpf_map_lookup_elem(dataplane->flows, &answers, &flow) ||
+	       !bpf_map_lookup_elem(dataplane->unsettled, &answers, &flow);
+}
+
 static void describe_route(struct server *server, const struct next_hop *hop, int err)
 {
 	const struct device_list *inside = &server->balancer->config->server_side;
@@ -116,6 +134,8 @@ static void describe_route(struct server *server, const struct next_hop *hop, in
 	else if (err)
 		snprintf(server->no_route, sizeof(server->no_route), "no route leads to it: %s",
 			 strerror(-err));
+	else if (address_is_none(&hop->source))
+		strcpy(server->no_route, "this node has no address of its family");
 	else if (!device_list_has(inside, hop->out_index))
 		snprintf(server->no_route, sizeof(server->no_route),
 			 "its route leaves over %s, which is no --server-dev",
@@ -132,6 +152,7 @@ static void find_route(struct server *server)
 	if (!err) {
 		server->backend.source = hop.source;
 		server->backend.out_ifindex = hop.out_index;
+		server->health.hop = hop;
 	}
 	judge(server);
 }
@@ -240,7 +261,9 @@ static struct server *make_server(struct balancer *balancer, const struct ftpfix
 	server->health = (struct health){.loop = balancer->loop,
 					 .settings = &balancer->config->health,
 					 .endpoint = *endpoint,
+					 .client_address = balancer->config->flow.client_address,
 					 .changed = health_changed,
+					 .taken = is_taken,
 					 .context = server};
 	health_begin(&server->health);
 	/* At the end, so that they are shown in the order in which they were named. */

@@ -93,8 +93,8 @@ static const struct section {
 	const char *what;
 } sections[] = {
 	{"services", COLUMNS(services), "control ports"},
-	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
 	{"interfaces", COLUMNS(interfaces), "what is attached where, and what XDP does"},
+	{"servers", COLUMNS(servers), "servers of the virtual addresses"},
 	{"sessions", COLUMNS(sessions), "control connections"},
 	{"expected", COLUMNS(expected), "data connections that may be opened"},
 	{"flows", COLUMNS(flows), "established connections"},

@@ -263,6 +263,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
+	dataplane->unsettled = bpf_map__fd(skeleton->maps.unsettled);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
 	dataplane->links = bpf_map__fd(skeleton->maps.links);
@@ -270,11 +271,30 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->tagged = bpf_map__fd(skeleton->maps.tagged);
 }
 
+/*
+ * For generic XDP the kernel copies a packet into the buffers of a program that takes several
+ * of them, and forgets how long its Ethernet header is (seen on 6.18): TC then starts
+ * behind it, and knows no packet any more. Our programs are loaded as such that take one.
+ */
+static int take_one_buffer(void)
+{
+	int handler = libbpf_register_prog_handler("xdp.frags", BPF_PROG_TYPE_XDP, BPF_XDP, NULL);
+
+	if (handler >= 0)
+		return 0;
+	log_line("libbpf does not load programs for generic XDP: %s; say --xdp auto",
+		 strerror(-handler));
+	return handler;
+}
+
 int dataplane_load(struct dataplane *dataplane, const struct config *config)
 {
 	int err;
 
 	libbpf_set_print(print_libbpf);
+	err = config->flow.xdp == XDP_GENERIC ? take_one_buffer() : 0;
+	if (err)
+		return err;
 	dataplane->skeleton = ftpfix__open();
 	if (!dataplane->skeleton) {
 		err = -errno;

@@ -30,6 +30,7 @@ struct dataplane {
 	int sessions;
 	int expectations;
 	int flows;
+	int unsettled;
 	int counters;
 	int events;
 	int links;

@@ -16,6 +16,15 @@
 #define READY_SOON "120"
 #define CODE_LENGTH 3
 
+/* Of so many ports in a row that sessions use, one is not free by chance. */
+#define PORTS_TRIED 32
+
+/* "Nobody's connection": what a health check says before its first byte to a server that
+ * expects PROXY headers (HAProxy's proxy-protocol.txt, sections 2.1 and 2.2). */
+static const char proxy_v1[] = "PROXY UNKNOWN\r\n";
+static const char proxy_v2[] = {'\r', '\n', '\r', '\n', 0,    '\r', '\n', 'Q',
+				'U',  'I',  'T',  '\n', 0x20, 0,    0,	  0};
+
 static void idle(struct health *health, unsigned int seconds)
 {
 	if (health->watch.fd >= 0)
@@ -138,6 +147,18 @@ static void drain(struct health *health)
 		idle(health, health->settings->interval_seconds);
 }
 
+/* A new connection has room for it. 0 or an errno. */
+static int send_header(const struct health *health)
+{
+	ssize_t sent = 0;
+
+	if (health->client_address == FTPFIX_CLIENT_ADDRESS_PROXY_V1)
+		sent = send(health->watch.fd, proxy_v1, sizeof(proxy_v1) - 1, MSG_NOSIGNAL);
+	else if (health->client_address == FTPFIX_CLIENT_ADDRESS_PROXY_V2)
+		sent = send(health->watch.fd, proxy_v2, sizeof(proxy_v2), MSG_NOSIGNAL);
+	return sent < 0 ? errno : 0;
+}
+
 static void connected(struct health *health)
 {
 	socklen_t length = sizeof(int);
@@ -145,6 +166,8 @@ static void connected(struct health *health)
 
 	if (getsockopt(health->watch.fd, SOL_SOCKET, SO_ERROR, &error, &length))
 		error = errno;
+	if (!error)
+		error = send_header(health);
 	if (!error)
 		error = -loop_change(health->loop, &health->watch, EPOLLIN);
 	if (error) {
@@ -168,32 +191,94 @@ static void ready(void *context, uint32_t events)
 		drain(health);
 }
 
-static int connect_to(int fd, const struct ftpfix_endpoint *endpoint)
-{
-	struct sockaddr_in ipv4 = {.sin_family = AF_INET,
-				   .sin_port = endpoint->be_port,
-				   .sin_addr.s_addr = endpoint->addr.be_word[3]};
-	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = endpoint->be_port};
-	bool is_ipv4 = address_family(&endpoint->addr) == FTPFIX_IPV4;
+union address {
+	struct sockaddr any;
+	struct sockaddr_in ipv4;
+	struct sockaddr_in6 ipv6;
+};
 
-	memcpy(&ipv6.sin6_addr, &endpoint->addr, sizeof(ipv6.sin6_addr));
-	if (is_ipv4 ? connect(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
-		    : connect(fd, (struct sockaddr *)&ipv6, sizeof(ipv6)))
-		return errno == EINPROGRESS ? 0 : -errno;
-	return 0;
+static socklen_t make_address(const struct ftpfix_endpoint *endpoint, union address *address)
+{
+	*address = (union address){0};
+	if (address_family(&endpoint->addr) == FTPFIX_IPV4) {
+		address->ipv4.sin_family = AF_INET;
+		address->ipv4.sin_port = endpoint->be_port;
+		address->ipv4.sin_addr.s_addr = endpoint->addr.be_word[3];
+		return sizeof(address->ipv4);
+	}
+	address->ipv6.sin6_family = AF_INET6;
+	address->ipv6.sin6_port = endpoint->be_port;
+	memcpy(&address->ipv6.sin6_addr, &endpoint->addr, sizeof(endpoint->addr));
+	return sizeof(address->ipv6);
+}
+
+/* Opens a socket at any port of the node's address toward the server. The descriptor, or a negative errno. */
+static int open_at(const struct next_hop *hop, struct ftpfix_endpoint *local)
+{
+	union address address;
+	socklen_t length;
+	int fd, err;
+
+	*local = (struct ftpfix_endpoint){.addr = hop->source};
+	length = make_address(local, &address);
+	/* Where the node has no other, its source is a link-local one. */
+	if (address.any.sa_family == AF_INET6)
+		address.ipv6.sin6_scope_id = hop->out_index;
+	fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, &address.any, length) || getsockname(fd, &address.any, &length)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	/* The port stands at one place in both. */
+	local->be_port = address.ipv4.sin_port;
+	return fd;
+}
+
+/* Opens a socket at a port from which no session is carried to the server: the answers to
+ * one that FULLNAT uses would go to its client. The descriptor, or a negative errno. */
+static int open_free(const struct health *health)
+{
+	struct ftpfix_endpoint local;
+	int held[PORTS_TRIED], count = 0, fd;
+
+	/* Each holds its port until another was found. */
+	while ((fd = open_at(&health->hop, &local)) >= 0 &&
+	       health->taken(health->context, &local)) {
+		held[count++] = fd;
+		fd = -EADDRINUSE;
+		if (count == PORTS_TRIED)
+			break;
+	}
+	while (count > 0)
+		close(held[--count]);
+	return fd;
+}
+
+static int start_connecting(struct health *health)
+{
+	union address address;
+	socklen_t length = make_address(&health->endpoint, &address);
+
+	health->watch.fd = open_free(health);
+	if (health->watch.fd < 0)
+		return health->watch.fd;
+	if (connect(health->watch.fd, &address.any, length) && errno != EINPROGRESS)
+		return -errno;
+	return loop_watch(health->loop, &health->watch, EPOLLOUT);
 }
 
 static void check(struct health *health)
 {
-	int family = address_family(&health->endpoint.addr) == FTPFIX_IPV4 ? AF_INET : AF_INET6;
 	int err;
 
 	enter(health, HEALTH_CONNECTING);
-	health->watch.fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	err = health->watch.fd < 0 ? -errno : connect_to(health->watch.fd, &health->endpoint);
-	if (!err)
-		err = loop_watch(health->loop, &health->watch, EPOLLOUT);
-	if (err)
+	err = start_connecting(health);
+	if (err == -EADDRINUSE)
+		idle(health, health->settings->interval_seconds);
+	else if (err)
 		bad(health, strerror(-err));
 }
 

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "loop.h"
+#include "next_hop.h"
 
 #define HEALTH_REASON_MAX 128
 
@@ -31,7 +32,9 @@ struct greeting {
 struct health {
 	const struct loop *loop;
 	const struct health_settings *settings;
+	enum ftpfix_client_address client_address; /* what the server expects in front */
 	struct ftpfix_endpoint endpoint;
+	struct next_hop hop; /* toward it */
 	struct watch watch;
 	enum health_phase phase;
 	struct greeting greeting;
@@ -41,6 +44,8 @@ struct health {
 	bool up;
 	char reason[HEALTH_REASON_MAX]; /* of the last bad result */
 	void (*changed)(void *context); /* `up` has changed */
+	/* Whether a connection that is carried comes from there to the server. */
+	bool (*taken)(void *context, const struct ftpfix_endpoint *local);
 	void *context;
 };
 

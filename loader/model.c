@@ -438,10 +438,10 @@ static int read_sections(json_t *model, const struct instance *instance)
 
 	if (!err && new_section(&section, model, "services"))
 		err = read_services(&section, instance);
-	if (!err && new_section(&section, model, "servers"))
-		err = balancer_each(instance->balancer, read_server, &section);
 	if (!err && new_section(&section, model, "interfaces"))
 		err = read_interfaces(&section, instance);
+	if (!err && new_section(&section, model, "servers"))
+		err = balancer_each(instance->balancer, read_server, &section);
 	if (!err && new_section(&section, model, "sessions"))
 		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
 			       sizeof(struct ftpfix_session), read_session, &section);

@@ -10,7 +10,7 @@
 
 #include "instance.h"
 
-/* An object with one array for each section: "services", "interfaces",
+/* An object with one array for each section: "services", "servers", "interfaces",
  * "sessions", "expected", "flows", "counters". NULL after printing what is wrong. */
 json_t *model_read(const struct instance *instance);
 

@@ -140,7 +140,7 @@ static bool can_send(const struct xdp *xdp, size_t place, bool *frags)
 
 	*frags = false;
 	if (xdp->choice == XDP_GENERIC)
-		return *frags = ours;
+		return ours;
 	/* Drivers of hardware take frames once they run a program; a veth may not. */
 	if (!xdp->family.id)
 		return ours && strcmp(link->kind, "veth");

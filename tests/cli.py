@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cli_advertise  # noqa: F401 (its tests)
 import cli_balancer  # noqa: F401 (its tests)
+import cli_health  # noqa: F401 (its tests)
 import cli_flows  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
 import cli_xdp  # noqa: F401 (its tests)
@@ -32,7 +33,8 @@ def help_and_version_need_no_root():
     version = re.search(r"^VERSION := (\S+)", (TOP / "Makefile").read_text(), re.M)[1]
     done = as_nobody("--version")
     equal((done.returncode, done.stdout, done.stderr), (0, f"ftpfix {version}\n", ""), "--version")
-    for args in ["--help"], ["run", "--help"], ["set", "--help"], ["show", "--help"]:
+    for args in ["--help"], ["run", "--help"], ["set", "--help"], ["show", "--help"], [
+            "server", "--help"]:
         done = as_nobody(*args)
         equal((done.returncode, done.stderr), (0, ""), " ".join(args))
         contains(done.stdout, "Usage:", " ".join(args))
@@ -45,15 +47,17 @@ def help_and_manual_page_name_every_option():
     for option in ("dev server-dev clients port advertise dns-interval data-ports rewrite server "
                    "forward source client-address toa-kind path xdp max-sessions timeout "
                    "expect-timeout allow fxp listen attach json version "
-                   "help").split():
+                   "help vip balance health-interval health-timeout health-rise "
+                   "health-fall").split():
         contains(text, f"--{option}", "--help")
         contains(manual, f"Fl -{option}", "the manual page")
-    for verb in "run set show metrics".split():
+    for verb in ("run", "set", "show", "metrics", "server add", "server drain", "server del"):
         contains(text, f"ftpfix {verb}", "--help")
         contains(manual, f"Cm {verb}", "the manual page")
     for word in ("outside inside auto equal-length adjust unasked multiline address low-port "
                  "after-epsv-all foreign dialled toa proxy-v1 proxy-v2 direct stack native "
-                 "generic opening established closing control").split():
+                 "generic opening established closing control maglev least-connections "
+                 "servers").split():
         contains(text, word, "--help")
         contains(manual, f"Cm {word}", "the manual page")
 
@@ -176,7 +180,8 @@ def interfaces_that_cannot_be_are_refused():
 @test
 def without_an_instance_the_others_say_so():
     with World() as world:
-        for verb in ["show"], ["metrics"], ["set", "advertise", "203.0.113.7"]:
+        for verb in (["show"], ["metrics"], ["set", "advertise", "203.0.113.7"],
+                     ["server", "add", "10.0.0.9"]):
             world.refused(*verb, text="no ftpfix runs")
             world.refused(*verb, "--dev", "up0", text="no ftpfix runs on up0")
             world.refused(*verb, "--dev", "up7", text="--dev up7: no such interface")

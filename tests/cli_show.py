@@ -78,7 +78,7 @@ def promtool_finds_no_fault():
     if not promtool:
         raise Skipped("promtool is missing (Debian package prometheus, or tools/servers)")
     with World() as world:
-        world.run("--dev", "up0")
+        world.run("--dev", "up0", "--vip", "203.0.113.5", "--server", "10.0.0.175")
         done = subprocess.run([promtool, "check", "metrics"], input=world.ftpfix("metrics").stdout,
                               capture_output=True, text=True)
         equal((done.returncode, done.stdout, done.stderr), (0, "", ""), "promtool check metrics")
@@ -86,7 +86,7 @@ def promtool_finds_no_fault():
 
 @test
 def show_has_tables_and_json_of_one_model():
-    sections = ["services", "interfaces", "sessions", "expected", "flows", "counters"]
+    sections = ["services", "interfaces", "servers", "sessions", "expected", "flows", "counters"]
     with World() as world:
         world.run("--dev", "up0")
         model = world.show()

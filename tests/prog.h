@@ -91,6 +91,17 @@ static inline int run(struct world *world, enum program program, const struct fr
 	return (int)options.retval;
 }
 
+/* Runs what the daemon runs every few seconds. */
+static inline void sweep(struct world *world)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	assert_int_equal(bpf_prog_test_run_opts(
+				 bpf_program__fd(world->skeleton->progs.ftpfix_sweep), &options),
+			 0);
+	assert_int_equal(options.retval, 0);
+}
+
 /* Prints a difference of frames as text and in hexadecimal. */
 static inline void frame_print(const char *title, const __u8 *bytes, __u32 length)
 {

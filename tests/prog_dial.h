@@ -48,14 +48,31 @@ static inline struct dial dial_of(const struct talk *talk, __u16 public_port, __
 	return dial;
 }
 
+static inline struct ftpfix_addr dial_address(const struct dial *dial, __u32 address)
+{
+	const struct talk talk = {.shape.ipv6 = dial->shape.ipv6};
+
+	return talk_address(&talk, address);
+}
+
 static inline struct ftpfix_tuple dial_up_key(const struct dial *dial)
 {
-	return tuple_of(dial->client, dial->client_port, dial->vip, dial->public_port);
+	struct ftpfix_tuple key = {.source = dial_address(dial, dial->client),
+				   .destination = dial_address(dial, dial->vip),
+				   .be_source_port = htons(dial->client_port),
+				   .be_destination_port = htons(dial->public_port)};
+
+	return key;
 }
 
 static inline struct ftpfix_tuple dial_down_key(const struct dial *dial)
 {
-	return tuple_of(dial->server, dial->server_port, dial->source, dial->source_port);
+	struct ftpfix_tuple key = {.source = dial_address(dial, dial->server),
+				   .destination = dial_address(dial, dial->source),
+				   .be_source_port = htons(dial->server_port),
+				   .be_destination_port = htons(dial->source_port)};
+
+	return key;
 }
 
 /* The entry of a connection that is established, or that opens or closes. */
@@ -199,6 +216,35 @@ static inline void dial_closed_at(struct dial *dial, const char *file, int line)
 
 #define dial_closed(dial) dial_closed_at(dial, __FILE__, __LINE__)
 
+/* The address that talk_address() made an address of. */
+static inline __u32 dial_number(const struct dial *dial, const struct ftpfix_addr *addr)
+{
+	if (!dial->shape.ipv6)
+		return ntohl(addr->be_word[3]);
+	return (ntohl(addr->be_word[1]) & 0xffff0000) | (ntohl(addr->be_word[3]) & 0xffff);
+}
+
+/* The client's SYN is carried; to whom and from where is learnt from its flow. */
+static inline void dial_learn_at(struct dial *dial, const char *file, int line)
+{
+	struct ftpfix_flow flow;
+	struct frame frame;
+
+	dial_up_frame(dial, SYN, dial->client_sequence, "", 0, &frame);
+	if (run(dial->world, dial->opens, &frame) != TC_ACT_REDIRECT ||
+	    !dial_flow(dial, dial_up_key(dial), &flow))
+		_fail(file, line);
+	dial->source = dial_number(dial, &flow.to.source);
+	dial->source_port = ntohs(flow.to.be_source_port);
+	dial->server = dial_number(dial, &flow.to.destination);
+	dial->server_port = ntohs(flow.to.be_destination_port);
+	dial_up_frame(dial, SYN, dial->client_sequence, "", 1, &frame);
+	frame_compare(&dial->world->output, &frame, file, line);
+	dial->client_sequence++;
+}
+
+#define dial_learn(dial) dial_learn_at(dial, __FILE__, __LINE__)
+
 /* A connection that `from` opens to `told`, and that reaches `to` as coming from `source`,
  * from port 20 on: the client of the dial is who opens it. */
 static inline struct dial dial_active(const struct talk *talk, enum program opens, __u32 from,
@@ -218,12 +264,38 @@ static inline struct dial dial_active(const struct talk *talk, enum program open
 	return dial;
 }
 
+/* Fills the map of established connections but for `room` entries, with what has no part in the test. */
+static inline void flows_fill(struct world *world, __u32 room)
+{
+	__u32 count = FTPFIX_FLOWS_MAX - room;
+	struct ftpfix_tuple *keys = calloc(count, sizeof(*keys));
+	struct ftpfix_flow *values = calloc(count, sizeof(*values));
+
+	assert_non_null(keys);
+	assert_non_null(values);
+	for (__u32 index = 0; index < count; index++)
+		keys[index] = tuple_of(ip4(192, 0, 2, 1), index, ip4(192, 0, 2, 2), index >> 16);
+	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.flows), keys,
+					      values, &count, NULL),
+			 0);
+	assert_int_equal(count, FTPFIX_FLOWS_MAX - room);
+	free(keys);
+	free(values);
+}
+
 /* The counters of that many packets carried, with so many bytes of payload and
  * without options. */
 #define CARRIED(packets, payload)                                \
 	{FTPFIX_PACKET_FORWARDED, packets},                      \
 	{                                                        \
 		FTPFIX_BYTES_FORWARDED, (packets)*40 + (payload) \
+	}
+
+/* The same of this connection's family. */
+#define CARRIED_OF(dial, packets, payload)                                                     \
+	{FTPFIX_PACKET_FORWARDED, packets},                                                    \
+	{                                                                                      \
+		FTPFIX_BYTES_FORWARDED, (packets) * ((dial)->shape.ipv6 ? 60 : 40) + (payload) \
 	}
 
 /* What a test of data connections under --forward nat begins with: the client was

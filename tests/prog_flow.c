@@ -302,25 +302,6 @@ static void sides_are_kept_apart(void **state)
 	counted(dial.world, NOTHING);
 }
 
-/* Fills the map of established connections but for `room` entries, with what has no part in the test. */
-static void fill_flows(struct world *world, __u32 room)
-{
-	__u32 count = FTPFIX_FLOWS_MAX - room;
-	struct ftpfix_tuple *keys = calloc(count, sizeof(*keys));
-	struct ftpfix_flow *values = calloc(count, sizeof(*values));
-
-	assert_non_null(keys);
-	assert_non_null(values);
-	for (__u32 index = 0; index < count; index++)
-		keys[index] = tuple_of(ip4(192, 0, 2, 1), index, ip4(192, 0, 2, 2), index >> 16);
-	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.flows), keys,
-					      values, &count, NULL),
-			 0);
-	assert_int_equal(count, FTPFIX_FLOWS_MAX - room);
-	free(keys);
-	free(values);
-}
-
 /* With room for one direction or none the packet that would establish the connection is
  * dropped, nothing of it stays among the established ones, and it finds its way when
  * it comes again and there is room. */
@@ -330,7 +311,7 @@ static void flow_table_full(void **state)
 		struct dial dial = dial_expected(state);
 		struct frame frame;
 
-		fill_flows(dial.world, room);
+		flows_fill(dial.world, room);
 		dial_up(&dial, SYN, "");
 		dial_down(&dial, SYN | ACK, "");
 		counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(2, 0));

@@ -176,8 +176,10 @@ static void no_source_port(void **state)
 	free(keys);
 	free(values);
 	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
-	run_drops(world, UPLINK_INGRESS, &frame);
-	counted(world, {FTPFIX_CONNECTION_NO_SOURCE_PORT, 1}, {FTPFIX_EVENT_SENT, 1});
+	assert_int_equal(run(world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
+	assert_int_equal(world->output.bytes[frame.transport + 13], RST | ACK);
+	counted(world, {FTPFIX_CONNECTION_NO_SOURCE_PORT, 1}, {FTPFIX_EVENT_SENT, 1},
+		{FTPFIX_PACKET_REFUSED, 1});
 	assert_int_equal(dial_entries(&dial), 65536);
 	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
 }

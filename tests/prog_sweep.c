@@ -33,16 +33,6 @@ static struct heard events(struct world *world)
 	return heard;
 }
 
-static void sweep(struct world *world)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, options);
-
-	assert_int_equal(bpf_prog_test_run_opts(
-				 bpf_program__fd(world->skeleton->progs.ftpfix_sweep), &options),
-			 0);
-	assert_int_equal(options.retval, 0);
-}
-
 /* Skips where the machine has not been up for so long. */
 static void needs_uptime(__u64 ns)
 {

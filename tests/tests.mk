@@ -58,20 +58,4 @@ $(FUZZERS): %: $(BUILD)/tests/%
 		-dict=tests/fuzz.dict -artifact_prefix=$(BUILD)/fuzz/$@- \
 		$(BUILD)/fuzz/$@ tests/corpus
 
-# What the closing figures are taken with: see tools/cost.c, tools/control-cost
-# and tools/throughput.
-$(BUILD)/tests/cost: tools/cost.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
-	$(say) CC $@
-	$(quiet)$(CC) $(PROG_FLAGS) -o $@ $< -lbpf -lelf -lz
-
-$(BUILD)/tests/control-sender: tools/control_sender.c | $(BUILD)/tests
-	$(say) CC $@
-	$(quiet)$(CC) $(C_FLAGS) -o $@ $<
-
-measure: needed
-	$(MAKE) --no-print-directory all $(BUILD)/tests/cost $(BUILD)/tests/control-sender
-	$(BUILD)/tests/cost
-	tools/control-cost
-	tools/throughput
-
-.PHONY: measure fuzz $(FUZZERS)
+.PHONY: fuzz $(FUZZERS)

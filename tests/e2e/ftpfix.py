@@ -59,6 +59,10 @@ class Ftpfix:
         world.keep(self)
         self._process.wait_for(lambda: READY in self._process.lines, "ready", READY_SECONDS)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def _ask(self, *words):
         return self.namespace.run(PROGRAM, *words).stdout
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Removes namespaces, cgroups and directories that a test run made, however it ended.
+"""Removes namespaces, cgroups and directories that a test run made, and puts settings
+of the kernel back, however it ended.
 
 A second process reads from a pipe what exists. When the pipe closes, because
 the run is over or was killed, it removes whatever is left. It knows nothing of
@@ -32,24 +33,35 @@ def remove_namespace(name):
     subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
+def kill_cgroup(path):
+    with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as file:
+        file.write("1")
+
+
 def remove_cgroup(path):
     """Ends the processes inside, then removes it."""
     end = time.monotonic() + REMOVAL_SECONDS
     while os.path.isdir(path) and time.monotonic() < end:
-        try:
-            with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as file:
-                file.write("1")
-            os.rmdir(path)
-        except OSError:
-            time.sleep(0.01)  # they have not ended yet
+        for attempt in (kill_cgroup, os.rmdir):
+            try:
+                attempt(path)
+            except OSError:
+                time.sleep(0.01)  # of version 1, or they have not ended yet
 
 
 def remove_directory(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+def restore_setting(name):
+    """The name is "VALUE PATH"."""
+    value, path = name.split(" ", 1)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
+
+
 REMOVERS = {"namespace": remove_namespace, "cgroup": remove_cgroup,
-            "directory": remove_directory}
+            "directory": remove_directory, "setting": restore_setting}
 
 
 class Guardian:

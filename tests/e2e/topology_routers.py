@@ -46,19 +46,19 @@ class Routed:
 
 def _routes(made, kind, mtu):
     """Every way that packets take. `mtu` says of a way how much it takes: to the client from
-    "outer", to the server from "node" or from "inner"."""
+    "outer", to the server from "inner", out of the "node" at all."""
     net = _NETWORKS[kind]
 
-    def route(namespace, target, gateway, way=None):
-        # Programs are told of an MTU only when it is locked.
-        limit = ["mtu", "lock", str(mtu[way])] if way in mtu else []
-        namespace.run("ip", f"-{kind}", "route", "replace", target, "via", gateway, *limit)
+    def route(namespace, target, gateway):
+        namespace.run("ip", f"-{kind}", "route", "replace", target, "via", gateway)
     route(made.client, "default", net["client gateway"])
     route(made.server, "default", net["server gateway"])
     route(made.outer, VIP if kind == 4 else VIP6, net["node"])
     route(made.balancer, net["client"], OUTER[kind])
-    route(made.balancer, net["server"], INNER[kind], "node")
+    route(made.balancer, net["server"], INNER[kind])
     route(made.inner, "default", NODE[kind])
+    if "node" in mtu:
+        made.balancer.run("ip", "link", "set", INSIDE, "mtu", str(mtu["node"]))
     for router, target, device, way in (
             (made.outer, CLIENT[kind], "near", "outer"), (made.inner, SERVER[kind], "far", "inner")):
         if way in mtu:

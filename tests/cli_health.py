@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The part of tests/cli.py about the checks of servers, which play their parts in a
+namespace of their own behind the node.
+
+Knows what a server may answer, and nothing of packets.
+"""
+import contextlib
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+from cli_balancer import change, shown, takers
+from cli_world import World, contains, equal, mapped, test, wait_until
+
+# Of a flow in the maps, whatever it says.
+FLOW_BYTES = 96
+
+READY = b"220 (vsFTPd 3.0.3)\r\n"
+
+
+class Server:
+    """One that greets as it is told, and remembers its connections."""
+
+    def __init__(self, host, address="10.0.0.175", port=21):
+        self.host = host
+        self.where = address, port
+        self.greeting = [READY]
+        self.said = []  # by each client, once it is gone
+        self.ports = []  # of each client
+        self.header = 0  # bytes that are waited for before the greeting
+        self.listener = None
+        self.start()
+
+    def start(self):
+        family = socket.AF_INET6 if ":" in self.where[0] else socket.AF_INET
+        self.listener = self.host.inside(
+            lambda: socket.create_server(self.where, family=family, backlog=16))
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, peer = listener.accept()
+                self.ports.append(peer[1])
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        said = b""
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(20)
+            while len(said) < self.header and (part := connection.recv(4096)):
+                said += part
+            for piece in self.greeting:
+                connection.sendall(piece)
+                time.sleep(0.05)
+            while self.greeting and (part := connection.recv(4096)):
+                said += part
+                if b"QUIT" in said:
+                    connection.sendall(b"221 Goodbye.\r\n")
+                    break
+        self.said.append(said)
+
+    def refuse(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@contextlib.contextmanager
+def node_and_host():
+    """A node, and behind its sv0 a host with the servers' addresses."""
+    with World() as node, World() as host:
+        for name in "up0", "sv0":  # the host is no node
+            host.do(f"ip link del {name}")
+        node.do(f"ip link set sv1 netns {host.name} name eth0")
+        host.do("ip link set eth0 up")
+        for address in "10.0.0.175/24", "10.0.0.176/24", "2001:db8:0:1::9/64":
+            host.do(f"ip addr add {address} dev eth0{' nodad' if ':' in address else ''}")
+        node.do("ip -6 addr add 2001:db8:0:1::1/64 dev sv0 nodad")
+        yield node, host
+
+
+def run(node, *args, interval=1):
+    return node.run("--dev", "up0", "--server-dev", "sv0", "--vip", "203.0.113.5",
+                    "--health-interval", interval, "--health-timeout", 1, *args)
+
+
+def state(node, server="10.0.0.175:21"):
+    return shown(node)[server]["state"], shown(node)[server]["reason"]
+
+
+@test
+def a_server_that_greets_is_up_and_told_goodbye():
+    with node_and_host() as (node, host):
+        server = Server(host)
+        daemon = run(node, "--server", "10.0.0.175")
+        wait_until(lambda: len(server.said) >= 3, "three checks")
+        equal(set(server.said), {b"QUIT\r\n"}, "what they said")
+        equal(state(node), ("up", None), "state")
+        contains(node.get("/metrics")[2], '\nftpfix_server_up{server="10.0.0.175:21"} 1\n',
+                 "metrics")
+        assert " down" not in daemon.log(), "it was down"
+
+
+def servers_that_greet(host, greetings):
+    """One at each port from 2100 on, and the words for --server."""
+    servers = []
+    for port, greeting in enumerate(greetings, 2100):
+        servers.append(Server(host, port=port))
+        servers[-1].greeting = greeting
+    return servers, [f"10.0.0.175:{port}" for port in range(2100, 2100 + len(servers))]
+
+
+@test
+def every_greeting_that_may_be_is_understood():
+    with node_and_host() as (node, host):
+        servers, words = servers_that_greet(host, (
+            [b"220-Welcome\r\n421 is no greeting\r\n", b"220 ready\r\n"],
+            [b"2", b"2", b"0", b" ready\r\n"],
+            [b"120 ready in a minute\r\n", b"220 ready\r\n"],
+            [b"120-wait\r\n220 not yet\r\n\r\n120-and wait\r\n1", b"20 done\r\n220-ok\r\n"],
+            [b"220 bare\n"]))
+        daemon = run(node, "--server", *words)
+        wait_until(lambda: all(len(server.said) >= 2 for server in servers), "two checks of each")
+        for server in servers:
+            equal(server.said[0], b"QUIT\r\n", f"what was said to {server.greeting}")
+        assert " down" not in daemon.log(), daemon.log()
+
+
+@test
+def whatever_is_wrong_with_a_server_is_said():
+    wrong = (([b"421 Too many \x1b[31mconnections\r\n"],
+              "answers '421 Too many ?[31mconnections', not 220"),
+             ([b"120 soon\r\n", b"421 or not\r\n"], "answers '421 or not', not 220"),
+             ([b"\r\n"], "answers '', not 220"),
+             ([b"2\r\n"], "answers '2', not 220"),
+             ([b"SSH-2.0-OpenSSH_9.2p1\r\n"], "answers 'SSH-2.0-OpenSSH_9.2p1', not 220"),
+             ([b"120 soon\r\n"], "no greeting within 1 s"),
+             ([b"22"], "no greeting within 1 s"),
+             ([], "closes the connection without a greeting"),
+             (None, "connection refused"))
+    with node_and_host() as (node, host):
+        servers, words = servers_that_greet(host, [greeting for greeting, _ in wrong])
+        servers[-1].refuse()
+        daemon = run(node, "--server", *words)
+        # Its first check: one bad result is enough.
+        wait_until(lambda: daemon.log().count(" down") == len(wrong), "all are down")
+        for name, (greeting, reason) in zip(words, wrong):
+            contains(daemon.log(), f"server {name} down: {reason}\n", f"after {greeting}")
+            equal(state(node, name), ("down", reason), f"state after {greeting}")
+        wait_until(lambda: takers(daemon) == set(), "none takes sessions")
+        contains(daemon.log(), "203.0.113.5:21: no server takes new sessions", "the log")
+
+
+@test
+def a_host_that_is_off_is_down():
+    with node_and_host() as (node, host):
+        host.do("ip link set eth0 down")
+        daemon = run(node, "--server", "10.0.0.175")
+        wait_until(lambda: " down" in daemon.log(), "down")
+        contains(daemon.log(), "server 10.0.0.175:21 down: no connection within 1 s\n", "the log")
+
+
+@test
+def a_server_falls_and_rises_by_as_many_checks_as_asked_for():
+    with node_and_host() as (node, host):
+        server, other = Server(host), Server(host, "10.0.0.176")
+        daemon = run(node, "--server", "10.0.0.175,10.0.0.176", "--health-fall", "4",
+                     "--health-rise", "3")
+        wait_until(lambda: len(server.said) >= 2, "two checks")
+        equal(takers(daemon), {"10.0.0.175:21", "10.0.0.176:21"}, "both take sessions")
+
+        def checks_until(greeting, line):
+            server.greeting = greeting
+            before = len(server.said)
+            wait_until(lambda: line in daemon.log(), line)
+            return len(server.said) - before
+
+        # A check may have been under way when the greeting changed.
+        assert checks_until([], "175:21 down: closes") in (3, 4, 5), "checks until it was down"
+        wait_until(lambda: takers(daemon) == {"10.0.0.176:21"}, "one takes sessions")
+        assert checks_until([READY], "175:21 up") in (2, 3, 4), "checks until it was up"
+        wait_until(lambda: takers(daemon) == {"10.0.0.175:21", "10.0.0.176:21"}, "both again")
+        equal(daemon.log().count("176:21"), 0, "lines about the other")
+        assert len(other.said) > 5, "the other was not checked"
+
+
+@test
+def one_bad_check_among_good_ones_says_nothing():
+    with node_and_host() as (node, host):
+        server = Server(host)
+        daemon = run(node, "--server", "10.0.0.175", "--health-fall", "2")
+        for round_number in range(1, 4):
+            wait_until(lambda: len(server.said) > 0 and server.said[-1], "a good check")
+            server.greeting = []
+            wait_until(lambda number=round_number: server.said.count(b"") == number, "a bad one")
+            server.greeting = [READY]
+        wait_until(lambda: server.said[-1], "a good check at the end")
+        assert " down" not in daemon.log(), f"{daemon.log()}"
+
+
+@test
+def a_server_may_come_back_be_drained_and_replaced_while_it_runs():
+    with node_and_host() as (node, host):
+        server = Server(host)
+        daemon = run(node, "--server", "10.0.0.175", "--health-rise", "1", "--health-fall", "1")
+        change(node, "add", "10.0.0.176")
+        # One that is added is up until its first check says otherwise.
+        wait_until(lambda: "176:21 down: connection refused" in daemon.log(), "no server there yet")
+        wait_until(lambda: takers(daemon) == {"10.0.0.175:21"}, "one takes sessions")
+        Server(host, "10.0.0.176")
+        wait_until(lambda: takers(daemon) == {"10.0.0.175:21", "10.0.0.176:21"}, "both")
+        change(node, "drain", "10.0.0.175")
+        server.refuse()
+        wait_until(lambda: "175:21 down" in daemon.log(), "checked although it is drained")
+        equal(state(node), ("drained", "connection refused"), "state")
+        change(node, "add", "10.0.0.175")
+        equal((state(node)[0], takers(daemon)), ("down", {"10.0.0.176:21"}), "back, but down")
+        server.start()
+        wait_until(lambda: takers(daemon) == {"10.0.0.175:21", "10.0.0.176:21"}, "both again")
+        change(node, "del", "10.0.0.176")
+        equal(takers(daemon), {"10.0.0.175:21"}, "after one was removed")
+
+
+@test
+def servers_of_ipv6_are_checked_at_their_own_port():
+    with node_and_host() as (node, host):
+        server = Server(host, "2001:db8:0:1::9", 2121)
+        daemon = node.run("--dev", "up0", "--server-dev", "sv0", "--vip", "2001:db8::5", "--server",
+                          "[2001:db8:0:1::9]:2121", "2001:db8:0:1::9", "--health-interval", "1")
+        wait_until(lambda: server.said, "a check")
+        wait_until(lambda: " down" in daemon.log(), "nobody at the virtual address's port")
+        contains(daemon.log(), "server [2001:db8:0:1::9]:21 down: connection refused", "the log")
+        wait_until(lambda: takers(daemon) == {"[2001:db8:0:1::9]:2121"}, "one takes sessions")
+
+
+@test
+def a_node_may_have_no_more_than_a_link_local_address():
+    with node_and_host() as (node, host):
+        node.do("ip -6 addr del 2001:db8:0:1::1/64 dev sv0")
+        node.do("ip -6 addr add fe80::7/64 dev sv0 nodad")
+        node.do("ip -6 route add 2001:db8:0:1::/64 dev sv0")
+        host.do("ip -6 addr add fe80::8/64 dev eth0 nodad")
+        server = Server(host, "2001:db8:0:1::9")
+        daemon = node.run("--dev", "up0", "--server-dev", "sv0", "--vip", "2001:db8::5", "--server",
+                          "2001:db8:0:1::9", "--health-interval", "1")
+        wait_until(lambda: len(server.said) > 1, "two checks")
+        assert " down" not in daemon.log(), daemon.log()
+
+
+@test
+def without_an_interval_nothing_is_checked():
+    with node_and_host() as (node, host):
+        server = Server(host)
+        run(node, "--server", "10.0.0.175", interval=0)
+        time.sleep(3)
+        equal((server.said, state(node)), ([], ("up", None)), "checks and state")
+
+
+@test
+def a_server_that_expects_proxy_headers_gets_one():
+    # HAProxy's proxy-protocol.txt: UNKNOWN of version 1, LOCAL of version 2.
+    for version, header in (
+            ("proxy-v1", b"PROXY UNKNOWN\r\n"),
+            ("proxy-v2", bytes.fromhex("0d0a0d0a000d0a515549540a") + b"\x20\x00\x00\x00")):
+        with node_and_host() as (node, host):
+            server = Server(host)
+            server.header = len(header)
+            daemon = run(node, "--server", "10.0.0.175", "--forward", "fullnat",
+                         "--client-address", version)
+            wait_until(lambda known=server: len(known.said) >= 2, "two checks")
+            equal(server.said[0], header + b"QUIT\r\n", f"what a check says, {version}")
+            assert " down" not in daemon.log(), daemon.log()
+
+
+def be_tuple(source, source_port, destination, destination_port):
+    return mapped(source) + mapped(destination) + struct.pack(">HH", source_port, destination_port)
+
+
+@test
+def a_check_leaves_the_ports_alone_that_sessions_come_from():
+    ports = range(40000, 40016)
+    free = {40006, 40007}
+    with node_and_host() as (node, host):
+        node.inside(lambda: Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(
+            f"{ports[0]} {ports[-1]}"))
+        server = Server(host)
+        daemon = run(node, "--server", "10.0.0.175", "--forward", "fullnat")
+        for number, port in enumerate(port for port in ports if port not in free):
+            # As the server's answers to a session are: translated back to its client.
+            answers = be_tuple("10.0.0.175", 21, "10.0.0.1", port)
+            daemon.insert("unsettled" if number % 2 else "flows", [(answers, bytes(FLOW_BYTES))])
+        before = len(server.ports)
+        wait_until(lambda: len(server.ports) > before + 5, "five checks")
+        equal(set(server.ports[before + 1:]) - free, set(), "ports of sessions that were used")
+        assert " down" not in daemon.log(), daemon.log()

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The fast path: packets of established flows as XDP sends them on, byte for byte, and that
+ * it leaves every other one to TC untouched. The next hop is prog_hop's subject.
+ */
+#include "prog_fast.h"
+
+static void both_ways(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct fast_dial fast = fast_open(state, ipv6);
+		struct dial *dial = &fast.dial;
+		struct ftpfix_flow flow;
+
+		for (int round = 0; round < 10; round++) {
+			fast_down(&fast, PSH | ACK, "odd");
+			fast_up(&fast, ACK, "");
+			fast_up(&fast, PSH | ACK, "even");
+			fast_down(&fast, ACK, "");
+		}
+		counted(dial->world, CARRIED_FAST(dial, 40, 70));
+		assert_true(dial_flow(dial, dial_up_key(dial), &flow));
+		assert_int_equal(flow.packets, 22);
+		assert_int_equal(flow.bytes, 22 * (ipv6 ? 60 : 40) + 40);
+		assert_int_equal(flow.end_sequence, dial->client_sequence);
+		assert_int_equal(flow.acknowledged, dial->server_sequence);
+		assert_true(dial_flow(dial, dial_down_key(dial), &flow));
+		assert_int_equal(flow.end_sequence, dial->server_sequence);
+	}
+}
+
+static void every_shape(void **state)
+{
+	static const struct spec shapes[] = {
+		{.timestamps = 1},
+		{.ip_options = 4},
+		{.ip_options = 40, .timestamps = 1},
+		{.padding = 6},
+		{.padding = 1, .timestamps = 1},
+		{.ttl = 2},
+		{.ttl = 255},
+		{.ipv6 = 1, .timestamps = 1, .padding = 3},
+		{.ipv6 = 1, .ttl = 2},
+		{.ipv6 = 1, .extensions = 1, .extension = {60}},
+		{.ipv6 = 1, .extensions = 2, .extension = {0, 60}},
+	};
+
+	for (size_t index = 0; index < sizeof(shapes) / sizeof(shapes[0]); index++) {
+		struct fast_dial fast = fast_open(state, shapes[index].ipv6);
+
+		fast.dial.shape = shapes[index];
+		fast_up(&fast, PSH | ACK, "a");
+		fast_down(&fast, PSH | ACK, "bc");
+		fast_up(&fast, ACK, "def");
+	}
+}
+
+/* Both checksums over their whole range: every carry must be right. */
+static void checksums(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct fast_dial fast = fast_open(state, ipv6);
+		char bytes[3] = "";
+
+		for (__u32 value = 0; value < 65536; value += 97) {
+			struct frame input, output;
+
+			bytes[0] = value >> 8 ? value >> 8 : 1;
+			bytes[1] = value & 0xff ? value & 0xff : 1;
+			fast.dial.shape.ttl = value % 253 + 2;
+			fast_up_frames(&fast, ACK, bytes, &input, &output);
+			if (!ipv6) {
+				put16(input.bytes + input.network + 4, value);
+				put16(output.bytes + output.network + 4, value);
+				frame_checksums(&input);
+				frame_checksums(&output);
+			}
+			fast_check(fast.dial.world, FAST_UPLINK, fast.uplink, &input, XDP_REDIRECT,
+				   &output, __FILE__, __LINE__);
+		}
+	}
+}
+
+/* A checksum that is left to the device: the sum of the pseudo header alone. */
+static void partial_checksum(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct fast_dial fast = fast_open(state, ipv6);
+		struct frame input, output;
+		__u8 *network, *transport;
+		__u64 sum;
+
+		fast_up_frames(&fast, PSH | ACK, "data", &input, &output);
+		network = input.bytes + input.network;
+		transport = input.bytes + input.transport;
+		sum = ipv6 ? checksum_add(0, network + 8, 32) : checksum_add(0, network + 12, 8);
+		sum += FRAME_TCP + input.end - input.transport;
+		put16(transport + 16, ~checksum_end(sum));
+		fast_passes(&fast, &input);
+		counted(fast.dial.world, NOTHING);
+		fast_up(&fast, PSH | ACK, "data");
+	}
+}
+
+/* From one side to the other, tagged or not on either. */
+static void tagged(void **state)
+{
+	static const __u16 tags[][2] = {{100, 0}, {0, 7}, {100, 7}, {100, 100}};
+
+	for (int round = 0; round < 8; round++) {
+		struct fast_dial fast = fast_open(state, round & 1);
+		struct world *world = fast.dial.world;
+
+		fast.up_tag = tags[round / 2][0];
+		fast.inside_tag = tags[round / 2][1];
+		fast_link(world, world->uplink, world->uplink, fast.up_tag, 0);
+		fast_link(world, world->server, world->server, fast.inside_tag, 0);
+		if (fast.up_tag) {
+			fast.up = FAST_TAGGED;
+			fast_tagged(world, world->uplink, fast.up_tag, world->uplink,
+				    1 << FTPFIX_SIDE_UPLINK);
+		}
+		if (fast.inside_tag) {
+			fast.down = FAST_TAGGED;
+			fast_tagged(world, world->server, fast.inside_tag, world->server,
+				    1 << FTPFIX_SIDE_INSIDE);
+		}
+		/* What was learnt before is of the devices as they were. */
+		usleep(150000);
+		fast_up(&fast, PSH | ACK, "data");
+		fast_down(&fast, PSH | ACK, "data");
+		fast_up(&fast, ACK, "");
+	}
+}
+
+/* Tags of VLANs that are none of ours, of other sides, of the provider's kind, or two. */
+static void other_tags(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+	struct world *world = fast.dial.world;
+	struct dial dial;
+	struct frame frame;
+
+	fast.up_tag = 100;
+	fast_up_passes(&fast, ACK, "data");
+	fast_tagged(world, world->uplink, 101, world->uplink, 1 << FTPFIX_SIDE_UPLINK);
+	fast_up_passes(&fast, ACK, "data");
+	fast_tagged(world, world->uplink, 100, world->uplink, 1 << FTPFIX_SIDE_INSIDE);
+	fast_up_passes(&fast, ACK, "data");
+	fast_tagged(world, world->uplink, 100, world->uplink, 1 << FTPFIX_SIDE_UPLINK);
+	dial = fast.dial;
+	dial.shape.tags[0] = ETH_P_8021Q;
+	dial.shape.tags[1] = ETH_P_8021Q;
+	dial_up_frame(&dial, ACK, dial.client_sequence, "data", 0, &frame);
+	fast_passes(&fast, &frame);
+	dial.shape.tags[0] = ETH_P_8021AD;
+	dial.shape.tags[1] = 0;
+	dial_up_frame(&dial, ACK, dial.client_sequence, "data", 0, &frame);
+	fast_passes(&fast, &frame);
+	counted(world, NOTHING);
+}
+
+/* What needs a decision, an answer, or an ear is TC's. */
+static void left_to_tc(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0), other;
+	struct frame frame, output;
+
+	fast_up_passes(&fast, SYN, "");
+	fast_up_passes(&fast, RST, "");
+	fast_up_passes(&fast, RST | ACK, "");
+	fast_up_passes(&fast, 0, "data");
+	other = fast;
+	other.dial.shape.ttl = 1;
+	fast_up_passes(&other, ACK, "data");
+	other = fast;
+	other.dial.client_port++;
+	fast_up_passes(&other, ACK, "data");
+	other = fast;
+	other.up = FAST_INSIDE;
+	fast_up_passes(&other, ACK, "data");
+	other.up = FAST_TAGGED;
+	fast_up_passes(&other, ACK, "data");
+	counted(fast.dial.world, NOTHING);
+	/* Fragments. */
+	fast_up_frames(&fast, ACK, "data", &frame, &output);
+	put16(frame.bytes + frame.network + 6, 0x2000);
+	frame_checksums(&frame);
+	fast_passes(&fast, &frame);
+	/* Cut off. */
+	fast_up_frames(&fast, ACK, "data", &frame, &output);
+	frame.length--;
+	fast_passes(&fast, &frame);
+	frame.length = frame.transport + 12;
+	fast_passes(&fast, &frame);
+	frame.length = ETH_HLEN;
+	fast_passes(&fast, &frame);
+	/* Not TCP. */
+	fast_up_frames(&fast, ACK, "data", &frame, &output);
+	frame.bytes[frame.network + 9] = 17;
+	fast_passes(&fast, &frame);
+	counted(fast.dial.world, NOTHING);
+	fast_up(&fast, ACK, "data");
+}
+
+/* One device for both sides. */
+static void one_arm(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+
+	fast.up = fast.down = FAST_BOTH;
+	fast.inside = fast.uplink;
+	fast_up(&fast, PSH | ACK, "data");
+	fast_down(&fast, PSH | ACK, "data");
+}
+
+/* A whole connection but for its first packet; its end is counted once, and late packets of
+ * it are still sent on. */
+static void from_begin_to_end(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct fast_dial fast = fast_expected(state, ipv6);
+		struct dial *dial = &fast.dial;
+
+		dial_up(dial, SYN, "");
+		counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_OF(dial, 1, 0));
+		fast_down(&fast, SYN | ACK, "");
+		fast_up(&fast, ACK, "");
+		assert_int_equal(dial_settled(dial), 2);
+		assert_int_equal(dial_unsettled(dial), 0);
+		fast_down(&fast, FIN | ACK, "listing");
+		fast_up(&fast, ACK, "");
+		fast_up(&fast, FIN | ACK, "");
+		fast_down(&fast, ACK, "");
+		counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED_FAST(dial, 6, 7));
+		assert_int_equal(dial_settled(dial), 0);
+		fast_up(&fast, ACK, "");
+		fast_down(&fast, ACK, "");
+		counted(dial->world, CARRIED_FAST(dial, 2, 0));
+		dial_closed(dial);
+	}
+}
+
+/* The next hop of a new flow is asked for at its first packet: its entry says that it was last
+ * known a tenth of a second, six of its units, ago. */
+static void new_flow_asks(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct ftpfix_flow flow;
+
+	dial_up(&fast.dial, SYN, "");
+	assert_true(dial_flow(&fast.dial, dial_down_key(&fast.dial), &flow));
+	assert_in_range((__u8)((flow.seen_ticks >> 4) - flow.hop_checked), 6, 127);
+	fast_down(&fast, SYN | ACK, "");
+}
+
+/* No room among the established ones. */
+static void table_full(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct dial *dial = &fast.dial;
+	static struct fast_output ignored;
+	struct frame input, output;
+
+	flows_fill(dial->world, 1);
+	dial_up(dial, SYN, "");
+	fast_down(&fast, SYN | ACK, "");
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0),
+		CARRIED_FAST(dial, 1, 0));
+	fast_up_frames(&fast, ACK, "", &input, &output);
+	assert_int_equal(fast_run(dial->world, FAST_UPLINK, fast.uplink, input.bytes, input.length,
+				  &ignored),
+			 XDP_DROP);
+	counted(dial->world, {FTPFIX_CONNECTION_TABLE_FULL, 1});
+	map_clear(dial->world->skeleton->maps.flows);
+	fast_up(&fast, ACK, "");
+	assert_int_equal(dial_settled(dial), 2);
+}
+
+/* Of a control connection that ftpfix balances: what cannot carry a line, and nothing of
+ * one whose sequence numbers were changed. */
+static void control(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct ftpfix_flow flow;
+	struct ftpfix_tuple key;
+
+	fast.dial = balance_dial(&talk);
+	dial_learn(&fast.dial);
+	dial_down(&fast.dial, SYN | ACK, "");
+	fast_up_passes(&fast, ACK, "");
+	dial_up(&fast.dial, ACK, "");
+	counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
+		CARRIED(3, 0));
+	fast_up(&fast, ACK, "");
+	fast_down(&fast, ACK, "");
+	fast_up_passes(&fast, PSH | ACK, "NOOP\r\n");
+	fast_up_passes(&fast, FIN | ACK, "");
+	fast_up_passes(&fast, RST | ACK, "");
+	counted(talk.world, CARRIED_FAST(&fast.dial, 2, 0));
+	key = dial_up_key(&fast.dial);
+	assert_true(dial_flow(&fast.dial, key, &flow));
+	flow.place |= FTPFIX_PLACE_SLOW;
+	balance_write(talk.world->skeleton->maps.flows, &key, &flow);
+	fast_up_passes(&fast, ACK, "");
+	counted(talk.world, NOTHING);
+}
+
+/* An announcement was adjusted: from then on XDP has no part in either direction. */
+static void adjusted_control(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct control control;
+	struct frame input, output;
+
+	world_sum_unknown(talk.world);
+	talk.world->service.rewrite = FTPFIX_REWRITE_ADJUST;
+	world_write_service(talk.world);
+	talk.vip = ip4(1, 2, 3, 4);
+	balance_virtual(&talk, 1, FTPFIX_BALANCE_MAGLEV);
+	control = control_open(&talk);
+	fast.dial = control.dial;
+	fast_up(&fast, ACK, "");
+	control_up(&control, PSH | ACK, "PASV\r\n");
+	control_down(&control, PSH | ACK, VSFTPD,
+		     "227 Entering Passive Mode (1,2,3,4,83,237).\r\n");
+	fast.dial = control.dial;
+	fast_up_passes(&fast, ACK, "");
+	fast_down_frames(&fast, ACK, "", &input, &output);
+	fast_check(talk.world, FAST_INSIDE, fast.inside, &input, XDP_PASS, &input, __FILE__,
+		   __LINE__);
+	control_up(&control, ACK, "");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(both_ways),
+		cmocka_unit_test(every_shape),
+		cmocka_unit_test(checksums),
+		cmocka_unit_test(partial_checksum),
+		cmocka_unit_test(tagged),
+		cmocka_unit_test(other_tags),
+		cmocka_unit_test(left_to_tc),
+		cmocka_unit_test(one_arm),
+		cmocka_unit_test(from_begin_to_end),
+		cmocka_unit_test(new_flow_asks),
+		cmocka_unit_test(table_full),
+		cmocka_unit_test(control),
+		cmocka_unit_test(adjusted_control),
+	};
+
+	return cmocka_run_group_tests(tests, fast_setup, world_teardown);
+}

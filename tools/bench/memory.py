@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The memory that FTP sessions take, each with its control connection, an open data
+connection, and one more that is announced: opened with real packets, then read from
+the kernel's own accounts."""
+import contextlib
+import os
+import re
+import subprocess
+
+from e2e.check import check, equal
+from e2e.ftpfix import Ftpfix
+from e2e.guardian import guardian
+from e2e.namespace import RUN
+from e2e.topology import INSIDE, UPLINK
+from e2e.world import World
+from kernel_nat import large_conntrack, nat
+from lane import END, NODE_MAC, PROGRAMS, SERVER, SERVER6, VIP6, Lane, Talker
+from sessions import SAME_VIP as VIP
+
+# At once: the tables of what opens are smaller than those of what is open.
+STEP = 10_000
+
+NOTE = """\
+ftpfix: what its memory cgroup is charged with, programs included; {sessions:,} sessions in tables of
+--max-sessions {sessions:,}. nf_nat_ftp: slab objects that {kernel:,} such sessions took, and its hash
+table at one bucket for each connection. Its objects, like the entries of ftpfix, have room for
+either family."""
+
+
+class Accounts:
+    """A memory cgroup of our own, of whichever version there is."""
+
+    def __init__(self):
+        version1 = os.path.isdir("/sys/fs/cgroup/memory")
+        root = "/sys/fs/cgroup/memory" if version1 else "/sys/fs/cgroup"
+        self._usage = "memory.usage_in_bytes" if version1 else "memory.current"
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            own = next(line.strip().split(":", 2)[2] for line in file
+                       if (line.split(":")[1] == ("memory" if version1 else "")))
+        self._own = root + own
+        self.path = os.path.join(root, RUN)
+        guardian.watch("cgroup", self.path)
+        os.mkdir(self.path)
+        check(os.path.exists(os.path.join(self.path, self._usage)),
+              f"{self.path} has no {self._usage}: no memory controller")
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Processes that are started meanwhile, and all that they make, are charged here."""
+        self._enter(self.path)
+        try:
+            yield
+        finally:
+            self._enter(self._own)
+
+    @staticmethod
+    def _enter(path):
+        with open(os.path.join(path, "cgroup.procs"), "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
+
+    def bytes(self):
+        with open(os.path.join(self.path, self._usage), encoding="ascii") as file:
+            return int(file.read())
+
+    def close(self):
+        guardian.remove("cgroup", self.path)
+
+
+# More than a session takes, by far.
+SESSION_BYTES = 8000
+# The virtual address and the server's, by the name of their family.
+ADDRESSES = {"IPv4": (VIP, SERVER), "IPv6": (VIP6, SERVER6)}
+
+
+def fill(world, lane, family, sessions):
+    """Opens that many sessions through the lane's node."""
+    talker = Talker(world, "packets", lane.client.path, lane.server.path, END, NODE_MAC,
+                    *ADDRESSES[family])
+    for first in range(0, sessions, STEP):
+        count = min(STEP, sessions - first)
+        opened, = talker.ask("sessions", first, count)
+        equal(opened, count, "sessions that were opened")
+        opened, *_nanoseconds = talker.ask("hold")
+        equal(opened, count, "sessions that got their data connections")
+
+
+def map_sizes(ftpfix):
+    """Bytes of each map, by name, with what an entry of it has."""
+    done = subprocess.run([f"{PROGRAMS}/maps", str(ftpfix.pid)], stdout=subprocess.PIPE,
+                          text=True, check=True)
+    sizes = {}
+    for line in done.stdout.splitlines():
+        name, key, value, _most, size = line.split()
+        sizes[f"map {name} (key {key}, value {value} bytes)"] = int(size)
+    return sizes
+
+
+def of_ftpfix(world, table, family, sessions):
+    """Returns bytes for one session."""
+    accounts = Accounts()
+    world.keep(accounts)
+    lane = Lane(world, ipv6=family == "IPv6")
+    vip, server = ADDRESSES[family]
+    with accounts.inside():
+        ftpfix = Ftpfix(world, lane.node, "--dev", UPLINK, "--server-dev", INSIDE,
+                        "--forward", "nat", "--xdp", "off", "--vip", vip, "--server", server,
+                        "--health-interval", "0", "--max-sessions", str(sessions))
+    empty = accounts.bytes()
+    fill(world, lane, family, sessions)
+    opened = ftpfix.counted("connections opened")
+    equal(opened, sessions, "data connections that were opened")
+    full = accounts.bytes()
+    table.add(family, "ftpfix, all of it", full / sessions)
+    table.add(family, "  of it before the first session", empty / sessions)
+    for name, size in sorted(map_sizes(ftpfix).items(), key=lambda one: -one[1]):
+        if size > sessions:
+            table.add(family, f"  {name}", size / sessions)
+    return full / sessions
+
+
+def slabs():
+    """Bytes in use, by slab cache."""
+    with open("/proc/slabinfo", encoding="ascii") as file:
+        lines = [line.split() for line in file.readlines()[2:]]
+    return {name: int(used) * int(size) for name, used, _all, size, *_rest in lines}
+
+
+def expectation_bytes():
+    """Such a cache may be one with another of the same size, and is not listed then."""
+    with open("/sys/kernel/slab/nf_conntrack_expect/slab_size", encoding="ascii") as file:
+        return int(file.read())
+
+
+def of_kernel(world, table, sessions):
+    """Returns bytes for one session."""
+    lane = Lane(world)
+    nat(lane.node, [VIP], "21", SERVER, helper=True)
+    before = slabs()
+    fill(world, lane, "IPv4", sessions)
+    after = slabs()
+    found = {"  hash table, a bucket each connection": 2 * 8 * sessions,
+             "  nf_conntrack_expect, one object": expectation_bytes() * sessions}
+    for name, size in after.items():
+        grown = size - before.get(name, 0)
+        # So much grows with the sessions alone, not with other work of the kernel.
+        if name == "nf_conntrack" or (re.match(r"kmalloc-\d", name) and grown > 32 * sessions):
+            found[f"  {name}, all objects"] = grown
+    total = sum(found.values()) / sessions
+    table.add("IPv4", "nf_conntrack, nf_nat_ftp", total)
+    for name, size in found.items():
+        table.add("IPv4", name, size / sessions)
+    return total
+
+
+def memory_available():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) * 1024 for line in file
+                    if line.startswith("MemAvailable:"))
+
+
+def measure(world, figures, sessions, kernel_sessions):
+    if memory_available() < sessions * SESSION_BYTES:
+        figures.skip("memory of one session",
+                     f"needs {sessions * SESSION_BYTES >> 20} MB of free memory")
+        return
+    table = figures.table("memory", "Memory of one session", "bytes",
+                          NOTE.format(sessions=sessions, kernel=kernel_sessions))
+    own = {}
+    for family in ADDRESSES:
+        # Of its own, so that the memory is free again before the next one.
+        with World(world.directory) as inner:
+            own[family] = of_ftpfix(inner, table, family, sessions)
+    with large_conntrack():
+        kernel = of_kernel(world, table, kernel_sessions)
+    for family, size in own.items():
+        figures.target(f"memory of one session, ftpfix / nf_conntrack: {family}",
+                       size / kernel, 1, False)
