@@ -61,7 +61,9 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	packet = &scratch->packet;
 	flow = flow_find(&packet->tuple);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
-	if (opening && (!flow || flow->first_sequence != packet->host_sequence)) {
+	/* One of whose halves is gone, pushed out by others, is opened anew. */
+	if (opening &&
+	    (!flow || flow->first_sequence != packet->host_sequence || !flow_peer(flow))) {
 		err = flow_open(skb, hook >> 1, flow && flow->place & FTPFIX_PLACE_SETTLED);
 		if (err && err != -ENOENT)
 			return err;

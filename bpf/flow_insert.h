@@ -17,8 +17,9 @@
  * searched as a whole. */
 #define SOURCE_TRIES_MAX 4096
 
-/* Between the candidates of a larger pool: a prime, so that the tries are spread over it. */
-#define SOURCE_STRIDE 32749
+/* Between the candidates of a larger pool: a prime above the size of any, so that no tries meet
+ * before all candidates were tried. */
+#define SOURCE_STRIDE 16777259
 
 /* Fills in an entry of the scratch. */
 static __always_inline struct ftpfix_flow *flow_entry(struct scratch *scratch, __u32 hook,
@@ -156,13 +157,14 @@ static __always_inline void source_address(struct opening *opening, __u32 number
 static __always_inline void source_candidate(struct opening *opening, __u32 try)
 {
 	__u32 ports = source_port_high - source_port_low + 1;
-	__u32 total, at;
+	__u32 total;
+	__u64 at;
 
 	if (!opening->addresses || !ports)
 		return;
 	total = opening->addresses * ports;
-	at = opening->first_try + try * (total > SOURCE_TRIES_MAX ? SOURCE_STRIDE : 1);
-	at %= total;
+	at = (__u64)try * (total > SOURCE_TRIES_MAX ? SOURCE_STRIDE : 1);
+	at = (at + opening->first_try) % total;
 	opening->to.be_source_port = bpf_htons(source_port_low + at / opening->addresses);
 	if (!address_given(&opening->source))
 		source_address(opening, (opening->first_address + at) % opening->addresses);

@@ -280,6 +280,28 @@ static void opens_anew(void **state)
 	assert_int_equal(balance_load(&dial), 1);
 }
 
+/* A flood took one half of it out of the table: the SYN that comes again makes it whole. */
+static void half_forgotten(void **state)
+{
+	for (int half = 0; half < 2; half++) {
+		struct talk talk =
+			balance_begin(state, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
+		struct dial dial = balance_dial(&talk);
+		struct ftpfix_tuple key = half ? dial_down_key(&dial) : dial_up_key(&dial);
+
+		dial_up(&dial, SYN, "");
+		assert_int_equal(bpf_map_delete_elem(
+					 bpf_map__fd(talk.world->skeleton->maps.unsettled), &key),
+				 0);
+		dial.client_sequence--;
+		dial_learn(&dial);
+		dial_down(&dial, SYN | ACK, "");
+		dial_up(&dial, ACK, "");
+		assert_int_equal(dial_settled(&dial), 2);
+		assert_int_equal(balance_load(&dial), 1);
+	}
+}
+
 /* On an established one it is the server's to answer (RFC 5961 section 4). */
 static void syn_on_an_established_one(void **state)
 {
@@ -434,6 +456,7 @@ int main(void)
 		cmocka_unit_test(server_refuses),
 		cmocka_unit_test(table_changes),
 		cmocka_unit_test(opens_anew),
+		cmocka_unit_test(half_forgotten),
 		cmocka_unit_test(syn_on_an_established_one),
 		cmocka_unit_test(syn_in_time_wait),
 		cmocka_unit_test(drained),

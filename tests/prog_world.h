@@ -105,13 +105,19 @@ static inline __u32 map_entries(const struct bpf_map *map)
 	return entries;
 }
 
+/* The next key is asked for while its predecessor still stands: from the beginning the kernel
+ * would walk through all that was emptied before. */
 static inline void map_clear(const struct bpf_map *map)
 {
-	__u8 key[64];
+	int file = bpf_map__fd(map), more;
+	__u8 key[64], next[64];
 
-	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
-		if (bpf_map_delete_elem(bpf_map__fd(map), key))
+	for (more = !bpf_map_get_next_key(file, NULL, key); more;) {
+		more = !bpf_map_get_next_key(file, key, next);
+		if (bpf_map_delete_elem(file, key))
 			return;
+		memcpy(key, next, sizeof(key));
+	}
 }
 
 static inline void world_write_service(struct world *world)

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The next hop of the fast path: kept for a tenth of a second and then asked for again, so
+ * that a change of neighbour, route or MTU is followed; and what is not sent on by it.
+ */
+#include "prog_fast.h"
+
+/* Longer than a hop is kept, with what the kernel's clock of ticks may lag behind. */
+#define KEPT_US 150000
+#define KEPT_NS 90000000ULL
+
+static void set_hop(struct fast_dial *fast, struct ftpfix_tuple key,
+		    const struct ethernet *ethernet, __u16 mtu)
+{
+	struct ftpfix_flow flow;
+
+	assert_true(dial_flow(&fast->dial, key, &flow));
+	memcpy(flow.hop_destination, ethernet->destination, sizeof(flow.hop_destination));
+	memcpy(flow.hop_source, ethernet->source, sizeof(flow.hop_source));
+	flow.hop_mtu = mtu;
+	/* The kernel reads a coarser clock, which must not be before it. */
+	flow.seen_ticks = (now_ns() - 10000000) >> FTPFIX_TICK_SHIFT;
+	flow.hop_checked = flow.seen_ticks >> 4;
+	balance_write(fast->dial.world->skeleton->maps.flows, &key, &flow);
+}
+
+/* Another than the kernel knows is used while it is fresh, and not a moment longer. */
+static void kept_and_asked_again(void **state)
+{
+	static const struct ethernet other = {{2, 0, 0, 0, 0, 0x77}, {2, 0, 0, 0, 0, 0x78}};
+	struct fast_dial fast = fast_open(state, 0);
+	static struct fast_output output;
+	struct frame input, expected;
+	__u64 began;
+
+	fast_up_frames(&fast, ACK, "data", &input, &expected);
+	/* On a machine that was busy meanwhile the hop was not fresh any more. */
+	do {
+		began = now_ns();
+		set_hop(&fast, dial_up_key(&fast.dial), &other, 1500);
+		assert_int_equal(fast_run(fast.dial.world, FAST_UPLINK, fast.uplink, input.bytes,
+					  input.length, &output),
+				 XDP_REDIRECT);
+	} while (now_ns() - began > KEPT_NS);
+	assert_memory_equal(output.bytes, &other, sizeof(other));
+	usleep(KEPT_US);
+	fast_up(&fast, ACK, "data");
+}
+
+static void neighbour_changes(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+	static struct fast_output output;
+	struct frame input, expected;
+
+	fast_up(&fast, ACK, "data");
+	fast_command("ip neighbour replace 10.0.0.175 lladdr 02:00:00:00:00:cc dev server");
+	usleep(KEPT_US);
+	fast_up_frames(&fast, ACK, "data", &input, &expected);
+	expected.bytes[5] = 0xcc;
+	fast_check(fast.dial.world, FAST_UPLINK, fast.uplink, &input, XDP_REDIRECT, &expected,
+		   __FILE__, __LINE__);
+	fast_command("ip neighbour delete 10.0.0.175 dev server");
+	usleep(KEPT_US);
+	/* TC has it resolved. */
+	assert_int_equal(fast_run(fast.dial.world, FAST_UPLINK, fast.uplink, input.bytes,
+				  input.length, &output),
+			 XDP_PASS);
+	assert_memory_equal(output.bytes, input.bytes, input.length);
+	fast_command("ip neighbour add 10.0.0.175 lladdr 02:00:00:00:00:bb dev server");
+	usleep(KEPT_US);
+	fast_up(&fast, ACK, "data");
+}
+
+/* To another gateway, out of another device. */
+static void route_changes(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+	struct ftpfix_flow flow;
+	struct frame input, expected;
+
+	fast_down(&fast, ACK, "data");
+	fast_command("ip neighbour add 10.0.0.9 lladdr 02:00:00:00:00:dd dev server && "
+		     "ip route replace 198.51.100.0/24 via 10.0.0.9");
+	usleep(KEPT_US);
+	fast_down_frames(&fast, ACK, "data", &input, &expected);
+	expected.bytes[5] = 0xdd;
+	expected.bytes[11] = 0x0b;
+	fast_check(fast.dial.world, FAST_INSIDE, fast.inside, &input, XDP_REDIRECT, &expected,
+		   __FILE__, __LINE__);
+	assert_true(dial_flow(&fast.dial, dial_down_key(&fast.dial), &flow));
+	assert_int_equal(flow.out_ifindex, fast.dial.world->server);
+	fast_command("ip route replace 198.51.100.0/24 via 203.0.113.1");
+	usleep(KEPT_US);
+	fast_down(&fast, ACK, "data");
+}
+
+/* The MTU that a route gives is below the device's, and locked: others the kernel does not keep
+ * to, either. */
+static void route_has_an_mtu(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+	char bytes[1000] = "";
+
+	memset(bytes, 'x', 961);
+	fast_command("ip route replace 10.0.0.175 dev server mtu lock 1000");
+	usleep(KEPT_US);
+	fast_up_passes(&fast, ACK, bytes);
+	bytes[960] = 0;
+	fast_up(&fast, ACK, bytes);
+	/* What TC learns, XDP goes by. */
+	usleep(KEPT_US);
+	dial_up(&fast.dial, ACK, "");
+	bytes[960] = 'x';
+	fast_up_passes(&fast, ACK, bytes);
+	fast_command("ip route delete 10.0.0.175 dev server");
+	usleep(KEPT_US);
+	fast_up(&fast, ACK, bytes);
+}
+
+/* A device without forwarding, and one that the loader gave no way out of. */
+static void no_way_out(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+	struct world *world = fast.dial.world;
+
+	fast_command("sysctl -qw net.ipv4.conf.uplink.forwarding=0");
+	usleep(KEPT_US);
+	fast_up_passes(&fast, ACK, "data");
+	fast_command("sysctl -qw net.ipv4.conf.uplink.forwarding=1");
+	assert_int_equal(
+		bpf_map_delete_elem(bpf_map__fd(world->skeleton->maps.links), &world->server), 0);
+	usleep(KEPT_US);
+	fast_up_passes(&fast, ACK, "data");
+	fast_link(world, world->server, world->server, 0, 0);
+	usleep(KEPT_US);
+	fast_up(&fast, ACK, "data");
+}
+
+/* A frame of several buffers goes where they are taken, as a whole. */
+static void several_buffers(void **state)
+{
+	struct fast_dial fast = fast_open(state, 0);
+	struct world *world = fast.dial.world;
+	static struct fast_output output;
+	static __u8 input[9014], expected[9014];
+	struct frame in, out;
+	struct frame *frames[] = {&in, &out};
+	__u8 *bytes[] = {input, expected};
+
+	fast_up_frames(&fast, ACK, "", &in, &out);
+	for (int index = 0; index < 2; index++) {
+		__u8 *network = bytes[index] + ETH_HLEN, *transport = network + 20;
+		__u32 length = sizeof(input) - ETH_HLEN;
+
+		memcpy(bytes[index], frames[index]->bytes, frames[index]->length);
+		memset(bytes[index] + frames[index]->length, 'x',
+		       sizeof(input) - frames[index]->length);
+		put16(network + 2, length);
+		put16(network + 10, 0);
+		put16(network + 10, checksum_end(checksum_add(0, network, 20)));
+		put16(transport + 16, 0);
+		put16(transport + 16,
+		      checksum_end(
+			      checksum_add(checksum_add(FRAME_TCP + length - 20, network + 12, 8),
+					   transport, length - 20)));
+	}
+	/* Above the MTU. */
+	assert_int_equal(fast_run(world, FAST_UPLINK, fast.uplink, input, sizeof(input), &output),
+			 XDP_PASS);
+	fast_command("ip link set server mtu 9000");
+	usleep(KEPT_US);
+	assert_int_equal(fast_run(world, FAST_UPLINK, fast.uplink, input, sizeof(input), &output),
+			 XDP_PASS);
+	assert_int_equal(output.length, sizeof(input));
+	assert_memory_equal(output.bytes, input, sizeof(input));
+	counted(world, NOTHING);
+	fast_link(world, world->server, world->server, 0, 1);
+	assert_int_equal(fast_run(world, FAST_UPLINK, fast.uplink, input, sizeof(input), &output),
+			 XDP_REDIRECT);
+	assert_int_equal(output.length, sizeof(expected));
+	assert_memory_equal(output.bytes, expected, sizeof(expected));
+	counted(world, CARRIED_FAST(&fast.dial, 1, 8960));
+	fast_command("ip link set server mtu 1500");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(kept_and_asked_again), cmocka_unit_test(neighbour_changes),
+		cmocka_unit_test(route_changes),	cmocka_unit_test(route_has_an_mtu),
+		cmocka_unit_test(no_way_out),		cmocka_unit_test(several_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, fast_setup, world_teardown);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The pool of FULLNAT sources: every address with every port serves one connection to each
+ * server, before one is refused; and none serves two.
+ */
+#include "prog_balance.h"
+
+#define PORT_LOW 50000
+#define PORTS 8
+#define ADDRESSES 3
+#define SOURCES (PORTS * ADDRESSES)
+#define FIRST_SOURCE ip4(10, 0, 1, 1)
+
+/* A pool of which all can be counted. */
+static struct talk pool_begin(void **state, int ipv6)
+{
+	struct talk talk =
+		balance_begin(state, FTPFIX_FORWARD_FULLNAT, ipv6, FTPFIX_BALANCE_MAGLEV);
+	__u32 family = ipv6 ? FTPFIX_IPV6 : FTPFIX_IPV4;
+
+	for (__u32 number = 0; number < ADDRESSES; number++) {
+		struct ftpfix_source source = {.addr = talk_address(&talk, FIRST_SOURCE + number)};
+		__u32 index = family * FTPFIX_SOURCES_MAX + number;
+
+		balance_write(talk.world->skeleton->maps.sources, &index, &source);
+	}
+	talk.world->skeleton->bss->source_count[family] = ADDRESSES;
+	return talk;
+}
+
+/* The talk's control connection from its n-th client. */
+static struct dial client_of(const struct talk *talk, int number)
+{
+	struct dial dial = balance_dial(talk);
+
+	dial.client += number;
+	return dial;
+}
+
+static __u32 source_of(const struct dial *dial)
+{
+	assert_in_range(dial->source, FIRST_SOURCE, FIRST_SOURCE + ADDRESSES - 1);
+	assert_in_range(dial->source_port, PORT_LOW, PORT_LOW + PORTS - 1);
+	return (dial->source - FIRST_SOURCE) * PORTS + dial->source_port - PORT_LOW;
+}
+
+static void fill(const struct talk *talk, struct dial *dials)
+{
+	int taken[SOURCES] = {};
+
+	for (int number = 0; number < SOURCES; number++) {
+		dials[number] = client_of(talk, number);
+		dial_learn(&dials[number]);
+		taken[source_of(&dials[number])]++;
+	}
+	for (int number = 0; number < SOURCES; number++)
+		assert_int_equal(taken[number], 1);
+	counted(talk->world, {FTPFIX_BALANCED_OPENED, SOURCES}, CARRIED_OF(dials, SOURCES, 0));
+}
+
+static void refused(struct dial *dial)
+{
+	struct frame frame;
+
+	dial_up_frame(dial, SYN, dial->client_sequence, "", 0, &frame);
+	assert_int_equal(run(dial->world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
+	assert_int_equal(dial->world->output.bytes[frame.transport + 13], RST | ACK);
+	counted(dial->world, {FTPFIX_BALANCED_NO_SOURCE_PORT, 1}, {FTPFIX_EVENT_SENT, 1},
+		{FTPFIX_PACKET_REFUSED, 1});
+}
+
+/* All of them, none twice, and then it is said that there is none. */
+static void all_are_used(void **state)
+{
+	for (int round = 0; round < 6; round++) {
+		struct talk talk = pool_begin(state, round & 1);
+		struct dial dials[SOURCES], more = client_of(&talk, SOURCES);
+
+		fill(&talk, dials);
+		refused(&more);
+		assert_int_equal(dial_entries(&more), 2 * SOURCES);
+		/* Each still has its own. */
+		for (int number = 0; number < SOURCES; number++)
+			dial_down(&dials[number], SYN | ACK, "");
+	}
+}
+
+/* Another server cannot take one's connections for another's. */
+static void for_each_server(void **state)
+{
+	struct talk talk = pool_begin(state, 0);
+	struct dial dials[SOURCES];
+
+	fill(&talk, dials);
+	balance_to(talk.world, 0, 1);
+	talk.client += 100;
+	fill(&talk, dials);
+}
+
+/* What a client has chosen suits as well as any, if it is of the range. */
+static void own_port_is_kept(void **state)
+{
+	struct talk talk = pool_begin(state, 0);
+
+	for (int number = 0; number < PORTS; number++) {
+		struct dial dial = client_of(&talk, number);
+
+		dial.client_port = PORT_LOW + number;
+		dial_learn(&dial);
+		assert_int_equal(dial.source_port, dial.client_port);
+	}
+}
+
+static void closes(struct dial *dial)
+{
+	dial_down(dial, SYN | ACK, "");
+	dial_up(dial, ACK, "");
+	dial_up(dial, FIN | ACK, "");
+	dial_down(dial, FIN | ACK, "");
+	dial_up(dial, ACK, "");
+}
+
+/* A connection in TIME_WAIT keeps its source as long as there is another one, and then gives
+ * it up; one that opens or is established does not. */
+static void closing_ones_give_way(void **state)
+{
+	for (int round = 0; round < 4; round++) {
+		struct talk talk = pool_begin(state, round & 1);
+		struct dial dials[SOURCES], more = client_of(&talk, SOURCES), last;
+
+		fill(&talk, dials);
+		dial_down(&dials[0], SYN | ACK, "");
+		dial_up(&dials[0], ACK, "");
+		closes(&dials[7]);
+		counted(talk.world, {FTPFIX_BALANCED_ESTABLISHED, 2}, {FTPFIX_BALANCED_CLOSED, 1},
+			CARRIED_OF(&more, 7, 0));
+		dial_learn(&more);
+		assert_int_equal(source_of(&more), source_of(&dials[7]));
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, CARRIED_OF(&more, 1, 0));
+		assert_int_equal(dial_entries(&more), 2 * SOURCES);
+		last = client_of(&talk, SOURCES + 1);
+		refused(&last);
+		dial_down(&more, SYN | ACK, "");
+	}
+}
+
+static void closing_ones_are_spared(void **state)
+{
+	struct talk talk = pool_begin(state, 0);
+	struct dial closed = client_of(&talk, 0);
+
+	dial_learn(&closed);
+	closes(&closed);
+	for (int number = 1; number < SOURCES; number++) {
+		struct dial dial = client_of(&talk, number);
+
+		dial_learn(&dial);
+		assert_int_not_equal(source_of(&dial), source_of(&closed));
+	}
+	counted(talk.world, {FTPFIX_BALANCED_OPENED, SOURCES}, {FTPFIX_BALANCED_ESTABLISHED, 1},
+		{FTPFIX_BALANCED_CLOSED, 1}, CARRIED(SOURCES + 5, 0));
+	dial_closed(&closed);
+}
+
+/* A pool that is too large to be searched is searched in strides; whatever its size, half of
+ * it being free is enough to find one. */
+static void prime_constants(struct ftpfix *skeleton)
+{
+	skeleton->rodata->source_port_low = 1024;
+	skeleton->rodata->source_port_high = 1024 + 32749 - 1;
+}
+
+static void strides_reach_others(void **state)
+{
+	struct world *world = *state ? world_open_configured(0, 0, prime_constants) : NULL;
+	struct talk talk = pool_begin((void **)&world, 0);
+	struct ftpfix_flow other = {.place = FTPFIX_HOOK_INSIDE_IN | FTPFIX_PLACE_SETTLED};
+
+	talk.world->skeleton->bss->source_count[FTPFIX_IPV4] = 1;
+	for (__u32 port = 1024; port < 65536; port += 2) {
+		struct ftpfix_tuple key = tuple_of(talk.server, SERVICE_PORT, FIRST_SOURCE, port);
+
+		balance_write(world->skeleton->maps.flows, &key, &other);
+	}
+	for (int number = 0; number < 32; number++) {
+		struct dial dial = client_of(&talk, number);
+
+		dial_learn(&dial);
+		assert_int_equal(dial.source_port & 1, 1);
+	}
+	world_close(world);
+}
+
+static void pool_constants(struct ftpfix *skeleton)
+{
+	skeleton->rodata->source_port_low = PORT_LOW;
+	skeleton->rodata->source_port_high = PORT_LOW + PORTS - 1;
+}
+
+static int pool_setup(void **state)
+{
+	if (world_setup(state) || !*state)
+		return *state || !geteuid() ? -1 : 0;
+	world_close(*state);
+	*state = world_open_configured(0, 0, pool_constants);
+	return *state ? 0 : -1;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_are_used),
+		cmocka_unit_test(for_each_server),
+		cmocka_unit_test(own_port_is_kept),
+		cmocka_unit_test(closing_ones_give_way),
+		cmocka_unit_test(closing_ones_are_spared),
+		cmocka_unit_test(strides_reach_others),
+	};
+
+	return cmocka_run_group_tests(tests, pool_setup, world_teardown);
+}
