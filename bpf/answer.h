@@ -155,13 +155,25 @@ static __always_inline __u32 answer_ip_size(const struct packet *packet)
 	return packet->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 }
 
+/* As if there was no connection: RFC 9293 section 3.10.7.1. */
+static __always_inline void answer_numbers(struct tcphdr *reset, const struct packet *packet)
+{
+	if (packet->flags & TCP_ACK) {
+		reset->seq = bpf_htonl(packet->host_acknowledgement);
+		return;
+	}
+	reset->ack = 1;
+	reset->ack_seq = bpf_htonl(packet->host_sequence + packet->payload_length +
+				   !!(packet->flags & TCP_SYN) + !!(packet->flags & TCP_FIN));
+}
+
 /*
- * Answers the SYN in the scratch with a reset (RFC 9293 section 3.10.7.1). Returns the
+ * Answers the TCP packet in the scratch with a reset. Returns the
  * verdict, or a negative error when the packet must be dropped.
  */
 __global int answer_reset(struct __sk_buff *skb)
 {
-	struct tcphdr reset = {.doff = sizeof(reset) / 4, .rst = 1, .ack = 1};
+	struct tcphdr reset = {.doff = sizeof(reset) / 4, .rst = 1};
 	struct scratch *scratch = scratch_memory();
 	const struct packet *packet;
 	int partial, extra, err;
@@ -170,7 +182,7 @@ __global int answer_reset(struct __sk_buff *skb)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	if ((packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+	if (packet->flags & TCP_RST)
 		return -EINVAL;
 	partial = answer_partial(skb, packet);
 	if (partial < 0)
@@ -188,8 +200,7 @@ __global int answer_reset(struct __sk_buff *skb)
 		return err;
 	reset.source = packet->tuple.be_destination_port;
 	reset.dest = packet->tuple.be_source_port;
-	reset.ack_seq = bpf_htonl(packet->host_sequence + packet->payload_length + 1 +
-				  !!(packet->flags & TCP_FIN));
+	answer_numbers(&reset, packet);
 	sum = answer_pseudo_sum(packet, IPPROTO_TCP, sizeof(reset));
 	if (partial)
 		reset.check = sum;

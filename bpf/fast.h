@@ -94,12 +94,19 @@ static __always_inline int fast_plain(const struct ftpfix_flow *flow, const stru
 	       FLOW_AHEAD_MAX;
 }
 
-/* Follows any other packet. Returns as flow_track(). */
-static __noinline int fast_follow(struct ftpfix_flow *flow, const struct packet *packet)
+/* Follows any other packet, which may move its flow. Returns what the flow was, or NULL when
+ * TC is to have the packet, and to refuse it. */
+static __noinline struct ftpfix_flow *fast_follow(struct ftpfix_flow *flow,
+						  const struct packet *packet)
 {
 	struct scratch *scratch = scratch_memory();
 
-	return scratch ? flow_track(flow, &packet->tuple, packet, scratch) : -ENOENT;
+	if (!scratch)
+		return NULL;
+	scratch->followed = *flow;
+	if (flow_track(flow, &packet->tuple, packet, scratch))
+		return NULL;
+	return &scratch->followed;
 }
 
 /* The sum of a tuple's 32-bit words, not folded. Where both are of IPv4 the words in front of
@@ -120,9 +127,13 @@ static __always_inline __u32 fast_fold(__u64 sum)
 	return checksum_fold(sum);
 }
 
+static __always_inline __u64 fast_addresses(const struct ftpfix_tuple *tuple, int ipv6)
+{
+	return fast_sum(&tuple->source, ipv6) + fast_sum(&tuple->destination, ipv6);
+}
+
 /* Sums in one's complement: what has to be added to a checksum's complement. */
 struct fast_change {
-	__u64 from; /* addresses as they were */
 	__u64 addresses;
 	__u64 ports;
 };
@@ -139,11 +150,21 @@ static __always_inline void fast_change(struct fast_change *change, const struct
 	const struct ftpfix_tuple *from = &packet->tuple;
 	int ipv6 = packet->ipv6;
 
-	change->from = fast_sum(&from->source, ipv6) + fast_sum(&from->destination, ipv6);
-	change->addresses = fast_sum(&to->source, ipv6) + fast_sum(&to->destination, ipv6) +
-			    fast_minus(change->from);
+	change->addresses = fast_addresses(to, ipv6) + fast_minus(fast_addresses(from, ipv6));
 	change->ports = (__u64)to->be_source_port + to->be_destination_port +
 			fast_minus((__u64)from->be_source_port + from->be_destination_port);
+}
+
+static __always_inline struct tcphdr *fast_tcp(struct xdp_md *xdp, const struct packet *packet)
+{
+	struct tcphdr *tcp;
+	__u32 offset = packet->transport_offset;
+
+	barrier_var(offset);
+	if (offset > OFFSET_MAX)
+		return NULL;
+	tcp = (void *)(long)xdp->data + offset;
+	return (void *)(tcp + 1) > (void *)(long)xdp->data_end ? NULL : tcp;
 }
 
 /*
@@ -151,12 +172,13 @@ static __always_inline void fast_change(struct fast_change *change, const struct
  * holds the pseudo header's sum, and no device that XDP sends to will do so. A complete one
  * that happens to look like it goes to TC in vain, one packet of 65536.
  */
-static __always_inline int fast_unsummed(const struct fast_change *change,
-					 const struct packet *packet, __be16 check)
+static __always_inline int fast_unsummed(struct xdp_md *xdp, const struct packet *packet)
 {
+	const struct tcphdr *tcp = fast_tcp(xdp, packet);
 	__u32 length = packet->network_length - (packet->transport_offset - packet->network_offset);
 
-	return fast_fold(change->from + bpf_htons(IPPROTO_TCP) + bpf_htonl(length)) == check;
+	return !tcp || fast_fold(fast_addresses(&packet->tuple, packet->ipv6) +
+				 bpf_htons(IPPROTO_TCP) + bpf_htonl(length)) == tcp->check;
 }
 
 static __always_inline int fast_translate_ipv4(struct xdp_md *xdp, const struct packet *packet,
@@ -197,25 +219,16 @@ static __always_inline int fast_translate_ipv6(struct xdp_md *xdp, const struct 
 	return 0;
 }
 
-/* Translates the packet, unless its checksum is not there: then it is untouched. Returns 0, or
- * an error for which TC is to have it. */
+/* Translates the packet. Returns 0, or an error after which it must not go on. */
 static __always_inline int fast_translate(struct xdp_md *xdp, const struct packet *packet,
 					  const struct ftpfix_tuple *to)
 {
-	void *end = (void *)(long)xdp->data_end;
+	struct tcphdr *tcp = fast_tcp(xdp, packet);
 	struct fast_change change;
-	struct tcphdr *tcp;
-	__u32 offset = packet->transport_offset;
 
-	barrier_var(offset);
-	if (offset > OFFSET_MAX)
-		return -EFAULT;
-	tcp = (void *)(long)xdp->data + offset;
-	if ((void *)(tcp + 1) > end)
+	if (!tcp)
 		return -EFAULT;
 	fast_change(&change, packet, to);
-	if (fast_unsummed(&change, packet, tcp->check))
-		return -EAGAIN;
 	tcp->source = to->be_source_port;
 	tcp->dest = to->be_destination_port;
 	tcp->check = ~fast_fold((__u16)~tcp->check + change.addresses + change.ports);
@@ -298,7 +311,7 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct packet packet;
 	struct ftpfix_flow *flow;
-	__u32 now, ifindex, out_ifindex;
+	__u32 now, ifindex;
 
 	if (fast_parse(xdp, &packet) || (packet.flags & (TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    packet.ttl <= 1)
@@ -312,21 +325,19 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	now = ticks_now();
 	if (hop_stale(flow, now))
 		hop_refresh(xdp, flow, ifindex, now);
-	if (!flow->hop_mtu || !fast_fits(xdp, flow, &packet) ||
-	    fast_translate(xdp, &packet, &flow->to))
+	if (!flow->hop_mtu || !fast_fits(xdp, flow, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
-	if (fast_ethernet(xdp, &packet, flow))
-		return XDP_DROP;
-	out_ifindex = flow->out_ifindex;
-	if (fast_plain(flow, &packet)) {
+	if (fast_plain(flow, &packet))
 		fast_track(flow, &packet, now);
-	} else if (fast_follow(flow, &packet)) {
-		count(FTPFIX_CONNECTION_TABLE_FULL);
+	else
+		flow = fast_follow(flow, &packet);
+	if (!flow)
+		return XDP_PASS;
+	if (fast_translate(xdp, &packet, &flow->to) || fast_ethernet(xdp, &packet, flow))
 		return XDP_DROP;
-	}
 	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
 	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
-	return bpf_redirect_map(&xdp_devices, out_ifindex, XDP_DROP);
+	return bpf_redirect_map(&xdp_devices, flow->out_ifindex, XDP_DROP);
 }
 
 #endif /* FTPFIX_FAST_H */

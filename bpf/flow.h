@@ -101,8 +101,8 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
- * sender is to be told; or another error when it must be dropped.
+ * it out of, 0 when it goes on where it is, both translated; -ETIME, -EMSGSIZE or
+ * -ECONNREFUSED when its sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
@@ -136,9 +136,9 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
-		count(place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TABLE_FULL
-						   : FTPFIX_CONNECTION_TABLE_FULL);
-		return -ENOSPC;
+		flow_became(place, FTPFIX_CONNECTION_TABLE_FULL, FTPFIX_BALANCED_TABLE_FULL);
+		flow_remove(&packet->tuple);
+		return -ECONNREFUSED;
 	}
 	if (!err)
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);

@@ -46,37 +46,17 @@ static __always_inline void flow_forget(const struct ftpfix_tuple *key,
 	bpf_map_delete_elem(&unsettled, key);
 }
 
-/* For how long a way back without the other entry keeps its port: it may just be made. */
-#define HELD_ALONE_TICKS (FTPFIX_SECOND_NS >> FTPFIX_TICK_SHIFT)
-
-/* For how long a connection that opens keeps its port when no other is left: no handshake
- * takes longer, and a flood's never ends. */
-#define HELD_OPENING_TICKS (3 * FTPFIX_SECOND_NS >> FTPFIX_TICK_SHIFT)
-
-/*
- * Whether the way back in scratch->back is kept by a connection that opens or closes. Where the
- * full table has given the other entry up, it carries nothing any more; and when no port is
- * left, one that closes gives its own up, and one whose opener fell silent does.
- */
+/* Whether the way back in scratch->back is kept by a connection that opens or closes. One
+ * whose other half was pushed out of the table keeps nothing; and when no port is left, any
+ * gives way: under a flood nearly all of them are of SYNs that nobody meant. */
 static __always_inline int flow_held(struct scratch *scratch)
 {
 	struct ftpfix_flow *flow = bpf_map_lookup_elem(&unsettled, &scratch->back);
-	const struct ftpfix_flow *peer;
-	__u32 now = ticks_now();
 
 	if (!flow)
 		return 0;
-	peer = flow_peer(flow);
-	if (!peer && now - flow->seen_ticks < HELD_ALONE_TICKS)
+	if (!scratch->opening.reusing && flow_peer(flow))
 		return 1;
-	if (peer && !scratch->opening.reusing)
-		return 1;
-	if (peer && !flow_closing(flow)) {
-		if (now - peer->seen_ticks < HELD_OPENING_TICKS)
-			return 1;
-		count(flow->place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TIMED_OUT
-							 : FTPFIX_CONNECTION_TIMED_OUT);
-	}
 	flow_forget(&scratch->back, &flow->to);
 	return 0;
 }

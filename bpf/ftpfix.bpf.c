@@ -63,7 +63,7 @@ static __always_inline int answered(int verdict)
 }
 
 /* Sends the packet of a flow on, or an answer back. */
-static __always_inline int carry(struct __sk_buff *skb)
+static __always_inline int carry(struct __sk_buff *skb, int entering)
 {
 	int out_ifindex = flow_carry(skb);
 
@@ -71,6 +71,8 @@ static __always_inline int carry(struct __sk_buff *skb)
 		return answered(answer_icmp(skb, ANSWER_TIME_EXCEEDED));
 	if (out_ifindex == -EMSGSIZE)
 		return answered(answer_icmp(skb, ANSWER_TOO_BIG));
+	if (out_ifindex == -ECONNREFUSED && entering)
+		return answered(answer_reset(skb));
 	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
 }
 
@@ -109,7 +111,7 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 	/* Before its translation, so that the numbers of both directions are the server's. */
 	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
 		return TC_ACT_SHOT;
-	return flow < 0 ? PASS : carry(skb);
+	return flow < 0 ? PASS : carry(skb, 1);
 }
 
 /* Out of the node. Only what the stack has routed is still to be translated. */
@@ -123,7 +125,7 @@ static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 		return unparsed(parsed);
 	if (path_stack) {
 		flow = flow_lookup(skb, 2 * side + 1);
-		if (flow >= 0 && carry(skb) == TC_ACT_SHOT)
+		if (flow >= 0 && carry(skb, 0) == TC_ACT_SHOT)
 			return TC_ACT_SHOT;
 	}
 	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 0))

@@ -93,6 +93,7 @@ struct scratch {
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct opening opening;
+	struct ftpfix_flow followed; /* as it was before it was moved */
 	struct ftpfix_flow flow;
 	struct ftpfix_tuple to;	  /* of the packet that is carried */
 	struct ftpfix_tuple back; /* key of a flow's other direction */

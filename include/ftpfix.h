@@ -462,7 +462,7 @@ struct ftpfix_flow {
 	X(CONNECTION_NO_SOURCE_PORT, connections, "no_source_port",                              \
 	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
 	X(CONNECTION_TABLE_FULL, connections, "table_full",                                      \
-	  "the flow table was full: the SYN was answered with a reset")                          \
+	  "the flow table was full: answered with a reset")                                      \
 	X(BALANCED_OPENED, balanced, "opened", "a client's SYN to a virtual address")            \
 	X(BALANCED_ESTABLISHED, balanced, "established", "the server and the client answered")   \
 	X(BALANCED_CLOSED, balanced, "closed", "both sides finished, or one reset")              \
@@ -472,7 +472,7 @@ struct ftpfix_flow {
 	X(BALANCED_NO_SOURCE_PORT, balanced, "no_source_port",                                   \
 	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
 	X(BALANCED_TABLE_FULL, balanced, "table_full",                                           \
-	  "the flow table was full: the SYN was answered with a reset")                          \
+	  "the flow table was full: answered with a reset")                                      \
 	X(PACKET_FORWARDED, packets, "forwarded", "translated by TC")                            \
 	X(PACKET_FORWARDED_XDP, packets, "forwarded_xdp", "translated by XDP")                   \
 	X(PACKET_REFUSED, packets, "refused", "a SYN that was answered with a reset")            \
