@@ -93,13 +93,56 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 {
 	struct ftpfix_session_key own = *key;
 	const struct sweep *sweep = context;
+	struct ftpfix_draft_key name;
 	__u64 limit = session_idle_ns;
 
 	if (session->client.finished && session->server.finished)
 		limit = flow_closing_ns;
-	if (elapsed_ns(sweep->now_ns, session->client.last_seen_ns) > limit &&
-	    elapsed_ns(sweep->now_ns, session->server.last_seen_ns) > limit)
+	/* A direction that was never seen is as silent as the other one. */
+	if ((session->client.spoken && sweep_age_ns(sweep, session->client.seen_ticks) <= limit) ||
+	    (session->server.spoken && sweep_age_ns(sweep, session->server.seen_ticks) <= limit))
+		return 0;
+	draft_end(&name, &own, session);
+	bpf_map_delete_elem(map, &own);
+	return 0;
+}
+
+/* Silence after which the sweep looks whether a draft is needed. */
+#define SWEEP_DRAFT_NS (10 * FTPFIX_SECOND_NS)
+
+/*
+ * Deletes a draft that its silent direction would delete with its next packet, or that a
+ * session has left behind. Before anything is deleted the direction must be seen to be still
+ * silent: see draft_review().
+ */
+static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ftpfix_draft *draft,
+			void *context)
+{
+	struct ftpfix_draft_key own = *key; /* which another draft may have a moment later */
+	struct ftpfix_session_key name = {.tuple = own.tuple, .side = own.side};
+	struct ftpfix_session *session = session_find(&name);
+	const struct sweep *sweep = context;
+	struct ftpfix_stream *stream, *peer;
+	__u32 seen;
+
+	if (!session) {
 		bpf_map_delete_elem(map, &own);
+		return 0;
+	}
+	stream = own.from_client ? &session->client : &session->server;
+	peer = own.from_client ? &session->server : &session->client;
+	seen = *(volatile __u32 *)&stream->seen_ticks;
+	if (sweep_age_ns(sweep, seen) < SWEEP_DRAFT_NS || !draft_done(stream, peer))
+		return 0;
+	__sync_lock_test_and_set(&draft->ended, 1);
+	if (*(volatile __u32 *)&stream->seen_ticks != seen) {
+		draft->ended = 0;
+		return 0;
+	}
+	stream_forget(stream);
+	/* Whose session has ended meanwhile: then its memory may be another draft's. */
+	if (bpf_map_delete_elem(map, &own))
+		draft->ended = 0;
 	return 0;
 }
 
@@ -111,6 +154,7 @@ static __always_inline void sweep_all(void)
 	bpf_for_each_map_elem(&flows, sweep_flow, &sweep, 0);
 	bpf_for_each_map_elem(&unsettled, sweep_flow, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
+	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
 }
 
 #endif /* FTPFIX_SWEEP_H */
