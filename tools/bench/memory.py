@@ -21,9 +21,10 @@ from sessions import SAME_VIP as VIP
 STEPS = 40
 
 NOTE = """\
-ftpfix: what its memory cgroup is charged with, programs included; {sessions} in tables of
-as many --max-sessions. nf_nat_ftp: slab objects that {kernel:,} such sessions over IPv4 took, and
-its hash table at one bucket for each connection; its objects have room for either family."""
+ftpfix: what its memory cgroup is charged with, programs included; {sessions},
+in tables of as many --max-sessions. nf_nat_ftp: slab objects that {kernel:,} such sessions over
+IPv4 took, and its hash table at one bucket for each connection; its objects have room for
+either family."""
 
 
 class Accounts:
