@@ -63,7 +63,8 @@ static __always_inline void draft_end(struct ftpfix_draft_key *name,
 
 /*
  * Deletes the draft of the packet's own direction when nothing in it is needed any more, not
- * even for this packet, which may come again because the acknowledgement was lost. Returns 0, or -EAGAIN when the sweep is about to do so.
+ * even for this packet, which may come again because the acknowledgement was lost. Returns 0,
+ * or -EAGAIN when the sweep is about to do so.
  *
  * The sweep sets `ended`, and then looks whether the direction is still silent: of the two
  * that meet here at least one sees what the other wrote before its barrier.

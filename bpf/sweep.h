@@ -7,6 +7,7 @@
 #define FTPFIX_SWEEP_H
 
 #include "flow_track.h"
+#include "keepalive.h"
 
 struct sweep {
 	__u64 now_ns;
@@ -61,6 +62,28 @@ static __always_inline int sweep_orphan(const struct ftpfix_tuple *key,
 	return !flow_find(&first);
 }
 
+/*
+ * Whether a control connection that was silent for so long must stay because its session's
+ * data connections move bytes. Its inner pair, through the stack, stays as long as the outer.
+ */
+static __always_inline int sweep_alive(const struct sweep *sweep, const struct ftpfix_tuple *key,
+				       const struct ftpfix_flow *flow, __u64 limit_ns)
+{
+	struct ftpfix_session_key session = {.tuple = *key, .side = FTPFIX_SIDE_UPLINK};
+	__u32 now_ticks = sweep->now_ns >> FTPFIX_TICK_SHIFT;
+
+	if (!(flow->place & FTPFIX_PLACE_CONTROL) || !(flow->place & FTPFIX_PLACE_SETTLED) ||
+	    flow_closing(flow))
+		return 0;
+	if (flow->place & FTPFIX_PLACE_INNER)
+		return 1;
+	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN) {
+		tuple_turn(&session.tuple, &flow->to);
+		flow = bpf_map_lookup_elem(&flows, &session.tuple);
+	}
+	return flow && session_alive(&session, flow, now_ticks, limit_ns >> FTPFIX_TICK_SHIFT);
+}
+
 /* An entry of either table. */
 static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_flow *flow,
 		       void *context)
@@ -81,11 +104,28 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 		if (other < age)
 			age = other;
 	}
-	if ((!peer || sweep_orphan(&own, flow)) && limit > flow_closing_ns)
-		limit = flow_closing_ns;
+	if (!peer || sweep_orphan(&own, flow)) {
+		if (limit > flow_closing_ns)
+			limit = flow_closing_ns;
+	} else if (age >= limit && sweep_alive(sweep, &own, flow, limit)) {
+		return 0;
+	}
 	if (age >= limit && flow_remove(&own) && !closed)
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
+}
+
+/* Whether a silent session is still of use: as long as its control connection is carried, or a
+ * data connection of its own moves bytes. */
+static __always_inline int sweep_needed(const struct sweep *sweep,
+					const struct ftpfix_session_key *key, __u64 limit_ns)
+{
+	const struct ftpfix_flow *carried = bpf_map_lookup_elem(&flows, &key->tuple);
+
+	if (carried && carried->place & FTPFIX_PLACE_CONTROL)
+		return 1;
+	return session_alive(key, NULL, sweep->now_ns >> FTPFIX_TICK_SHIFT,
+			     limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
 static long sweep_session(void *map, const struct ftpfix_session_key *key,
@@ -101,6 +141,8 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 	/* A direction that was never seen is as silent as the other one. */
 	if ((session->client.spoken && sweep_age_ns(sweep, session->client.seen_ticks) <= limit) ||
 	    (session->server.spoken && sweep_age_ns(sweep, session->server.seen_ticks) <= limit))
+		return 0;
+	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
 		return 0;
 	draft_end(&name, &own, session);
 	bpf_map_delete_elem(map, &own);

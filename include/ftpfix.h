@@ -525,7 +525,8 @@ struct ftpfix_flow {
 	  "the flow table was full: answered with a reset")                                      \
 	X(PACKET_FORWARDED, packets, "forwarded", "translated by TC")                            \
 	X(PACKET_FORWARDED_XDP, packets, "forwarded_xdp", "translated by XDP")                   \
-	X(PACKET_REFUSED, packets, "refused", "a SYN that was answered with a reset")            \
+	X(PACKET_REFUSED, packets, "refused",                                                    \
+	  "of a connection that is refused: answered with a reset")                              \
 	X(PACKET_ICMP, packets, "icmp", "an ICMP error about a flow: translated with it")        \
 	X(PACKET_ICMP_SENT, packets, "icmp_sent",                                                \
 	  "an ICMP error of the node's own was sent about the packet")                           \
@@ -543,9 +544,10 @@ struct ftpfix_flow {
 	X(PACKET_CONTENDED, packets, "contended",                                                \
 	  "of a control connection, while another server's announcement of the same port is on " \
 	  "its way: dropped, to come again")                                                     \
-	X(PACKET_TTL, packets, "ttl_exceeded", "of a data connection, at its last hop: dropped") \
+	X(PACKET_TTL, packets, "ttl_exceeded",                                                   \
+	  "of a flow, at its last hop: its sender is told by ICMP (see icmp_sent)")              \
 	X(PACKET_TOO_BIG, packets, "too_big",                                                    \
-	  "of a data connection, above the MTU ahead: dropped")                                  \
+	  "of a flow, above the MTU ahead: its sender is told by ICMP (see icmp_sent)")          \
 	X(PACKET_FRAGMENT, packets, "fragment", "an IP fragment: passed")                        \
 	X(PACKET_MALFORMED, packets, "malformed", "a header that cannot be: passed")             \
 	X(PACKET_EXTENSION, packets, "extension",                                                \

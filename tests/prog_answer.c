@@ -3,8 +3,8 @@
  * What the node itself answers: resets to a SYN that cannot be served, ICMP errors about
  * packets of a flow that cannot go on. Every byte of the answer is compared.
  */
-#include "prog_dial.h"
 #include "prog_error.h"
+#include "prog_refuse.h"
 
 #define MTU 1500
 
@@ -44,13 +44,6 @@ static void set_used_until(struct world *world, __u64 until_ns)
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.answers), &first,
 					     values, BPF_ANY),
 			 0);
-}
-
-/* The frame goes back to the station that sent it. */
-static void turn_stations(struct frame *frame, const struct frame *input)
-{
-	memcpy(frame->bytes, input->bytes + 6, 6);
-	memcpy(frame->bytes + 6, input->bytes, 6);
 }
 
 /* The error about the input, as it goes back out. */
@@ -241,32 +234,6 @@ static void no_room(struct dial *dial)
 	free(values);
 }
 
-/* The reset that RFC 9293 section 3.10.7.1 demands. */
-static void reset_for(const struct dial *dial, const struct frame *input, const char *bytes,
-		      struct frame *reset)
-{
-	struct spec spec = {
-		.ipv6 = dial->shape.ipv6,
-		.source = dial->vip,
-		.destination = dial->client,
-		.source_port = dial->public_port,
-		.destination_port = dial->client_port,
-		.acknowledgement = dial->client_sequence + strlen(bytes) + 1,
-		.flags = RST | ACK,
-	};
-	__u8 *network;
-
-	frame_build(reset, &spec);
-	turn_stations(reset, input);
-	network = reset->bytes + reset->network;
-	if (spec.ipv6)
-		put32(network, 0x60000000);
-	else
-		put32(network + 4, 0);
-	put16(reset->bytes + reset->transport + 14, 0);
-	frame_checksums(reset);
-}
-
 static void syn_is_refused(void **state)
 {
 	static const __u8 options[20] = {2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0,
@@ -276,20 +243,34 @@ static void syn_is_refused(void **state)
 		for (int payload = 0; payload < 2; payload++) {
 			struct dial dial = expected_dial(state, &shapes[index]);
 			const char *bytes = payload ? "early" : "";
-			struct frame input, reset;
 
 			no_room(&dial);
 			forget_counters(dial.world);
 			dial.shape.tcp_option = options;
 			dial.shape.tcp_options = dial.shape.timestamps ? 4 : sizeof(options);
-			dial_up_frame(&dial, SYN, dial.client_sequence, bytes, 0, &input);
-			reset_for(&dial, &input, bytes, &reset);
-			run_gives(dial.world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &reset);
+			dial_refused(&dial, SYN, bytes);
 			counted(dial.world, {FTPFIX_CONNECTION_NO_SOURCE_PORT, 1},
 				{FTPFIX_PACKET_REFUSED, 1}, {FTPFIX_EVENT_SENT, 1});
-			run_passes(dial.world, UPLINK_EGRESS, &reset);
-			counted(dial.world, NOTHING);
 			map_clear(dial.world->skeleton->maps.flows);
+		}
+	}
+}
+
+/* The end of the handshake, alone or with the first of the data, when no other connection fits
+ * the table: the reset stands where the client expects the server. */
+static void handshake_is_refused(void **state)
+{
+	for (size_t index = 0; index < SHAPES; index++) {
+		for (int payload = 0; payload < 2; payload++) {
+			struct dial dial = expected_dial(state, &shapes[index]);
+
+			flows_fill(dial.world, payload);
+			dial_up(&dial, SYN, "");
+			dial_down(&dial, SYN | ACK, "");
+			forget_counters(dial.world);
+			dial_refused(&dial, payload ? PSH | ACK : ACK, payload ? "early" : "");
+			counted(dial.world, {FTPFIX_CONNECTION_TABLE_FULL, 1},
+				{FTPFIX_PACKET_REFUSED, 1});
 		}
 	}
 }
@@ -305,6 +286,7 @@ int main(void)
 		cmocka_unit_test(errors_are_limited),
 		cmocka_unit_test(group_is_not_answered),
 		cmocka_unit_test(syn_is_refused),
+		cmocka_unit_test(handshake_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

@@ -4,6 +4,7 @@
  * who is refused, and what the servers are counted to have.
  */
 #include "prog_balance.h"
+#include "prog_refuse.h"
 
 static const enum ftpfix_forward forwards[] = {FTPFIX_FORWARD_NAT, FTPFIX_FORWARD_FULLNAT};
 
@@ -363,14 +364,9 @@ static void drained(void **state)
 	assert_int_equal(balance_load(&dial), 0);
 }
 
-/* The client is told at once: prog_answer has what with. */
 static void refused(struct dial *dial)
 {
-	struct frame frame;
-
-	dial_up_frame(dial, SYN, dial->client_sequence, "", 0, &frame);
-	assert_int_equal(run(dial->world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
-	assert_int_equal(dial->world->output.bytes[frame.transport + 13], RST | ACK);
+	dial_refused(dial, SYN, "");
 	counted(dial->world, {FTPFIX_BALANCED_NO_SERVER, 1}, {FTPFIX_EVENT_SENT, 1},
 		{FTPFIX_PACKET_REFUSED, 1});
 	assert_int_equal(dial_entries(dial), 0);
@@ -421,26 +417,33 @@ static void nothing_else(void **state)
 	assert_int_equal(dial_entries(&dial), 0);
 }
 
-/* The table of established connections is full: the session does not come about, and is not
- * counted to its server; what comes again when there is room does. */
+/* The table of established connections is full: the session is refused and not counted to its
+ * server, one that is established stays, and when there is room the client gets another. */
 static void table_full(void **state)
 {
-	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
-	struct dial dial = balance_dial(&talk);
-	struct frame frame;
+	for (int round = 0; round < 4; round++) {
+		struct talk talk =
+			balance_begin(state, forwards[round / 2], round & 1, FTPFIX_BALANCE_MAGLEV);
+		struct dial dial = balance_dial(&talk), settled = dial;
 
-	flows_fill(talk.world, 1);
-	dial_learn(&dial);
-	dial_down(&dial, SYN | ACK, "");
-	counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, CARRIED(2, 0));
-	dial_up_frame(&dial, ACK, dial.client_sequence, "", 0, &frame);
-	run_drops(talk.world, UPLINK_INGRESS, &frame);
-	counted(talk.world, {FTPFIX_BALANCED_TABLE_FULL, 1});
-	assert_int_equal(balance_load(&dial), 0);
-	map_clear(talk.world->skeleton->maps.flows);
-	dial_up(&dial, ACK, "");
-	counted(talk.world, {FTPFIX_BALANCED_ESTABLISHED, 1}, CARRIED(1, 0));
-	assert_int_equal(balance_load(&dial), 1);
+		settled.client++;
+		settled.source += talk.world->service.forward == FTPFIX_FORWARD_NAT;
+		balance_open(&settled, 1);
+		flows_fill(talk.world, 3);
+		dial_learn(&dial);
+		dial_down(&dial, SYN | ACK, "");
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, CARRIED_OF(&dial, 2, 0));
+		dial_refused(&dial, ACK, "");
+		counted(talk.world, {FTPFIX_BALANCED_TABLE_FULL, 1}, {FTPFIX_PACKET_REFUSED, 1});
+		assert_int_equal(dial_unsettled(&dial), 0);
+		assert_int_equal(balance_load(&dial), 1);
+		dial_up(&settled, PSH | ACK, "NOOP\r\n");
+		dial_up(&settled, RST, "");
+		counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED_OF(&dial, 2, 6));
+		dial.client_sequence += 1000000;
+		dial.server_sequence += 1000000;
+		balance_open(&dial, 1);
+	}
 }
 
 int main(void)

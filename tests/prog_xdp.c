@@ -4,6 +4,7 @@
  * it leaves every other one to TC untouched. The next hop is prog_hop's subject.
  */
 #include "prog_fast.h"
+#include "prog_refuse.h"
 
 static void both_ways(void **state)
 {
@@ -254,12 +255,11 @@ static void new_flow_asks(void **state)
 	fast_down(&fast, SYN | ACK, "");
 }
 
-/* No room among the established ones. */
+/* No room among the established ones: it is left to TC as it came, which refuses it. */
 static void table_full(void **state)
 {
 	struct fast_dial fast = fast_expected(state, 0);
 	struct dial *dial = &fast.dial;
-	static struct fast_output ignored;
 	struct frame input, output;
 
 	flows_fill(dial->world, 1);
@@ -268,13 +268,14 @@ static void table_full(void **state)
 	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0),
 		CARRIED_FAST(dial, 1, 0));
 	fast_up_frames(&fast, ACK, "", &input, &output);
-	assert_int_equal(fast_run(dial->world, FAST_UPLINK, fast.uplink, input.bytes, input.length,
-				  &ignored),
-			 XDP_DROP);
-	counted(dial->world, {FTPFIX_CONNECTION_TABLE_FULL, 1});
+	fast_check(dial->world, FAST_UPLINK, fast.uplink, &input, XDP_PASS, &input, __FILE__,
+		   __LINE__);
+	counted(dial->world, NOTHING);
+	assert_int_equal(dial_unsettled(dial), 2);
+	dial_refused(dial, ACK, "");
+	counted(dial->world, {FTPFIX_CONNECTION_TABLE_FULL, 1}, {FTPFIX_PACKET_REFUSED, 1});
+	assert_int_equal(dial_unsettled(dial), 0);
 	map_clear(dial->world->skeleton->maps.flows);
-	fast_up(&fast, ACK, "");
-	assert_int_equal(dial_settled(dial), 2);
 }
 
 /* Of a control connection that ftpfix balances: what cannot carry a line, and nothing of
