@@ -117,7 +117,10 @@ def hoard(world):
         control.passive()
     mine = [one for one in ftpfix.show("expected") if one["peer"] == own(4)(0)]
     check(len(mine) <= EXPECTED_MAX, f"{len(mine)} expectations of one session")
-    equal(ftpfix.counted("connections replaced"), HOARD - len(mine), "expectations replaced")
+    # Two are the other client's. The server may draw a port again that is still expected.
+    expected = ftpfix.counted("connections expected") - 2
+    check(expected > HOARD * 9 // 10, f"expectations: {expected}")
+    equal(ftpfix.counted("connections replaced"), expected - len(mine), "expectations replaced")
     check(ftpfix.memory() - before < GROWTH_BYTES, "memory is bounded")
     for session, where in ((waiting, endpoint), (control, control.passive())):
         content = session.transfer(where, f"RETR {SMALL}")
