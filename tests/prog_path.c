@@ -210,6 +210,26 @@ static void reset(void **state)
 	}
 }
 
+/* Others pushed one half of it out of the table: the one by which the server's packets leave
+ * the node is made again, by the SYN that comes again. */
+static void half_forgotten(void **state)
+{
+	for (int round = 0; round < 4; round++) {
+		struct talk talk = path_begin(state, round);
+		struct dial dial = balance_dial(&talk), middle;
+
+		up(&dial, SYN, "");
+		middle = dial;
+		middle.source = dial.client;
+		dial_forget_half(&dial, dial_down_key(&middle));
+		dial.client_sequence--;
+		opens(&dial);
+		assert_int_equal(dial_settled(&dial), entries_of(&talk));
+		assert_int_equal(dial_unsettled(&dial), 0);
+		assert_int_equal(balance_load(&dial), 1);
+	}
+}
+
 /* Opens a connection whose port, as the server sees it, is another one. */
 static void opens_elsewhere(struct dial *dial)
 {
@@ -319,10 +339,15 @@ static int stack_setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(balanced), cmocka_unit_test(passive),
-		cmocka_unit_test(active),   cmocka_unit_test(stack_routes),
-		cmocka_unit_test(reset),    cmocka_unit_test(filtered_reset),
-		cmocka_unit_test(replaced), cmocka_unit_test(source_port_taken),
+		cmocka_unit_test(balanced),
+		cmocka_unit_test(passive),
+		cmocka_unit_test(active),
+		cmocka_unit_test(stack_routes),
+		cmocka_unit_test(half_forgotten),
+		cmocka_unit_test(reset),
+		cmocka_unit_test(filtered_reset),
+		cmocka_unit_test(replaced),
+		cmocka_unit_test(source_port_taken),
 	};
 
 	return cmocka_run_group_tests(tests, stack_setup, world_teardown);
