@@ -17,7 +17,22 @@
 
 static __always_inline int asks_expired(const struct ftpfix_session *session)
 {
-	return elapsed_ns(bpf_ktime_get_coarse_ns(), session->asked_at_ns) > FTPFIX_ASKED_NS;
+	return ticks_since(session->asked_ticks) > FTPFIX_ASKED_NS >> FTPFIX_TICK_SHIFT;
+}
+
+/* How many more were asked for than answered. Either is counted by its own direction, so
+ * that one may be ahead. */
+static __always_inline __u32 unanswered(__u8 asked, __u8 answered)
+{
+	__s8 count = asked - answered;
+
+	return count > 0 ? count : 0;
+}
+
+static __always_inline void count_asked(__u8 *asked, __u8 answered)
+{
+	if (unanswered(*asked, answered) < ASKED_MAX)
+		(*asked)++;
 }
 
 /* Notes that an announcement is owed. Those owed for too long are owed no more. */
@@ -28,10 +43,10 @@ static __always_inline void note_asked(struct ftpfix_session *session, enum ftp_
 		session->asked_epsv = session->answered_epsv;
 	}
 	if (verb == FTP_VERB_PASV)
-		session->asked_pasv++;
+		count_asked(&session->asked_pasv, session->answered_pasv);
 	else
-		session->asked_epsv++;
-	session->asked_at_ns = bpf_ktime_get_coarse_ns();
+		count_asked(&session->asked_epsv, session->answered_epsv);
+	session->asked_ticks = ticks_now();
 }
 
 /* Whether EPSV ALL was said and not refused: then only EPSV may follow (RFC 2428
@@ -67,11 +82,13 @@ static __always_inline void command_disarm(struct segment *segment)
 {
 	struct ftp_edit *edit = &segment->scratch->edit;
 
+	if (!line_ready_or_again(segment))
+		return;
 	edit->offset = 0;
 	edit->removed = 1;
 	edit->length = 1;
 	edit->text[0] = 'X';
-	line_edit(segment->stream, segment->peer);
+	line_edit(segment->stream);
 }
 
 /* Whether what is to be told to the server can be told here: where the command leaves, or
@@ -133,7 +150,7 @@ static __always_inline void host_write(struct segment *segment)
 		    !line_fits(scratch))
 			continue;
 		count(FTPFIX_ANNOUNCEMENT_HOST);
-		line_edit(segment->stream, segment->peer);
+		line_edit(segment->stream);
 		return;
 	}
 	publish_refuse(FTPFIX_ANNOUNCEMENT_LENGTH);
@@ -170,10 +187,14 @@ static __noinline void command_host(struct segment *segment)
 		seen_note();
 }
 
-/* Whether a line of this kind may be edited here. A HOST that is only noted is not. */
+/* Whether a line of this kind may be edited here: one that comes in is noted only, or
+ * disarmed. */
 static __always_inline int command_edits(const struct segment *segment, enum ftp_kind kind)
 {
-	return kind == FTP_HOST ? command_leaves(segment) : kind != FTP_NONE;
+	const struct crossing *crossing = &segment->scratch->crossing;
+
+	return kind == FTP_HOST ? command_leaves(segment)
+				: kind != FTP_NONE && (!crossing->entering || crossing->carried);
 }
 
 /* What a verb alone brings about. */
@@ -189,7 +210,7 @@ static __always_inline void command_verb(struct segment *segment, enum ftp_verb 
 		count(FTPFIX_COMMAND_LONG_ADDRESS);
 	if ((verb == FTP_VERB_PASV && !only_epsv(segment)) || verb == FTP_VERB_EPSV)
 		note_asked(session, verb);
-	if (verb == FTP_VERB_EPSV_ALL)
+	if (verb == FTP_VERB_EPSV_ALL && session->asked_epsv_all == session->answered_epsv_all)
 		session->asked_epsv_all++;
 	if (verb == FTP_VERB_AUTH) {
 		session->asked_auth++;
@@ -202,9 +223,9 @@ static __always_inline void command_verb(struct segment *segment, enum ftp_verb 
 static __always_inline void command_line(struct segment *segment)
 {
 	const struct crossing *crossing = &segment->scratch->crossing;
-	struct ftpfix_scan *scan = &segment->scratch->scan;
+	struct ftp_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_command_kind(scan);
-	int leaves;
+	int judged, leaves;
 
 	/* A browser inside may be made to send to port 21 what a stranger likes. */
 	if (clients_inside && !segment->stream->judged &&
@@ -216,7 +237,9 @@ static __always_inline void command_line(struct segment *segment)
 			report(FTPFIX_ANNOUNCEMENT_FOREIGN, &crossing->key, NULL, NULL);
 		return;
 	}
-	if (command_edits(segment, kind) && !line_ready(segment))
+	judged = crossing->entering && kind != FTP_HOST;
+	if (command_edits(segment, kind) &&
+	    !(judged ? line_ready_or_again(segment) : line_ready(segment)))
 		return;
 	command_verb(segment, ftp_scan_verb(scan));
 	if (kind == FTP_HOST) {
@@ -225,7 +248,7 @@ static __always_inline void command_line(struct segment *segment)
 		leaves = crossing->entering ? command_judge(segment, kind)
 					    : !segment_read(segment->scratch, kind);
 		if (leaves && publish_line() > 0)
-			line_edit(segment->stream, segment->peer);
+			line_edit(segment->stream);
 	}
 }
 

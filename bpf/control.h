@@ -52,7 +52,7 @@ static __always_inline int replies_owed(const struct segment *segment)
 static __always_inline int control_undecided(const struct segment *segment)
 {
 	const struct crossing *crossing = &segment->scratch->crossing;
-	const struct ftpfix_scan *scan = &segment->scratch->scan;
+	const struct ftp_scan *scan = &segment->scratch->scan;
 	int host;
 
 	if (!scan->column || scan->column >= FTPFIX_LINE_MAX)
@@ -71,13 +71,14 @@ static __always_inline void control_rest(struct segment *segment)
 {
 	const struct position *position = &segment->scratch->position;
 	const struct packet *packet = &segment->scratch->packet;
+	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_stream *stream = segment->stream;
 
 	if (position->failed || stream->opaque || position->end != packet->payload_length)
 		return;
 	/* What went on already cannot be kept back. */
 	if (control_undecided(segment) && (stream->holding || !position->line_begun))
-		line_hold(segment);
+		line_hold(segment, crossing->from_client && crossing->entering);
 	else
 		line_pass(segment);
 }
@@ -120,11 +121,11 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 	struct ftpfix_stream *stream = segment->stream;
 
 	if (crossing->from_client) {
-		if (session->followed_encryption != session->encrypted) {
-			session->followed_encryption = session->encrypted;
+		if (stream->encryptions != session->server.encryptions) {
+			stream->encryptions = session->server.encryptions;
 			stream->opaque = 1;
 		} else if (session->answered_auth != session->asked_auth) {
-			return session->server.last_seen_ns ? -EAGAIN : 1;
+			return session->server.spoken ? -EAGAIN : 1;
 		}
 	}
 	if (control_begins_encrypted(segment))
@@ -134,10 +135,11 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 		return 1;
 	/* What was not made so by AUTH is not ended by CCC: a browser inside may be led
 	 * to send, in a record, what a stranger likes. */
-	if (place || !session->encrypted || !control_resumes(segment))
+	if (place || !session->server.encryptions || !control_resumes(segment))
 		return 0;
 	stream->opaque = 0;
-	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
+	stream->column = 0;
+	stream->multiline = 0;
 	if (crossing->key.side == FTPFIX_SIDE_UPLINK)
 		count(FTPFIX_SESSION_RESUMED);
 	return 1;
@@ -157,7 +159,8 @@ static __always_inline int control_scan(struct segment *segment)
 	int place, readable;
 
 	place = stream->opaque ? stream_skip(stream, packet)
-			       : stream_place(stream, segment->peer, packet);
+			       : stream_place(stream, segment->peer, packet,
+					      scratch->crossing.from_client);
 	if (place < 0) {
 		count(FTPFIX_PACKET_HELD);
 		return -EBUSY;
@@ -169,7 +172,7 @@ static __always_inline int control_scan(struct segment *segment)
 		stream_advance(stream, packet, packet->payload_length);
 		return 0;
 	}
-	scratch->scan = stream->scan;
+	line_resume(scratch, stream);
 	segment_begin(segment, place);
 	if (readable < 0) {
 		position->end = place;
@@ -179,7 +182,7 @@ static __always_inline int control_scan(struct segment *segment)
 	}
 	if (position->failed)
 		return -EBUSY;
-	stream->scan = scratch->scan;
+	line_suspend(scratch, stream);
 	stream_advance(stream, packet, position->end);
 	if (position->end == packet->payload_length)
 		return 0;
@@ -198,8 +201,7 @@ static __always_inline int control_packet(struct segment *segment)
 	const struct crossing *crossing = &segment->scratch->crossing;
 	struct packet *packet = &segment->scratch->packet;
 	struct ftpfix_session *session;
-	int err = 0, over, foreign;
-	__u32 known;
+	int err, over, foreign;
 
 	if (packet->flags & TCP_SYN) {
 		session_begin(&crossing->key, packet, crossing->from_client, segment->scratch);
@@ -208,17 +210,20 @@ static __always_inline int control_packet(struct segment *segment)
 	foreign = clients_inside && !(segment->service->allowed & FTPFIX_ALLOW_FOREIGN);
 	session = session_need(&crossing->key, packet, crossing->from_client, foreign,
 			       segment->scratch);
-	if (!session) {
-		if (packet->payload_length)
-			reply_refuse(segment, FTPFIX_ANNOUNCEMENT_TABLE_FULL);
+	if (!session)
 		return 0;
-	}
 	segment->session = session;
 	segment->stream = crossing->from_client ? &session->client : &session->server;
 	segment->peer = crossing->from_client ? &session->server : &session->client;
 	stream_note(segment->stream, packet);
 	over = session_reset(segment->stream, packet);
-	known = segment->stream->edits - segment->stream->holding;
+	err = draft_review(segment->scratch, segment->stream, segment->peer);
+	if (err) {
+		count(FTPFIX_PACKET_HELD);
+		return err;
+	}
+	segment->scratch->position.known =
+		segment->stream->started ? segment->stream->next_sequence : packet->host_sequence;
 	if (packet->payload_length)
 		err = control_scan(segment);
 	/* A reset must arrive; what it carries no receiver reads. */
@@ -226,16 +231,19 @@ static __always_inline int control_packet(struct segment *segment)
 		err = payload_cut(segment->skb, packet, &segment->scratch->change, 0);
 	if (err == -EBUSY)
 		return err;
-	if (crossing->carried && segment->stream->edits)
+	if (crossing->carried && stream_shift(segment->stream).delta)
 		carried_slow(segment->scratch);
 	if (!err)
-		err = rewrite_packet(segment->skb, packet, segment->stream, segment->peer, known);
+		err = rewrite_packet(segment->skb, packet, segment->stream, segment->peer);
 	if (err) {
 		count(FTPFIX_PACKET_FAILED);
 		return err;
 	}
-	if (over || session_finish(segment->stream, segment->peer, packet))
-		bpf_map_delete_elem(&sessions, &crossing->key);
+	if (over)
+		session_end(&crossing->key, segment->scratch);
+	else
+		session_finish(&crossing->key, segment->stream, segment->peer, packet,
+			       segment->scratch);
 	return 0;
 }
 

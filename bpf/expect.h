@@ -80,17 +80,16 @@ __global int expect_reserve(__u32 host_port)
 
 /* Drops what this session's announcement of that number still expects of the peer. */
 static __always_inline void expect_replace(const struct ftpfix_session_key *session,
-					   const struct ftpfix_addr *peer,
-					   const struct ftpfix_endpoint *expected,
+					   const struct ftpfix_addr *peer, __be16 be_port,
 					   __u32 announcement)
 {
 	struct ftpfix_expectation_key key = {
 		.peer = *peer,
-		.be_port = expected->be_port,
+		.be_port = be_port,
 	};
 	struct ftpfix_expectation *old;
 
-	if (!expected->be_port)
+	if (!be_port)
 		return;
 	old = bpf_map_lookup_elem(&expectations, &key);
 	if (old && old->announcement == announcement && session_key_equal(&old->session, session) &&

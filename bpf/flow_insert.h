@@ -17,6 +17,11 @@
  * searched as a whole. */
 #define SOURCE_TRIES_MAX 4096
 
+/* Ports that are tried before connections that open or close have to give theirs up: where
+ * any are free, one of so many nearly always is, and a flood must not make every SYN search
+ * the whole pool. */
+#define SOURCE_FREE_TRIES_MAX 128
+
 /* Between the candidates of a larger pool: a prime above the size of any, so that no tries meet
  * before all candidates were tried. */
 #define SOURCE_STRIDE 16777259
@@ -223,7 +228,8 @@ __global int flow_insert(void)
 		tries = opening->addresses * ports;
 	opening->first_try = bpf_get_prandom_u32();
 	opening->result = -EEXIST;
-	bpf_loop(tries + 1, source_try, &loop, 0);
+	bpf_loop((tries < SOURCE_FREE_TRIES_MAX ? tries : SOURCE_FREE_TRIES_MAX) + 1, source_try,
+		 &loop, 0);
 	if (opening->result != -EEXIST)
 		return opening->result;
 	opening->reusing = 1;

@@ -92,6 +92,8 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 	err = flow_insert();
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
+		session_joined(&expectation->session, expectation->announcement,
+			       opening->key.be_source_port);
 		return 0;
 	}
 	/* The peer may send its SYN again: let it be expected still. */

@@ -11,12 +11,6 @@
 #include "packet.h"
 #include "scratch.h"
 
-/* The time of flows: see FTPFIX_TICK_SHIFT. */
-static __always_inline __u32 ticks_now(void)
-{
-	return bpf_ktime_get_coarse_ns() >> FTPFIX_TICK_SHIFT;
-}
-
 static __always_inline struct ftpfix_flow *flow_find(const struct ftpfix_tuple *key)
 {
 	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);

@@ -13,11 +13,15 @@
 
 #define FTP_CHUNK_MAX 256
 
-/* Columns are counted up to here; only the first ones are ever compared. */
-#define FTP_COLUMN_MAX 65535
-
 /* The length of a reply's code and its space, and of an announcing verb. */
 #define FTP_TEXT_START 4
+
+/* Where the scanner of one direction stands between two bytes. */
+struct ftp_scan {
+	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
+	__u32 column;		    /* bytes of the current line so far, saturating */
+	__u32 multiline;	    /* reply code that ends the multi-line reply, or 0 */
+};
 
 /* A piece of one direction of a control connection. */
 struct ftp_chunk {
@@ -30,14 +34,14 @@ struct ftp_chunk {
 enum ftp_kind { FTP_NONE, FTP_227, FTP_229, FTP_PORT, FTP_EPRT, FTP_HOST };
 
 struct ftp_scan_loop {
-	struct ftpfix_scan *scan;
+	struct ftp_scan *scan;
 	struct ftp_chunk *chunk;
 };
 
 static inline long ftp_scan_byte(__u32 index, void *context)
 {
 	struct ftp_scan_loop *loop = context;
-	struct ftpfix_scan *scan = loop->scan;
+	struct ftp_scan *scan = loop->scan;
 	struct ftp_chunk *chunk = loop->chunk;
 	__u32 offset = chunk->offset;
 	__u32 column = scan->column;
@@ -50,7 +54,7 @@ static inline long ftp_scan_byte(__u32 index, void *context)
 	chunk->offset = offset + 1;
 	if (column < FTPFIX_LINE_MAX)
 		scan->line[column] = byte;
-	if (column < FTP_COLUMN_MAX)
+	if (column < FTPFIX_COLUMN_MAX)
 		scan->column = column + 1;
 	return byte == '\n';
 }
@@ -60,7 +64,7 @@ static inline long ftp_scan_byte(__u32 index, void *context)
  * Returns 1 when the line ended (its newline is scanned), 0 when the chunk did.
  * After a 1 the caller looks at the line, then calls one ftp_scan_*_done().
  */
-__global int ftp_scan_line(struct ftpfix_scan *scan, struct ftp_chunk *chunk)
+__global int ftp_scan_line(struct ftp_scan *scan, struct ftp_chunk *chunk)
 {
 	struct ftp_scan_loop loop = {.scan = scan, .chunk = chunk};
 	__u32 first, last;
@@ -74,7 +78,7 @@ __global int ftp_scan_line(struct ftpfix_scan *scan, struct ftp_chunk *chunk)
 }
 
 /* What is not there of a line reads as zero bytes, which end a word. */
-static inline void ftp_scan_next_line(struct ftpfix_scan *scan)
+static inline void ftp_scan_next_line(struct ftp_scan *scan)
 {
 	__builtin_memset(scan->line, 0, sizeof(scan->line));
 	scan->column = 0;
@@ -88,7 +92,7 @@ static inline int ftp_digit(char byte)
 /* Where the command starts: behind the Telnet Synch, at most, that RFC 959
  * section 4.1.3 puts before ABOR (IAC IP IAC DM: bytes of 0x80 and above). A sum
  * instead of a loop, so that the verifier sees one bounded number. */
-static inline __u32 ftp_scan_start(const struct ftpfix_scan *scan)
+static inline __u32 ftp_scan_start(const struct ftp_scan *scan)
 {
 	const __u8 *line = (const __u8 *)scan->line;
 	__u32 one = line[0] >> 7, two = one & line[1] >> 7, three = two & line[2] >> 7;
@@ -97,7 +101,7 @@ static inline __u32 ftp_scan_start(const struct ftpfix_scan *scan)
 }
 
 struct ftp_scan_argument {
-	const struct ftpfix_scan *scan;
+	const struct ftp_scan *scan;
 	__u32 start;
 	__u32 at; /* of the first byte that is no space */
 };
@@ -114,7 +118,7 @@ static inline long ftp_scan_argument_byte(__u32 index, void *context)
 }
 
 /* Whether the argument of the EPSV is ALL. */
-static inline int ftp_scan_all(const struct ftpfix_scan *scan, __u32 start)
+static inline int ftp_scan_all(const struct ftp_scan *scan, __u32 start)
 {
 	struct ftp_scan_argument loop = {.scan = scan, .start = start};
 	__u32 at;
@@ -129,7 +133,7 @@ static inline int ftp_scan_all(const struct ftpfix_scan *scan, __u32 start)
 }
 
 /* The verb of the command line that ended, or of what there is of it. */
-__global enum ftp_verb ftp_scan_verb(const struct ftpfix_scan *scan)
+__global enum ftp_verb ftp_scan_verb(const struct ftp_scan *scan)
 {
 	enum ftp_verb verb;
 	__u32 start;
@@ -154,7 +158,7 @@ static inline int ftp_letter(char byte)
  * TLS or TURN, or with a longer word. No command of FTP starts like that. Of a
  * line that has not ended only what is there is judged.
  */
-__global int ftp_scan_foreign(const struct ftpfix_scan *scan)
+__global int ftp_scan_foreign(const struct ftp_scan *scan)
 {
 	__u32 start, letters, word;
 	const char *line;
@@ -179,7 +183,7 @@ __global int ftp_scan_foreign(const struct ftpfix_scan *scan)
 
 /* The code that the current reply line starts with, or 0: RFC 959 section 4.2
  * wants three digits, then a space or, in a multi-line reply, a hyphen. */
-static inline __u32 ftp_scan_code(const struct ftpfix_scan *scan)
+static inline __u32 ftp_scan_code(const struct ftp_scan *scan)
 {
 	const char *line = scan->line;
 
@@ -192,7 +196,7 @@ static inline __u32 ftp_scan_code(const struct ftpfix_scan *scan)
 
 /* The kind of the current reply line by its form: a final 227 or 229 line.
  * Whether it stands outside of other replies is not asked here. */
-static inline enum ftp_kind ftp_scan_reply_kind(const struct ftpfix_scan *scan)
+static inline enum ftp_kind ftp_scan_reply_kind(const struct ftp_scan *scan)
 {
 	__u32 word = ftp_word(scan->line);
 
@@ -201,7 +205,7 @@ static inline enum ftp_kind ftp_scan_reply_kind(const struct ftpfix_scan *scan)
 
 /* The kind of the current command line by its verb, which starts the line: no
  * client sends a Synch before these. */
-static inline enum ftp_kind ftp_scan_command_kind(const struct ftpfix_scan *scan)
+static inline enum ftp_kind ftp_scan_command_kind(const struct ftp_scan *scan)
 {
 	__u32 word = ftp_word(scan->line);
 
@@ -215,7 +219,7 @@ static inline enum ftp_kind ftp_scan_command_kind(const struct ftpfix_scan *scan
 
 /* Whether the first bytes of the unfinished line, up to four, are those of the
  * word. */
-static inline int ftp_scan_starts(const struct ftpfix_scan *scan, __u32 word)
+static inline int ftp_scan_starts(const struct ftp_scan *scan, __u32 word)
 {
 	__u32 missing = scan->column < 4 ? 32 - scan->column * 8 : 0;
 
@@ -223,7 +227,7 @@ static inline int ftp_scan_starts(const struct ftpfix_scan *scan, __u32 word)
 }
 
 /* Whether the unfinished reply line is one that announces, or may become one. */
-__global int ftp_scan_reply_open(const struct ftpfix_scan *scan)
+__global int ftp_scan_reply_open(const struct ftp_scan *scan)
 {
 	if (!scan || !scan->column || scan->column > FTPFIX_LINE_MAX)
 		return 0;
@@ -232,7 +236,7 @@ __global int ftp_scan_reply_open(const struct ftpfix_scan *scan)
 
 /* Whether the unfinished command line is a PORT or an EPRT (or, when `host` is
  * 1, a HOST), or may become one. */
-__global int ftp_scan_command_open(const struct ftpfix_scan *scan, int host)
+__global int ftp_scan_command_open(const struct ftp_scan *scan, int host)
 {
 	if (!scan || !scan->column || scan->column > FTPFIX_LINE_MAX)
 		return 0;
@@ -245,20 +249,20 @@ __global int ftp_scan_command_open(const struct ftpfix_scan *scan, int host)
 /* Whether the current line belongs to a multi-line reply of another code, so
  * that nothing in it is a reply. (aioftp announces on the last line of a
  * multi-line 227: that is one.) */
-static inline int ftp_scan_inside(const struct ftpfix_scan *scan, __u32 code)
+static inline int ftp_scan_inside(const struct ftp_scan *scan, __u32 code)
 {
 	return scan->multiline && scan->multiline != code;
 }
 
 /* Ends a command line. */
-static inline void ftp_scan_command_done(struct ftpfix_scan *scan)
+static inline void ftp_scan_command_done(struct ftp_scan *scan)
 {
 	ftp_scan_next_line(scan);
 }
 
 /* Ends a reply line: RFC 959 section 4.2, "123-" opens a multi-line reply and
  * "123 " with the same code closes it. */
-static inline void ftp_scan_reply_done(struct ftpfix_scan *scan)
+static inline void ftp_scan_reply_done(struct ftp_scan *scan)
 {
 	__u32 code = ftp_scan_code(scan);
 

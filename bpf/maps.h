@@ -79,14 +79,34 @@ struct {
 	__type(value, struct ftpfix_seen);
 } seen SEC(".maps");
 
-/* Full: the session that was silent longest is forgotten; when it speaks again
- * it is taken up in mid-stream. */
+/* Full: new sessions are not followed (sessions table_full); those that are stay. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FTPFIX_SESSIONS_MAX);
 	__type(key, struct ftpfix_session_key);
 	__type(value, struct ftpfix_session);
 } sessions SEC(".maps");
+
+/* Smaller than the tables of sessions and drafts: what was only begun cannot fill these. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_BEGUN_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_begun);
+} begun SEC(".maps");
+
+/* How many were ever noted there. */
+__u32 begun_count;
+
+/* Full: announcements pass unchanged, and commands that must not are left to come again
+ * (both table_full); what stands here stays, for it must be written the same way again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FTPFIX_DRAFTS_MAX);
+	__type(key, struct ftpfix_draft_key);
+	__type(value, struct ftpfix_draft);
+} drafts SEC(".maps");
 
 /* Full: the oldest expectations go; flows are not touched. */
 struct {

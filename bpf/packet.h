@@ -67,6 +67,19 @@ static __always_inline __u64 elapsed_ns(__u64 now_ns, __u64 at_ns)
 	return now_ns > at_ns ? now_ns - at_ns : 0;
 }
 
+/* The time of flows and sessions: see FTPFIX_TICK_SHIFT. */
+static __always_inline __u32 ticks_now(void)
+{
+	return bpf_ktime_get_coarse_ns() >> FTPFIX_TICK_SHIFT;
+}
+
+static __always_inline __u32 ticks_since(__u32 ticks)
+{
+	__s32 elapsed = ticks_now() - ticks;
+
+	return elapsed > 0 ? elapsed : 0;
+}
+
 /* The size if it lies in 1..max, or 0. The detour by the last index is for the
  * verifiers before 6.4, which learn a lower bound from no comparison with zero. */
 static __always_inline __u32 size_within(__u32 size, __u32 max)

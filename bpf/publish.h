@@ -244,15 +244,12 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 					__u32 forward)
 {
 	__u32 slot = session->announcements & (FTPFIX_EXPECTED_MAX - 1);
-	struct ftpfix_endpoint *expected = &session->expected[slot];
+	struct ftpfix_expected *expected = &session->expected[slot];
 
-	expect_replace(&scratch->crossing.key, &scratch->expectation_key.peer, expected,
-		       session->announcements - FTPFIX_EXPECTED_MAX);
-	__builtin_memset(expected, 0, sizeof(*expected));
-	if (forward != FTPFIX_FORWARD_NONE) {
-		expected->addr = scratch->publishing.addr;
-		expected->be_port = scratch->expectation_key.be_port;
-	}
+	expect_replace(&scratch->crossing.key, &scratch->expectation_key.peer, expected->be_port,
+		       (__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
+	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation_key.be_port;
+	expected->be_peer_port = 0;
 	session->announcements++;
 }
 

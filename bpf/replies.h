@@ -11,12 +11,10 @@
 /* How many announcements of this kind are owed. */
 static __always_inline __u32 owed(const struct ftpfix_session *session, enum ftp_kind kind)
 {
-	__u32 count = kind == FTP_229 ? session->asked_epsv - session->answered_epsv
-				      : session->asked_pasv - session->answered_pasv;
-
 	if (asks_expired(session))
 		return 0;
-	return count > ASKED_MAX ? ASKED_MAX : count;
+	return kind == FTP_229 ? unanswered(session->asked_epsv, session->answered_epsv)
+			       : unanswered(session->asked_pasv, session->answered_pasv);
 }
 
 /* Marks one of those that are owed as given. */
@@ -69,7 +67,7 @@ static __always_inline void reply_publish(struct segment *segment, enum ftp_kind
 		return;
 	owed_given(segment->session, kind);
 	if (published)
-		line_edit(segment->stream, segment->peer);
+		line_edit(segment->stream);
 }
 
 /* Notes a 227 or 229 on its way in: whether it is asked for is judged where it leaves. */
@@ -96,7 +94,7 @@ static __always_inline void reply_answers(struct segment *segment, __u32 code)
 	if (code == 234 || code == 334) {
 		/* What is behind the line is encrypted. */
 		segment->stream->opaque = 1;
-		session->encrypted++;
+		segment->stream->encryptions++;
 		if (crossing->key.side == FTPFIX_SIDE_UPLINK)
 			count(FTPFIX_SESSION_OPAQUE);
 	}
@@ -111,7 +109,7 @@ static __always_inline void reply_answers(struct segment *segment, __u32 code)
 static __always_inline void reply_line(struct segment *segment)
 {
 	const struct crossing *crossing = &segment->scratch->crossing;
-	struct ftpfix_scan *scan = &segment->scratch->scan;
+	struct ftp_scan *scan = &segment->scratch->scan;
 	enum ftp_kind kind = ftp_scan_reply_kind(scan);
 	__u32 code = ftp_scan_code(scan);
 
@@ -123,6 +121,9 @@ static __always_inline void reply_line(struct segment *segment)
 			seen_take_first();
 	}
 	segment->stream->judged = 1;
+	/* What it answered is not known, but the client must not wait for ever. */
+	if (line_lost(scan))
+		segment->session->answered_auth = segment->session->asked_auth;
 	/* With the clients inside, the servers' addresses are the true ones. */
 	if (kind != FTP_NONE && !clients_inside) {
 		if (crossing->entering) {

@@ -74,33 +74,45 @@ __global int rewrite_edit(struct __sk_buff *skb, struct packet *packet,
 	return err ? err : 1;
 }
 
+/* Whether the edit is older than this packet. */
+static __always_inline int rewrite_repeats(const struct scratch *scratch,
+					   const struct ftpfix_stream *stream,
+					   const struct ftpfix_edit *edit, __u32 age)
+{
+	return !sequence_after(edit->in_sequence + edit->extent.in_length,
+			       scratch->position.known) &&
+	       !(stream->holding && !age);
+}
+
 /*
- * Applies the edits, the newest first, so that those before it stay where they are.
- * Those above number `known` are new with this packet. Returns 0 or an error as
- * rewrite_change() does.
+ * Applies the edits, the newest first, so that those before it stay where they are. Returns
+ * 0 or an error as rewrite_change() does.
  */
-static __noinline int rewrite_payload(struct __sk_buff *skb, struct packet *packet,
-				      struct scratch *scratch, struct ftpfix_stream *stream,
-				      __u32 known)
+static __noinline int rewrite_payload(struct __sk_buff *skb, struct scratch *scratch,
+				      struct ftpfix_stream *stream, struct ftpfix_draft *draft)
 {
 	struct payload_change *change = &scratch->change;
-	__s32 stale = stream->floor - packet->host_sequence;
+	__u32 stale;
 
-	for (__u32 age = 0; age < FTPFIX_EDITS_MAX && age < stream->edits; age++) {
-		int err = rewrite_edit(skb, packet, stream_edit(stream, stream->edits, age));
+	for (__u32 age = 0; draft && age < FTPFIX_EDITS_MAX && age < draft->edits; age++) {
+		struct ftpfix_edit *edit = draft_edit(draft, draft->edits, age);
+		int err = rewrite_edit(skb, &scratch->packet, edit);
 
 		if (err < 0)
 			return err;
-		if (err && stream->edits - age <= known && !(stream->holding && !age))
+		if (err && rewrite_repeats(scratch, stream, edit, age))
 			count(FTPFIX_ANNOUNCEMENT_REPEATED);
 	}
-	if (!stream_has_floor(stream) || stale <= 0)
+	stale = scratch->position.stale;
+	if (!stale)
 		return 0;
 	/* Its receiver has it, and what was written into it is forgotten. */
+	if (stale > scratch->packet.payload_length)
+		stale = scratch->packet.payload_length;
 	change->offset = 0;
-	change->removed = stale < (__s32)packet->payload_length ? stale : packet->payload_length;
+	change->removed = stale;
 	change->length = 0;
-	return payload_replace(skb, packet, change);
+	return payload_replace(skb, &scratch->packet, change);
 }
 
 /*
@@ -109,17 +121,20 @@ static __noinline int rewrite_payload(struct __sk_buff *skb, struct packet *pack
  * and with it what was kept back, so that the sender goes on. Before the first line
  * there is no such byte; an empty segment in front of the next byte does the same.
  */
-static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet,
-				    struct payload_change *change,
-				    const struct ftpfix_stream *stream)
+static __noinline int rewrite_probe(struct __sk_buff *skb, struct scratch *scratch,
+				    struct ftpfix_stream *stream)
 {
+	struct payload_change *change = &scratch->change;
+
 	if (!stream->lines)
 		return 0;
 	change->offset = 0;
 	change->removed = 0;
 	change->length = 1;
 	change->text[0] = '\n';
-	return payload_replace(skb, packet, change);
+	if (scratch->position.stale)
+		change->text[0] = stream_known_last(stream, scratch->crossing.from_client);
+	return payload_replace(skb, &scratch->packet, change);
 }
 
 /*
@@ -128,30 +143,32 @@ static __noinline int rewrite_probe(struct __sk_buff *skb, struct packet *packet
  * Returns 0 or a negative error, after which the packet must not travel on.
  */
 static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *packet,
-					  struct ftpfix_stream *stream, struct ftpfix_stream *peer,
-					  __u32 known)
+					  struct ftpfix_stream *stream, struct ftpfix_stream *peer)
 {
 	__u32 sequence, acknowledgement, payload = packet->payload_length;
 	struct scratch *scratch = scratch_memory();
-	int err = 0;
+	int from_client, err = 0;
 
 	if (!scratch || (!stream_edited(stream) && !stream_edited(peer) && !packet->cut))
 		return 0;
-	sequence = packet->host_sequence;
-	if (stream_has_floor(stream) && sequence_after(stream->floor, sequence))
-		sequence = stream->floor;
-	sequence = stream_output(stream, sequence);
+	from_client = scratch->crossing.from_client;
+	sequence = stream_known(stream, from_client, packet->host_sequence);
+	scratch->position.stale = sequence - packet->host_sequence;
+	sequence = stream_output(stream, from_client, sequence);
 	/* A keepalive, or a probe of a zero window, stands one byte before what comes next:
-	 * among what is kept back it would ask for nothing. */
-	if (!payload && stream->holding && !(packet->flags & (TCP_FIN | TCP_RST)) &&
-	    sequence_after(stream->next_sequence, packet->host_sequence))
+	 * among what is kept back, or forgotten, it would ask for nothing. */
+	if (!payload && !(packet->flags & (TCP_FIN | TCP_RST)) &&
+	    (scratch->position.stale ||
+	     (stream->holding && sequence_after(stream->next_sequence, packet->host_sequence))))
 		sequence--;
-	acknowledgement = stream_input(peer, packet->host_acknowledgement, SEQADJ_ACKNOWLEDGED);
+	acknowledgement =
+		stream_input(peer, !from_client, packet->host_acknowledgement, SEQADJ_ACKNOWLEDGED);
 	if (payload && stream_edited(stream))
-		err = rewrite_payload(skb, packet, scratch, stream, known);
+		err = rewrite_payload(skb, scratch, stream,
+				      stream->drafted ? draft_find(from_client) : NULL);
 	if (!err && payload && !packet->payload_length && !(packet->flags & (TCP_FIN | TCP_RST))) {
 		sequence--;
-		err = rewrite_probe(skb, packet, &scratch->change, stream);
+		err = rewrite_probe(skb, scratch, stream);
 	}
 	if (!err && (packet->cut || sequence != packet->host_sequence ||
 		     acknowledgement != packet->host_acknowledgement))
@@ -159,7 +176,7 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 	packet->host_sequence = sequence;
 	packet->host_acknowledgement = acknowledgement;
 	if (!err && stream_edited(peer))
-		err = tcp_adjust_sack(skb, packet, peer, &scratch->options);
+		err = tcp_adjust_sack(skb, packet, peer, !from_client, &scratch->options);
 	return err;
 }
 

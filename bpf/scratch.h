@@ -40,6 +40,8 @@ struct position {
 	__u32 line_begun; /* its bytes before this segment; 0: line_start is valid */
 	__u32 end;	  /* where reading ends: what is behind must come again */
 	__u32 failed;	  /* 1: the packet must not travel on */
+	__u32 known;	  /* input sequence number from which on the packet is news */
+	__u32 stale;	  /* its bytes whose edits are forgotten, for their receiver has them */
 };
 
 /* What is being settled for one announcement: see publish.h. */
@@ -77,7 +79,7 @@ struct opening {
 
 struct scratch {
 	struct packet packet;
-	struct ftpfix_scan scan;
+	struct ftp_scan scan;
 	struct ftp_chunk chunk;
 	struct ftp_announcement line;
 	struct ftp_edit edit;
@@ -88,6 +90,8 @@ struct scratch {
 	struct position position;
 	struct publishing publishing;
 	struct ftpfix_session session; /* a new one: zero but for how its streams begin */
+	struct ftpfix_draft_key draft_key;
+	struct ftpfix_draft draft; /* a new one: zero but for how it begins */
 	struct ftpfix_seen note;
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_expectation_key expectation_key;

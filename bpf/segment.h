@@ -6,7 +6,7 @@
 #ifndef FTPFIX_SEGMENT_H
 #define FTPFIX_SEGMENT_H
 
-#include "scratch.h"
+#include "draft.h"
 
 struct segment {
 	struct __sk_buff *skb;
@@ -101,7 +101,8 @@ static __always_inline void segment_cross(const struct segment *segment)
 	struct crossing *crossing = &segment->scratch->crossing;
 
 	crossing->in_sequence = segment_line_sequence(segment);
-	crossing->out_sequence = stream_output(segment->stream, crossing->in_sequence);
+	crossing->out_sequence =
+		stream_output(segment->stream, crossing->from_client, crossing->in_sequence);
 }
 
 /*
@@ -111,7 +112,7 @@ static __always_inline void segment_cross(const struct segment *segment)
 static __noinline int segment_read(struct scratch *scratch, enum ftp_kind kind)
 {
 	struct ftp_announcement *line = &scratch->line;
-	const struct ftpfix_scan *scan = &scratch->scan;
+	const struct ftp_scan *scan = &scratch->scan;
 
 	if (scan->column > FTPFIX_LINE_MAX)
 		return -EBADMSG;

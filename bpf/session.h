@@ -8,7 +8,7 @@
 
 #include "scratch.h"
 #include "counter.h"
-#include "seqadj.h"
+#include "draft.h"
 
 /* A segment further away than this is none of the connection: no window of a
  * control connection is that large. */
@@ -26,7 +26,8 @@ static __always_inline struct ftpfix_session *session_find(const struct ftpfix_s
 /* What header alone tells of the stream that it belongs to. */
 static __always_inline void stream_note(struct ftpfix_stream *stream, const struct packet *packet)
 {
-	stream->last_seen_ns = bpf_ktime_get_coarse_ns();
+	*(volatile __u32 *)&stream->seen_ticks = ticks_now();
+	stream->spoken = 1;
 	if (!(packet->flags & TCP_ACK))
 		return;
 	if (stream->acknowledging &&
@@ -43,15 +44,55 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 	stream->held = 0;
 	stream->holding = 0;
 	stream->lines = 0;
-	__builtin_memset(&stream->scan, 0, sizeof(stream->scan));
+	stream->column = 0;
+	stream->multiline = 0;
+}
+
+/* Forgets a session, and what its streams remember. */
+static __noinline void session_end(const struct ftpfix_session_key *key, struct scratch *scratch)
+{
+	struct ftpfix_session *session = session_find(key);
+
+	if (!session)
+		return;
+	draft_end(&scratch->draft_key, key, session);
+	bpf_map_delete_elem(&sessions, key);
+}
+
+/* Whether a session that is noted in map begun is still to go when its place is needed. */
+static __always_inline int session_lasts(const struct ftpfix_session *session)
+{
+	return session->server.spoken && !(session->client.finished && session->server.finished);
+}
+
+/*
+ * Notes a session that must not last on the word of its client alone, or not much longer.
+ * Two CPUs write one place only when all places were taken in between.
+ */
+static __noinline void session_note_begun(const struct ftpfix_session_key *key,
+					  struct scratch *scratch)
+{
+	__u32 place = __sync_fetch_and_add(&begun_count, 1) & (FTPFIX_BEGUN_MAX - 1);
+	struct ftpfix_begun *begun_before = bpf_map_lookup_elem(&begun, &place);
+	struct ftpfix_session_key *before = &scratch->inside;
+	struct ftpfix_session *session;
+
+	if (!begun_before)
+		return;
+	*before = begun_before->session;
+	begun_before->session = *key;
+	session = session_find(before);
+	if (session && !session_lasts(session))
+		session_end(before, scratch);
 }
 
 /* Inserts the session in the scratch unless there is one. The other direction may have come
  * first: then its record is taken. NULL when the table took none. */
-static __always_inline struct ftpfix_session *session_insert(const struct ftpfix_session_key *key,
-							     struct scratch *scratch)
+static __always_inline struct ftpfix_session *
+session_insert(const struct ftpfix_session_key *key, int from_client, struct scratch *scratch)
 {
-	bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST);
+	if (!bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST) && from_client)
+		session_note_begun(key, scratch);
 	return session_find(key);
 }
 
@@ -65,20 +106,20 @@ static __always_inline void session_begin(const struct ftpfix_session_key *key,
 					  const struct packet *packet, int from_client,
 					  struct scratch *scratch)
 {
-	struct ftpfix_session *begun = &scratch->session;
+	struct ftpfix_session *new = &scratch->session;
 	int synchronizes = from_client && !(packet->flags & TCP_ACK);
 
 	if (clients_inside ? !synchronizes : from_client)
 		return;
-	bpf_map_delete_elem(&sessions, key);
+	session_end(key, scratch);
 	if (!clients_inside)
 		return;
-	begun->client.next_sequence = packet->host_sequence + 1;
-	begun->client.started = 1;
-	begun->client.foreign = 0;
-	begun->client.judged = 0;
-	begun->server.started = 0;
-	session_insert(key, scratch);
+	new->client.next_sequence = packet->host_sequence + 1;
+	new->client.started = 1;
+	new->client.foreign = 0;
+	new->client.judged = 0;
+	new->server.started = 0;
+	session_insert(key, from_client, scratch);
 }
 
 /*
@@ -91,21 +132,43 @@ static __always_inline struct ftpfix_session *session_need(const struct ftpfix_s
 							   int from_client, int foreign,
 							   struct scratch *scratch)
 {
-	struct ftpfix_session *session = session_find(key), *begun = &scratch->session;
+	struct ftpfix_session *session = session_find(key), *new = &scratch->session;
 	struct ftpfix_stream *own, *peer;
 
 	if (session || packet->flags & TCP_RST ||
 	    !(packet->payload_length || (from_client && packet->flags & TCP_ACK)))
 		return session;
-	own = from_client ? &begun->client : &begun->server;
-	peer = from_client ? &begun->server : &begun->client;
+	own = from_client ? &new->client : &new->server;
+	peer = from_client ? &new->server : &new->client;
 	own->next_sequence = packet->host_sequence;
 	own->started = 1;
 	peer->next_sequence = packet->host_acknowledgement;
 	peer->started = (packet->flags & TCP_ACK) != 0;
-	begun->client.foreign = foreign;
-	begun->client.judged = foreign;
-	return session_insert(key, scratch);
+	new->client.foreign = foreign;
+	new->client.judged = foreign;
+	session = session_insert(key, from_client, scratch);
+	if (!session)
+		report(FTPFIX_SESSION_TABLE_FULL, key, NULL, NULL);
+	return session;
+}
+
+/*
+ * Notes from which port of its own the peer came to the connection that the session's
+ * announcement of this number promised. Of an announcement that has been replaced
+ * nothing is noted.
+ */
+static __always_inline void session_joined(const struct ftpfix_session_key *key, __u32 announcement,
+					   __be16 be_peer_port)
+{
+	struct ftpfix_session *session = session_find(key);
+	__u16 newer;
+
+	if (!session)
+		return;
+	newer = session->announcements - announcement - 1;
+	if (newer < FTPFIX_EXPECTED_MAX)
+		session->expected[announcement & (FTPFIX_EXPECTED_MAX - 1)].be_peer_port =
+			be_peer_port;
 }
 
 /*
@@ -116,7 +179,7 @@ static __always_inline struct ftpfix_session *session_need(const struct ftpfix_s
  */
 static __always_inline int stream_place(struct ftpfix_stream *stream,
 					const struct ftpfix_stream *peer,
-					const struct packet *packet)
+					const struct packet *packet, int from_client)
 {
 	__u32 sequence = packet->host_sequence;
 	__s32 behind = stream->next_sequence - sequence;
@@ -132,9 +195,9 @@ static __always_inline int stream_place(struct ftpfix_stream *stream,
 	if (behind >= 0)
 		return behind < (__s32)packet->payload_length ? behind
 							      : (__s32)packet->payload_length;
-	if (stream->held_sequence != sequence)
+	if (stream->held_sequence != (__u16)sequence)
 		stream->held = 0;
-	arrived = stream_input(stream, peer->acknowledged, SEQADJ_ACKNOWLEDGED);
+	arrived = stream_input(stream, from_client, peer->acknowledged, SEQADJ_ACKNOWLEDGED);
 	if ((peer->acknowledging && !sequence_after(sequence, arrived)) ||
 	    stream->held == STREAM_HOLDS_MAX) {
 		stream_restart(stream, sequence);
@@ -180,17 +243,23 @@ static __always_inline int session_reset(const struct ftpfix_stream *stream,
 }
 
 /*
- * Notes a FIN. Returns whether with that the session is over: after the second one,
- * unless what may still be sent again needs the edits; the sweep forgets those.
+ * Notes a FIN. With the second one the session is over; but what is still under way may
+ * have to be brought in step with its edits.
  */
-static __always_inline int session_finish(struct ftpfix_stream *stream,
-					  const struct ftpfix_stream *peer,
-					  const struct packet *packet)
+static __always_inline void session_finish(const struct ftpfix_session_key *key,
+					   struct ftpfix_stream *stream,
+					   const struct ftpfix_stream *peer,
+					   const struct packet *packet, struct scratch *scratch)
 {
 	if (!(packet->flags & TCP_FIN) || packet->cut)
-		return 0;
+		return;
 	stream->finished = 1;
-	return peer->finished && !stream_edited(stream) && !stream_edited(peer);
+	if (!peer->finished)
+		return;
+	if (stream_edited(stream) || stream_edited(peer))
+		session_note_begun(key, scratch);
+	else
+		session_end(key, scratch);
 }
 
 #endif /* FTPFIX_SESSION_H */

@@ -7,6 +7,7 @@
 #define FTPFIX_SWEEP_H
 
 #include "flow_track.h"
+#include "keepalive.h"
 
 struct sweep {
 	__u64 now_ns;
@@ -61,6 +62,28 @@ static __always_inline int sweep_orphan(const struct ftpfix_tuple *key,
 	return !flow_find(&first);
 }
 
+/*
+ * Whether a control connection that was silent for so long must stay because its session's
+ * data connections move bytes. Its inner pair, through the stack, stays as long as the outer.
+ */
+static __always_inline int sweep_alive(const struct sweep *sweep, const struct ftpfix_tuple *key,
+				       const struct ftpfix_flow *flow, __u64 limit_ns)
+{
+	struct ftpfix_session_key session = {.tuple = *key, .side = FTPFIX_SIDE_UPLINK};
+	__u32 now_ticks = sweep->now_ns >> FTPFIX_TICK_SHIFT;
+
+	if (!(flow->place & FTPFIX_PLACE_CONTROL) || !(flow->place & FTPFIX_PLACE_SETTLED) ||
+	    flow_closing(flow))
+		return 0;
+	if (flow->place & FTPFIX_PLACE_INNER)
+		return 1;
+	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN) {
+		tuple_turn(&session.tuple, &flow->to);
+		flow = bpf_map_lookup_elem(&flows, &session.tuple);
+	}
+	return flow && session_alive(&session, flow, now_ticks, limit_ns >> FTPFIX_TICK_SHIFT);
+}
+
 /* An entry of either table. */
 static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_flow *flow,
 		       void *context)
@@ -81,11 +104,28 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 		if (other < age)
 			age = other;
 	}
-	if ((!peer || sweep_orphan(&own, flow)) && limit > flow_closing_ns)
-		limit = flow_closing_ns;
+	if (!peer || sweep_orphan(&own, flow)) {
+		if (limit > flow_closing_ns)
+			limit = flow_closing_ns;
+	} else if (age >= limit && sweep_alive(sweep, &own, flow, limit)) {
+		return 0;
+	}
 	if (age >= limit && flow_remove(&own) && !closed)
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
+}
+
+/* Whether a silent session is still of use: as long as its control connection is carried, or a
+ * data connection of its own moves bytes. */
+static __always_inline int sweep_needed(const struct sweep *sweep,
+					const struct ftpfix_session_key *key, __u64 limit_ns)
+{
+	const struct ftpfix_flow *carried = bpf_map_lookup_elem(&flows, &key->tuple);
+
+	if (carried && carried->place & FTPFIX_PLACE_CONTROL)
+		return 1;
+	return session_alive(key, NULL, sweep->now_ns >> FTPFIX_TICK_SHIFT,
+			     limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
 static long sweep_session(void *map, const struct ftpfix_session_key *key,
@@ -93,13 +133,58 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 {
 	struct ftpfix_session_key own = *key;
 	const struct sweep *sweep = context;
+	struct ftpfix_draft_key name;
 	__u64 limit = session_idle_ns;
 
 	if (session->client.finished && session->server.finished)
 		limit = flow_closing_ns;
-	if (elapsed_ns(sweep->now_ns, session->client.last_seen_ns) > limit &&
-	    elapsed_ns(sweep->now_ns, session->server.last_seen_ns) > limit)
+	/* A direction that was never seen is as silent as the other one. */
+	if ((session->client.spoken && sweep_age_ns(sweep, session->client.seen_ticks) <= limit) ||
+	    (session->server.spoken && sweep_age_ns(sweep, session->server.seen_ticks) <= limit))
+		return 0;
+	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
+		return 0;
+	draft_end(&name, &own, session);
+	bpf_map_delete_elem(map, &own);
+	return 0;
+}
+
+/* Silence after which the sweep looks whether a draft is needed. */
+#define SWEEP_DRAFT_NS (10 * FTPFIX_SECOND_NS)
+
+/*
+ * Deletes a draft that its silent direction would delete with its next packet, or that a
+ * session has left behind. Before anything is deleted the direction must be seen to be still
+ * silent: see draft_review().
+ */
+static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ftpfix_draft *draft,
+			void *context)
+{
+	struct ftpfix_draft_key own = *key; /* which another draft may have a moment later */
+	struct ftpfix_session_key name = {.tuple = own.tuple, .side = own.side};
+	struct ftpfix_session *session = session_find(&name);
+	const struct sweep *sweep = context;
+	struct ftpfix_stream *stream, *peer;
+	__u32 seen;
+
+	if (!session) {
 		bpf_map_delete_elem(map, &own);
+		return 0;
+	}
+	stream = own.from_client ? &session->client : &session->server;
+	peer = own.from_client ? &session->server : &session->client;
+	seen = *(volatile __u32 *)&stream->seen_ticks;
+	if (sweep_age_ns(sweep, seen) < SWEEP_DRAFT_NS || !draft_done(stream, peer))
+		return 0;
+	__sync_lock_test_and_set(&draft->ended, 1);
+	if (*(volatile __u32 *)&stream->seen_ticks != seen) {
+		draft->ended = 0;
+		return 0;
+	}
+	stream_forget(stream);
+	/* Whose session has ended meanwhile: then its memory may be another draft's. */
+	if (bpf_map_delete_elem(map, &own))
+		draft->ended = 0;
 	return 0;
 }
 
@@ -111,6 +196,7 @@ static __always_inline void sweep_all(void)
 	bpf_for_each_map_elem(&flows, sweep_flow, &sweep, 0);
 	bpf_for_each_map_elem(&unsettled, sweep_flow, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
+	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
 }
 
 #endif /* FTPFIX_SWEEP_H */

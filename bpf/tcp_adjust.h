@@ -28,6 +28,7 @@ struct tcp_options {
 struct option_loop {
 	struct tcp_options *options;
 	struct ftpfix_stream *peer; /* whose edits move the numbers; NULL: `shift` does */
+	int from_client;	    /* the peer's direction */
 	__u32 shift;
 	__u32 first;
 	__u32 at;
@@ -76,7 +77,7 @@ static __always_inline void option_edge(struct option_loop *loop, __u32 offset,
 		     *option_byte(loop, offset + 1) << 16 | *option_byte(loop, offset + 2) << 8 |
 		     *option_byte(loop, offset + 3);
 
-	edge = loop->peer ? stream_input(loop->peer, edge, bound)
+	edge = loop->peer ? stream_input(loop->peer, loop->from_client, edge, bound)
 			  : tcp_shifted(edge, loop->shift, loop->first);
 	*option_byte(loop, offset) = edge >> 24;
 	*option_byte(loop, offset + 1) = edge >> 16;
@@ -142,11 +143,12 @@ static __always_inline int tcp_sack(struct __sk_buff *skb, const struct packet *
 	return err ? err : bpf_skb_store_bytes(skb, offset, options->to, size, 0);
 }
 
-/* Translates the SACK blocks. Returns 0 or a negative error of the kernel. */
+/* Translates the SACK blocks, which are of the peer's stream. Returns 0 or a negative error of the kernel. */
 __global int tcp_adjust_sack(struct __sk_buff *skb, const struct packet *packet,
-			     struct ftpfix_stream *peer, struct tcp_options *options)
+			     struct ftpfix_stream *peer, int from_client,
+			     struct tcp_options *options)
 {
-	struct option_loop loop = {.options = options, .peer = peer};
+	struct option_loop loop = {.options = options, .peer = peer, .from_client = from_client};
 
 	if (!packet || !peer || !options)
 		return -EINVAL;

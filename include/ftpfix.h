@@ -21,6 +21,8 @@
 #define FTPFIX_SERVICES_MAX 1024
 #define FTPFIX_SERVERS_MAX 4096
 #define FTPFIX_SESSIONS_MAX 32768
+#define FTPFIX_BEGUN_MAX 8192 /* a power of two, below FTPFIX_DRAFTS_MAX */
+#define FTPFIX_DRAFTS_MAX 16384
 #define FTPFIX_SEEN_MAX 16384
 #define FTPFIX_EXPECTATIONS_MAX 32768
 #define FTPFIX_FLOWS_MAX 131072
@@ -183,14 +185,6 @@ struct ftpfix_session_key {
 	__u8 padding[3];
 };
 
-/* Where the scanner of one direction stands between two bytes. */
-struct ftpfix_scan {
-	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
-	__u32 column;		    /* bytes of the current line so far, saturating */
-	__u16 multiline;	    /* reply code that ends the multi-line reply, or 0 */
-	__u16 padding;
-};
-
 /*
  * What was written over a piece of a stream. The stream as it arrives here is
  * its input, as it goes on its output; each has its own sequence numbers.
@@ -212,53 +206,110 @@ struct ftpfix_edit {
 	char text[FTPFIX_LINE_MAX];
 };
 
-/* One direction of a control connection: written by that direction alone. */
-struct ftpfix_stream {
-	__u64 last_seen_ns;
-	__u32 next_sequence; /* input: first byte not scanned yet */
-	__u32 acknowledged;  /* highest acknowledgement number that it sent: of the other
-			      * direction's output */
-	__u32 held_sequence; /* of the segment that was dropped last for a gap before it */
-	__u32 floor;	     /* input: what is before it needs no edits any more */
-	__u32 edits;	     /* so far; the newest stands at edits - 1 modulo the bound */
-	__u8 started;	     /* 1: next_sequence and floor are valid */
-	__u8 acknowledging;  /* 1: acknowledged is valid */
-	__u8 finished;	     /* 1: it sent a FIN */
-	__u8 held;	     /* how often held_sequence was dropped */
-	__u8 holding;	     /* 1: the newest edit is open */
-	__u8 opaque;	     /* 1: encrypted, not read */
-	__u8 foreign;	     /* 1: its first line was no FTP: nothing in it is followed */
-	__u8 lines;  /* 1: a line has ended, so that the byte before the current one is '\n' */
-	__u8 begun;  /* 1: its first bytes were looked at */
-	__u8 judged; /* 1: its first line was looked at */
-	struct ftpfix_scan scan;
-	struct ftpfix_edit edit[FTPFIX_EDITS_MAX];
+/*
+ * Map drafts: one direction of a session → what of it must be written again the same way
+ * until its receiver has acknowledged it, and the start of a line whose end has not come.
+ * Its own direction makes and writes it, and deletes it when nothing in it is needed any
+ * more; the other one reads it to translate acknowledgements.
+ */
+struct ftpfix_draft_key {
+	struct ftpfix_tuple tuple; /* of its session */
+	__u8 side;		   /* enum ftpfix_side */
+	__u8 from_client;	   /* 1: commands; 0: replies */
+	__u8 padding[2];
 };
 
+struct ftpfix_draft {
+	__u32 edits;  /* so far; the newest stands at edits - 1 modulo the bound */
+	__u32 floor;  /* input: what is before it needs no edits any more */
+	__u8 floored; /* 1: floor is valid: an edit before it was forgotten */
+	__u8 last;    /* the output's byte in front of floor */
+	__u16 padding;
+	__u32 ended; /* 1: the sweep is about to delete it */
+	struct ftpfix_edit edit[FTPFIX_EDITS_MAX];
+	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
+};
+
+/* Where the newest edit of a stream ends, and by how much what is behind it moved. */
+struct ftpfix_shift {
+	__u32 in_sequence; /* input: the first byte behind it */
+	__u32 delta;	   /* output minus input, from there on */
+} __attribute__((aligned(8)));
+
+/* The times of flows and sessions: units of 2^20 ns, counted modulo 2^32, which is 52
+ * days. */
+#define FTPFIX_TICK_SHIFT 20
+
+/* Columns of a line are counted up to here. */
+#define FTPFIX_COLUMN_MAX 2047
+
+/* One direction of a control connection: written by that direction alone. */
+struct ftpfix_stream {
+	__u32 seen_ticks;
+	__u32 next_sequence;	   /* input: first byte not scanned yet */
+	__u32 acknowledged;	   /* highest acknowledgement number that it sent: of the other
+			      * direction's output */
+	__u32 serial;		   /* 0: never edited. Changed before anything that a draft says is
+			      * forgotten, so that the other direction does not read on in it */
+	struct ftpfix_shift shift; /* of the newest edit; read and written as one word */
+	__u32 column : 11;	   /* bytes of the current line so far, saturating */
+	__u32 multiline : 10;	   /* reply code that ends the multi-line reply, or 0 */
+	__u32 spoken : 1;	   /* a packet of it was seen */
+	__u32 started : 1;	   /* next_sequence is valid */
+	__u32 acknowledging : 1;   /* acknowledged is valid */
+	__u32 finished : 1;	   /* it sent a FIN */
+	__u32 holding : 1;	   /* the newest edit is open */
+	__u32 drafted : 1;	   /* it has a draft */
+	__u32 opaque : 1;	   /* encrypted, not read */
+	__u32 foreign : 1;	   /* its first line was no FTP: nothing in it is followed */
+	__u32 lines : 1;     /* a line has ended, so that the byte before the current one is '\n' */
+	__u32 begun : 1;     /* its first bytes were looked at */
+	__u32 judged : 1;    /* its first line was looked at */
+	__u16 held_sequence; /* of the segment that was dropped last for a gap before it: the
+			      * lower half */
+	__u8 held : 4;	     /* how often that was dropped */
+	__u8 encryptions : 4; /* replies: how often AUTH was accepted; commands: of how many
+			       * of these they know; modulo 2^4 */
+	__u8 last;	      /* the last byte of the newest edit's output */
+};
+
+/* A data connection that a session announced. */
+struct ftpfix_expected {
+	__be16 be_port;	     /* the public one; 0: none */
+	__be16 be_peer_port; /* from which the peer came; 0: not yet */
+};
+
+/* Counts are modulo 2^8, and compared for their difference. */
 struct ftpfix_session {
 	struct ftpfix_stream client; /* commands */
 	struct ftpfix_stream server; /* replies */
-	/* Written by the commands' direction: how often it asked; and of how many beginnings
-	 * of encryption it knows. */
-	__u64 asked_at_ns;
-	__u32 asked_pasv;
-	__u32 asked_epsv;
-	__u32 asked_auth;
-	__u32 asked_epsv_all;
-	__u32 followed_encryption;
+	/* Written by the commands' direction: how often it asked. */
+	__u32 asked_ticks; /* when it did so last */
+	__u8 asked_pasv;
+	__u8 asked_epsv;
+	__u8 asked_auth;
+	__u8 asked_epsv_all;
 	/* Written by the replies' direction: how much of it was answered. */
-	__u32 answered_pasv;
-	__u32 answered_epsv;
-	__u32 answered_auth;
-	__u32 encrypted; /* how often AUTH was accepted */
-	__u32 answered_epsv_all;
-	__u32 refused_epsv_all;
+	__u8 answered_pasv;
+	__u8 answered_epsv;
+	__u8 answered_auth;
+	__u8 answered_epsv_all;
+	__u8 refused_epsv_all;
 	/* Written where the replies leave the node: 1: their sequence numbers are those with
 	 * which they came in, so that no proxy speaks in between. */
-	__u32 translated;
+	__u8 translated;
 	/* Written by the direction that is followed on this side of the node: */
-	__u32 announcements; /* so far; the next goes to this modulo the bound */
-	struct ftpfix_endpoint expected[FTPFIX_EXPECTED_MAX]; /* port 0: none */
+	__u16 announcements; /* so far, modulo 2^16; the next goes to this modulo the bound */
+	struct ftpfix_expected expected[FTPFIX_EXPECTED_MAX];
+};
+
+/*
+ * Map begun (array, written in a circle): a session in which only the client has spoken,
+ * and that where anybody may send what looks like a client's packet; or one that is over,
+ * for what comes late. When its place is needed, it is forgotten if it is still that.
+ */
+struct ftpfix_begun {
+	struct ftpfix_session_key session;
 };
 
 /* Map expectations: the one host that may connect, and the public port it will
@@ -277,7 +328,7 @@ struct ftpfix_expectation {
 	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
 	struct ftpfix_session_key session;
 	__u32 out_ifindex;  /* toward the target */
-	__u32 announcement; /* its number in the session, from 0 on */
+	__u32 announcement; /* its number in the session, modulo 2^16 */
 	__u8 side;	    /* enum ftpfix_side: where it comes in */
 	__u8 pooled;	    /* 1: its source port is of the FULLNAT range */
 	__u8 padding[2];
@@ -370,9 +421,6 @@ enum ftpfix_progress {
 	FTPFIX_PROGRESS_FIN_ACKNOWLEDGED = 1 << 3, /* it acknowledged the peer's FIN */
 };
 
-/* The time of flows: units of 2^20 ns, counted modulo 2^32, which is 52 days. */
-#define FTPFIX_TICK_SHIFT 20
-
 /*
  * Maps flows and unsettled: one direction of a connection as it is at its hook → as it
  * goes on. The other direction's key is `to` turned round, unless the path goes through
@@ -449,6 +497,8 @@ struct ftpfix_flow {
 	  "LPSV or LPRT (RFC 1639): passed, its address unread")                                 \
 	X(SESSION_OPAQUE, sessions, "opaque",                                                    \
 	  "the server accepted AUTH: nothing is read any more")                                  \
+	X(SESSION_TABLE_FULL, sessions, "table_full",                                            \
+	  "a packet of a new one, which is not followed: the table was full")                    \
 	X(SESSION_RESUMED, sessions, "resumed",                                                  \
 	  "plain text again after CCC: one direction is read again")                             \
 	X(CONNECTION_EXPECTED, connections, "expected", "an expectation was recorded")           \
@@ -540,11 +590,15 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_server, 4);
 FTPFIX_ASSERT_SIZE(struct ftpfix_seen_key, 24);
 FTPFIX_ASSERT_SIZE(struct ftpfix_seen, 48);
 FTPFIX_ASSERT_SIZE(struct ftpfix_session_key, 40);
-FTPFIX_ASSERT_SIZE(struct ftpfix_scan, 136);
 FTPFIX_ASSERT_SIZE(struct ftpfix_extent, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_edit, 144);
-FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 752);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 1648);
+FTPFIX_ASSERT_SIZE(struct ftpfix_draft_key, 40);
+FTPFIX_ASSERT_SIZE(struct ftpfix_draft, 720);
+FTPFIX_ASSERT_SIZE(struct ftpfix_shift, 8);
+FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 32);
+FTPFIX_ASSERT_SIZE(struct ftpfix_expected, 4);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 96);
+FTPFIX_ASSERT_SIZE(struct ftpfix_begun, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
 FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 16);

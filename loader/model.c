@@ -39,10 +39,13 @@ static __u64 monotonic_ns(void)
 	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
 }
 
-/* Entries are written while they are read: a time may lie after ours. */
-static json_int_t seconds_since(const struct section *section, __u64 then_ns)
+/* How long ago that was, in the time of flows and sessions: see FTPFIX_TICK_SHIFT.
+ * Entries are written while they are read: a time may lie after ours. */
+static json_int_t ticks_seconds(const struct section *section, __u32 ticks)
 {
-	return then_ns < section->now_ns ? (section->now_ns - then_ns) / FTPFIX_SECOND_NS : 0;
+	__s32 since = (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks;
+
+	return since > 0 ? ((__u64)since << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
 }
 
 static json_int_t seconds_until(const struct section *section, __u64 then_ns)
@@ -241,17 +244,28 @@ static const char *session_state(const struct ftpfix_session *session)
 	return session->client.foreign || session->server.foreign ? "foreign" : "plain";
 }
 
+/* When either side was seen last. */
+static __u32 session_seen(const struct ftpfix_session *session)
+{
+	const struct ftpfix_stream *client = &session->client, *server = &session->server;
+
+	if (!server->spoken)
+		return client->seen_ticks;
+	if (!client->spoken || (__s32)(server->seen_ticks - client->seen_ticks) > 0)
+		return server->seen_ticks;
+	return client->seen_ticks;
+}
+
 static int read_session(const void *key, const void *value, void *context)
 {
 	const struct ftpfix_session_key *name = key;
 	const struct ftpfix_session *session = value;
 	const struct section *section = context;
-	__u64 client = session->client.last_seen_ns, server = session->server.last_seen_ns;
 
 	/* Asked and answered are counted by the two directions: in between, one
 	 * may be ahead. */
-	__s32 pasv = session->asked_pasv - session->answered_pasv;
-	__s32 epsv = session->asked_epsv - session->answered_epsv;
+	__s8 pasv = session->asked_pasv - session->answered_pasv;
+	__s8 epsv = session->asked_epsv - session->answered_epsv;
 
 	return append(section,
 		      json_pack("{s:s, s:o, s:o, s:s, s:i, s:i, s:I, s:I}", "side",
@@ -262,7 +276,7 @@ static int read_session(const void *key, const void *value, void *context)
 				"state", session_state(session), "outstanding_pasv",
 				pasv > 0 ? pasv : 0, "outstanding_epsv", epsv > 0 ? epsv : 0,
 				"announcements", (json_int_t)session->announcements, "idle_seconds",
-				seconds_since(section, client > server ? client : server)));
+				ticks_seconds(section, session_seen(session))));
 }
 
 static int read_expectation(const void *key, const void *value, void *context)
@@ -293,14 +307,6 @@ static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfi
 	if (either & FTPFIX_PROGRESS_FIN)
 		return "half closed";
 	return both & FTPFIX_PROGRESS_SYN ? "established" : "opening";
-}
-
-/* How long ago a flow's time was; see FTPFIX_TICK_SHIFT. */
-static json_int_t ticks_seconds(const struct section *section, __u32 ticks)
-{
-	__s32 since = (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks;
-
-	return since > 0 ? ((__u64)since << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
 }
 
 static int read_flow(const void *key, const void *value, void *context)

@@ -30,7 +30,8 @@ static unsigned int flows_of_one(const struct config *config)
 int sizes_set(const struct bpf_object *object, const struct config *config)
 {
 	const struct size sizes[] = {
-		{"sessions", 2, 1, 0}, /* on the uplink and on the inside */
+		/* On the uplink and on the inside; those that are only begun cannot fill it. */
+		{"sessions", 2, 1, 2 * FTPFIX_BEGUN_MAX},
 		{"expectations", 1, 1, 0},
 		{"flows", flows_of_one(config), 1, 0},
 		/* What opens and closes within a minute; what was announced and is on its

@@ -150,12 +150,12 @@ def the_number_of_sessions_sizes_the_maps():
         world.do("sysctl -qw net.ipv4.ip_forward=1")
         for args, expected in (
                 ([], [65536, 32768, 131072, 65536, 16384]),
-                (["--max-sessions", "1024"], [2048, 1024, 4096, 65536, 16384]),
+                (["--max-sessions", "1024"], [16384, 1024, 4096, 65536, 16384]),
                 (["--max-sessions", "300000"], [600000, 300000, 1200000, 75000, 37500]),
                 # Each direction is translated at two hooks.
                 (["--max-sessions", "1024", "--forward", "fullnat", "--path", "stack"],
-                 [2048, 1024, 8192, 65536, 16384]),
-                (["--max-sessions", "1024", "--path", "stack"], [2048, 1024, 4096, 65536, 16384])):
+                 [16384, 1024, 8192, 65536, 16384]),
+                (["--max-sessions", "1024", "--path", "stack"], [16384, 1024, 4096, 65536, 16384])):
             daemon = world.run("--dev", "up0", *args)
             equal(sizes(daemon), expected, f"entries with {args}")
             gauges = dict(re.findall(r"^ftpfix_(\w+)_max (\d+)$", world.get("/metrics")[2], re.M))

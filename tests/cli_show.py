@@ -119,16 +119,17 @@ def session_key(*ends, side=0):
 
 
 def stream(idle, opaque=0, foreign=0):
-    """Of 752 bytes, the time and the flags after the sequence numbers."""
-    return struct.pack("=Q20x5xBBx716x", ago(idle), opaque, foreign)
+    """Of 32 bytes, the time, and the flags behind the column and the reply code."""
+    spoken = 1
+    return struct.pack("=I20xI4x", ago(idle) >> 20 & 0xffffffff,
+                       spoken << 21 | opaque << 27 | foreign << 28)
 
 
 def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0), server=(0, 0)):
-    asked = struct.pack("=QIIIII", 0, pasv[0], epsv[0], 0, 0, 0)
-    answered = struct.pack("=IIIIIIII", pasv[1], epsv[1], 0, 0, 0, 0, 0, announcements)
-    value = (stream(idle, *client) + stream(idle, *server) + asked + answered +
-             bytes(4 * 20 + 4))
-    assert len(value) == 1648, "the layout of struct ftpfix_session has changed"
+    asked = struct.pack("=IBBBB", 0, pasv[0], epsv[0], 0, 0)
+    answered = struct.pack("=BBBBBBH", pasv[1], epsv[1], 0, 0, 0, 0, announcements)
+    value = (stream(idle, *client) + stream(idle, *server) + asked + answered + bytes(4 * 4))
+    assert len(value) == 96, "the layout of struct ftpfix_session has changed"
     return value
 
 

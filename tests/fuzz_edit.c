@@ -291,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (size) {
 		const uint8_t *newline = memchr(data, '\n', size);
 		size_t length = newline ? (size_t)(newline - data) + 1 : size;
-		struct ftpfix_scan scan = {.column = length};
+		struct ftp_scan scan = {.column = length};
 		char text[FTPFIX_LINE_MAX + 1] = {};
 		enum ftp_kind kind;
 

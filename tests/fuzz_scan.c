@@ -18,13 +18,13 @@
 struct trace {
 	size_t lines;
 	size_t end[STREAM_MAX];
-	struct ftpfix_scan scan[STREAM_MAX + 1];
+	struct ftp_scan scan[STREAM_MAX + 1];
 };
 
 /* Feeds the stream in pieces: all of one size, or of any when that is 0. */
 static void feed(const uint8_t *data, size_t size, size_t piece, int replies, struct trace *trace)
 {
-	struct ftpfix_scan scan = {};
+	struct ftp_scan scan = {};
 	size_t at = 0;
 
 	trace->lines = 0;
@@ -59,7 +59,7 @@ static void check_lines(const uint8_t *data, size_t size, const struct trace *tr
 	size_t start = 0;
 
 	for (size_t number = 0; number <= trace->lines; number++) {
-		const struct ftpfix_scan *scan = &trace->scan[number];
+		const struct ftp_scan *scan = &trace->scan[number];
 		const uint8_t *newline = memchr(data + start, '\n', size - start);
 		size_t end = newline ? (size_t)(newline - data) + 1 : size;
 		char line[FTPFIX_LINE_MAX] = {};
@@ -103,11 +103,11 @@ static enum ftp_verb reference_verb(const char *line)
 }
 
 /* What is said of a line agrees with what was said of its beginnings. */
-static void check_line(const struct ftpfix_scan *scan)
+static void check_line(const struct ftp_scan *scan)
 {
 	enum ftp_kind reply = ftp_scan_reply_kind(scan), command = ftp_scan_command_kind(scan);
 	enum ftp_verb verb = ftp_scan_verb(scan), expected;
-	struct ftpfix_scan start = {};
+	struct ftp_scan start = {};
 	int foreign = ftp_scan_foreign(scan);
 	char line[FTPFIX_LINE_MAX + 1] = {};
 
@@ -157,7 +157,7 @@ static void check_plain(const uint8_t *data, size_t size)
 			   isdigit(data[2]) && (data[3] == ' ' || data[3] == '-')));
 	require(!client || (text && isalpha(data[0]) && isalpha(data[1]) && isalpha(data[2])));
 	if (text) {
-		struct ftpfix_scan scan = {.column = FTPFIX_LINE_MAX};
+		struct ftp_scan scan = {.column = FTPFIX_LINE_MAX};
 
 		memcpy(scan.line, chunk.bytes, sizeof(scan.line));
 		require(client == (ftp_scan_verb(&scan) != FTP_VERB_UNKNOWN));

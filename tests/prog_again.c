@@ -82,16 +82,30 @@ static void coalesced(void **state)
 	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1});
 }
 
-/* Six announcements, each acknowledged, of which the last four are remembered. */
+/* The client asks, and does not acknowledge the last `out` bytes that it was sent, of which
+ * the server sent `in`. */
+static void ask_behind(struct stream *stream, __u32 out, __u32 in)
+{
+	piece_gives(&stream->talk, UPLINK_INGRESS,
+		    PIECE(stream->other, stream->out - out, "PASV\r\n"),
+		    PIECE(stream->other, stream->in - in, "PASV\r\n"));
+	stream->other += strlen("PASV\r\n");
+}
+
+/* Six announcements, each acknowledged behind the next one, so that the last four are
+ * remembered. */
 static struct stream six(void **state)
 {
 	struct stream stream = replies_begin(state, LONG_VIP, -100u);
 
 	for (int number = 0; number < 6; number++) {
-		stream_told(&stream, "PASV\r\n");
+		ask_behind(&stream, number ? strlen(LONGER) : 0, number ? strlen(VSFTPD) : 0);
 		stream_next(&stream, VSFTPD, LONGER);
-		stream_acknowledged(&stream, stream.out, stream.in);
+		if (number)
+			stream_acknowledged(&stream, stream.out - strlen(LONGER),
+					    stream.in - strlen(VSFTPD));
 	}
+	stream_acknowledged(&stream, stream.out, stream.in);
 	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 6});
 	return stream;
 }
@@ -104,8 +118,8 @@ static void forgotten(void **state)
 	__u32 in = stream.start, out = stream.start;
 	__u32 floor = out + strlen(LONGER) + NUMBERS + LONGER_NUMBERS;
 
-	stream_segment(&stream, in, VSFTPD, floor - 1, "\n");
-	stream_segment(&stream, in + 5, "ering", floor - 1, "\n");
+	stream_segment(&stream, in, VSFTPD, floor - 1, "7");
+	stream_segment(&stream, in + 5, "ering", floor - 1, "7");
 	in += strlen(VSFTPD);
 	stream_segment(&stream, in, VSFTPD, floor, &VSFTPD[NUMBERS_END]);
 	stream_segment(&stream, in, VSFTPD VSFTPD, floor, &(VSFTPD LONGER)[NUMBERS_END]);

@@ -80,12 +80,28 @@ static __u32 translated(__u32 out, int segments)
 	return START + done * length + (offset - done * longer) + (segments & 1 ? HEAD : 0);
 }
 
-static int possible(__u32 out, __u32 in)
+/* The same in front of lines that are forgotten, for all of them was acknowledged: their
+ * growth is taken away from every number. */
+static int forgotten(__u32 out, __u32 in, __u32 acknowledged)
+{
+	__u32 length = strlen(VSFTPD), longer = strlen(LONGER);
+
+	for (__u32 lines = 1; lines <= LINES; lines++) {
+		__u32 end = START + lines * longer;
+
+		if ((__s32)(acknowledged - end) >= 0 && (__s32)(out - end) < 0 &&
+		    in == out - lines * (longer - length))
+			return 1;
+	}
+	return 0;
+}
+
+static int possible(__u32 out, __u32 in, __u32 acknowledged)
 {
 	for (int segments = 0; segments <= SEGMENTS; segments++)
 		if (translated(out, segments) == in)
 			return 1;
-	return 0;
+	return forgotten(out, in, acknowledged);
 }
 
 static __u32 get32(const __u8 *at)
@@ -101,6 +117,8 @@ static void *acknowledgements(void *context)
 
 	on_cpu(1);
 	for (int round = 0; round < ROUNDS; round++) {
+		__u32 acknowledged = START - 4;
+
 		pthread_barrier_wait(&race->begin);
 		do {
 			__u32 out = START - 4 + rand_r(&seed) % (LINES * strlen(LONGER) + 8);
@@ -110,7 +128,10 @@ static void *acknowledgements(void *context)
 			if (run_bare(race, UPLINK_INGRESS, &frame, &output))
 				__atomic_store_n(&race->failed, 1, __ATOMIC_RELAXED);
 			race->asked++;
-			race->wrong += !possible(out, get32(output.bytes + frame.transport + 8));
+			race->wrong += !possible(out, get32(output.bytes + frame.transport + 8),
+						 acknowledged);
+			if ((__s32)(out - acknowledged) > 0)
+				acknowledged = out;
 		} while (!__atomic_load_n(&race->done, __ATOMIC_ACQUIRE));
 		pthread_barrier_wait(&race->end);
 	}
@@ -148,6 +169,7 @@ static void numbers_are_never_mixed(void **state)
 	assert_int_equal(pthread_create(&thread[1], NULL, acknowledgements, &race), 0);
 	for (int round = 0; round < ROUNDS; round++) {
 		map_clear(race.talk.world->skeleton->maps.sessions);
+		map_clear(race.talk.world->skeleton->maps.drafts);
 		again = race.talk;
 		again.client_sequence -= strlen("PASV\r\nPASV\r\nPASV\r\nPASV\r\n");
 		talk_ask(&again, "PASV\r\nPASV\r\nPASV\r\nPASV\r\n");

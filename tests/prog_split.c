@@ -199,11 +199,12 @@ static void no_announcement(void **state)
 		kept_back(&stream, tail[0], 0);
 		stream_next(&stream, tail[1], tail[2]);
 		stream.out = stream.in;
-		stream_acknowledged(&stream, stream.out, stream.in);
-		stream_next(&stream, ".\r\n" FILLER VSFTPD, ".\r\n" FILLER LONGER);
-		counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
 		stream_segment(&stream, stream.start + strlen(FILLER), tail[0],
 			       stream.start + strlen(FILLER), tail[2]);
+		stream_acknowledged(&stream, stream.out, stream.in);
+		stream_next(&stream, ".\r\n" FILLER VSFTPD, ".\r\n" FILLER LONGER);
+		counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_REPEATED, 1},
+			{FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
 	}
 }
 

@@ -249,7 +249,7 @@ static void asked_before(struct talk *talk, __u64 age_ns)
 	struct ftpfix_session session;
 
 	assert_true(talk_session(talk, &session));
-	session.asked_at_ns = now_ns() - age_ns;
+	session.asked_ticks = (now_ns() - age_ns) >> FTPFIX_TICK_SHIFT;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(talk->world->skeleton->maps.sessions),
 					     &key, &session, BPF_EXIST),
 			 0);

@@ -259,8 +259,10 @@ static void session_silent(const struct talk *talk, __u64 client_ns, __u64 serve
 	struct ftpfix_session session;
 
 	assert_true(talk_session(talk, &session));
-	session.client.last_seen_ns = now_ns() - client_ns;
-	session.server.last_seen_ns = now_ns() - server_ns;
+	session.client.seen_ticks = (now_ns() - client_ns) >> FTPFIX_TICK_SHIFT;
+	session.server.seen_ticks = (now_ns() - server_ns) >> FTPFIX_TICK_SHIFT;
+	session.client.spoken = 1;
+	session.server.spoken = 1;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(talk->world->skeleton->maps.sessions),
 					     &key, &session, BPF_EXIST),
 			 0);
@@ -296,6 +298,31 @@ static void session_goes(void **state)
 	assert_false(talk_session(&talk, &session));
 }
 
+/* A server that announces and is silent then keeps its draft until the client has got the
+ * line, and one that is left behind by a session goes. */
+static void draft_goes(void **state)
+{
+	struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NONE));
+	const struct bpf_map *drafts = talk.world->skeleton->maps.drafts;
+
+	world_allow(talk.world, ip4(10, 0, 0, 0), 8, 0);
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	session_silent(&talk, SHORT, 60 * FTPFIX_SECOND_NS);
+	assert_int_equal(map_entries(drafts), 1);
+	talk_ask(&talk, "NOOP\r\n");
+	session_silent(&talk, SHORT, SHORT);
+	assert_int_equal(map_entries(drafts), 1);
+	session_silent(&talk, SHORT, 60 * FTPFIX_SECOND_NS);
+	assert_int_equal(map_entries(drafts), 0);
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	assert_int_equal(map_entries(drafts), 1);
+	map_clear(talk.world->skeleton->maps.sessions);
+	sweep(talk.world);
+	assert_int_equal(map_entries(drafts), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -304,7 +331,7 @@ int main(void)
 		cmocka_unit_test(half_closed),	cmocka_unit_test(closing),
 		cmocka_unit_test(closed),	cmocka_unit_test(without_its_peer),
 		cmocka_unit_test(many),		cmocka_unit_test(session_stays),
-		cmocka_unit_test(session_goes),
+		cmocka_unit_test(session_goes), cmocka_unit_test(draft_goes),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

@@ -34,6 +34,9 @@
 #define FLOW_IDLE_NS (150 * FTPFIX_SECOND_NS)
 #define SESSION_IDLE_NS (120 * FTPFIX_SECOND_NS)
 
+/* What the tables hold here. */
+#define SESSIONS_MAX 16384
+
 enum program { UPLINK_INGRESS, UPLINK_EGRESS, INSIDE_INGRESS, INSIDE_EGRESS, PROGRAM_COUNT };
 
 struct world {
@@ -171,6 +174,7 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.advertise);
 	map_clear(world->skeleton->maps.seen);
 	map_clear(world->skeleton->maps.sessions);
+	map_clear(world->skeleton->maps.drafts);
 	map_clear(world->skeleton->maps.expectations);
 	map_clear(world->skeleton->maps.flows);
 	map_clear(world->skeleton->maps.unsettled);
@@ -213,6 +217,8 @@ static inline struct world *world_open_configured(__u32 servers_configured, __u3
 	skeleton->rodata->session_idle_ns = SESSION_IDLE_NS;
 	skeleton->bss->service_ports[SERVICE_PORT / 64] |= 1ULL << SERVICE_PORT % 64;
 	skeleton->bss->service_ports[OTHER_SERVICE_PORT / 64] |= 1ULL << OTHER_SERVICE_PORT % 64;
+	/* Clearing a table takes the longer the more it may hold. */
+	bpf_map__set_max_entries(skeleton->maps.sessions, SESSIONS_MAX);
 	if (configure)
 		configure(skeleton);
 	if (ftpfix__load(skeleton))

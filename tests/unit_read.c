@@ -15,7 +15,7 @@ struct row {
 /* The kind of line that the scanner takes this for. */
 static enum ftp_kind kind_of(const char *line)
 {
-	struct ftpfix_scan scan = {.column = FTPFIX_LINE_MAX};
+	struct ftp_scan scan = {.column = FTPFIX_LINE_MAX};
 
 	strncpy(scan.line, line, sizeof(scan.line) - 1);
 	return ftp_scan_reply_kind(&scan) ? ftp_scan_reply_kind(&scan)

@@ -16,7 +16,7 @@ struct found {
 /* Feeds a stream in pieces of `piece` bytes and notes every line. */
 static size_t scan(const char *stream, size_t length, size_t piece, struct found *found)
 {
-	struct ftpfix_scan scan = {};
+	struct ftp_scan scan = {};
 	size_t lines = 0;
 
 	for (size_t at = 0; at < length; at += piece) {
@@ -283,9 +283,9 @@ static void kinds_of_commands(void **state)
 }
 
 /* The state in front of a line's end. */
-static struct ftpfix_scan unfinished(const char *text)
+static struct ftp_scan unfinished(const char *text)
 {
-	struct ftpfix_scan scan = {};
+	struct ftp_scan scan = {};
 	struct ftp_chunk chunk = {.length = strlen(text)};
 
 	assert_true(chunk.length <= FTP_CHUNK_MAX);
@@ -309,7 +309,7 @@ static void open_replies(void **state)
 
 	(void)state;
 	for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++) {
-		struct ftpfix_scan scan = unfinished(rows[row].text);
+		struct ftp_scan scan = unfinished(rows[row].text);
 
 		if (ftp_scan_reply_open(&scan) != rows[row].open)
 			fail_msg("%s: open %d", rows[row].text, !rows[row].open);
@@ -334,7 +334,7 @@ static void open_commands(void **state)
 
 	(void)state;
 	for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++) {
-		struct ftpfix_scan scan = unfinished(rows[row].text);
+		struct ftp_scan scan = unfinished(rows[row].text);
 
 		if (ftp_scan_command_open(&scan, 0) != rows[row].open)
 			fail_msg("%s: open %d", rows[row].text, !rows[row].open);
@@ -350,7 +350,7 @@ static void open_up_to_the_bound(void **state)
 
 	(void)state;
 	for (size_t length = FTPFIX_LINE_MAX - 1; length < sizeof(text); length++) {
-		struct ftpfix_scan scan;
+		struct ftp_scan scan;
 
 		memset(text, '0', length);
 		text[length] = 0;
@@ -417,7 +417,7 @@ static void foreign_first_lines(void **state)
 
 	(void)state;
 	for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++) {
-		struct ftpfix_scan scan = unfinished(rows[row].text);
+		struct ftp_scan scan = unfinished(rows[row].text);
 
 		if (ftp_scan_foreign(&scan) != rows[row].foreign)
 			fail_msg("%s: foreign %d", rows[row].text, !rows[row].foreign);
@@ -495,7 +495,7 @@ static void no_tls_record_is_plain(void **state)
 /* What the predicates say of no memory. */
 static void nothing_there(void **state)
 {
-	struct ftpfix_scan scan = {};
+	struct ftp_scan scan = {};
 	struct ftp_chunk chunk = {};
 
 	(void)state;
@@ -517,7 +517,7 @@ static void lines_are_kept(void **state)
 	(void)state;
 	for (size_t length = 1; length < sizeof(text); length++)
 		for (size_t piece = 1; piece < 20; piece++) {
-			struct ftpfix_scan scan = {};
+			struct ftp_scan scan = {};
 			size_t kept = length < FTPFIX_LINE_MAX ? length : FTPFIX_LINE_MAX;
 
 			for (size_t at = 0; at < length; at++)
@@ -543,7 +543,7 @@ static void lines_are_kept(void **state)
 /* Lines longer than a chunk, and than any counter of columns. */
 static void long_lines(void **state)
 {
-	size_t length = FTP_COLUMN_MAX + 1000, at = 0;
+	size_t length = FTPFIX_COLUMN_MAX + 1000, at = 0;
 	struct found found[4];
 	char *stream = malloc(length + 64);
 

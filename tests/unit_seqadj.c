@@ -8,6 +8,7 @@
 #include "seqadj.h"
 
 #define BYTES_MAX 8192
+#define DIRECTION 1 /* of the stream that is tested */
 #define ROUNDS 50
 #define STEPS 40
 
@@ -34,7 +35,26 @@ struct model {
 	/* The sequence numbers of both first bytes, and what is tested. */
 	__u32 in_start, out_start;
 	struct ftpfix_stream stream, peer;
+	struct ftpfix_draft draft;
+	__u32 forgotten; /* edits that the stream may have forgotten */
 };
+
+/* That of the model at hand. */
+static struct ftpfix_draft *draft_at_hand;
+
+/* What happens on the other CPU between finding the draft and reading it. */
+static void (*meanwhile)(void);
+
+static inline struct ftpfix_draft *draft_find(int from_client)
+{
+	struct ftpfix_draft *found = draft_at_hand;
+
+	assert_int_equal(from_client, DIRECTION);
+	if (meanwhile)
+		meanwhile();
+	meanwhile = NULL;
+	return found;
+}
 
 static __u32 random_below(__u32 bound)
 {
@@ -44,6 +64,8 @@ static __u32 random_below(__u32 bound)
 static void model_begin(struct model *model, __u32 start)
 {
 	memset(model, 0, sizeof(*model));
+	draft_at_hand = NULL;
+	model->stream.next_sequence = start;
 	model->in_start = model->out_start = start;
 	model->peer.acknowledging = 1;
 	model->peer.acknowledged = start;
@@ -79,33 +101,72 @@ static int model_has_room(const struct model *model)
 {
 	const struct model_edit *oldest;
 
-	if (model->edits < FTPFIX_EDITS_MAX)
+	if (model->edits < model->forgotten + FTPFIX_EDITS_MAX)
 		return 1;
 	oldest = &model->edit[model->edits - FTPFIX_EDITS_MAX];
 	return oldest->out + oldest->out_length <= model->acknowledged;
 }
 
-/* An edit as line.h makes one. Returns whether there was room, as the model says. */
+/* The draft, made where there is none. */
+static struct ftpfix_draft *model_draft(struct model *model)
+{
+	if (!draft_at_hand) {
+		memset(&model->draft, 0x55, sizeof(model->draft));
+		draft_begin(&model->draft, &model->stream);
+		draft_at_hand = &model->draft;
+	}
+	assert_int_equal(draft_has_room(&model->draft, &model->peer), model_has_room(model));
+	return &model->draft;
+}
+
+static void model_noted(struct model *model, const struct model_edit *edit)
+{
+	model->edit[model->edits++] = *edit;
+	if (model->edits > model->forgotten + FTPFIX_EDITS_MAX)
+		model->forgotten++;
+}
+
+/* An edit as line.h makes one. Returns whether there was room. */
 static int model_edit(struct model *model, __u32 in_length, __u32 out_length)
 {
-	struct ftpfix_edit *slot = stream_slot(&model->stream, &model->peer);
+	struct ftpfix_draft *draft = model_draft(model);
 	struct ftpfix_extent extent = {.in_length = in_length,
 				       .out_length = out_length,
 				       .in_place = in_length == out_length};
+	struct ftpfix_edit *slot;
 
-	assert_int_equal(slot != NULL, model_has_room(model));
-	if (!slot)
+	if (!draft_has_room(draft, &model->peer))
 		return 0;
+	slot = draft_slot(draft, &model->stream);
 	slot->in_sequence = model->in_start + model->in;
-	slot->out_sequence = stream_output(&model->stream, slot->in_sequence);
+	slot->out_sequence = stream_front(&model->stream, slot->in_sequence);
 	edit_set_extent(slot, extent);
-	stream_add(&model->stream);
-	model->edit[model->edits++] = (struct model_edit){.in = model->in,
-							  .in_length = in_length,
-							  .out = model->out,
-							  .out_length = out_length,
-							  .in_place = extent.in_place};
+	draft_add(draft, &model->stream, slot);
+	model_noted(model, &(struct model_edit){.in = model->in,
+						.in_length = in_length,
+						.out = model->out,
+						.out_length = out_length,
+						.in_place = extent.in_place});
 	model_settle(model);
+	return 1;
+}
+
+/* The stream's next packet: its draft goes when all in it is acknowledged. Returns whether
+ * it went. */
+static int model_review(struct model *model)
+{
+	const struct model_edit *newest = model->edit + model->edits - !!model->edits;
+	int done = !model->edits || (!model->stream.holding &&
+				     newest->out + newest->out_length <= model->acknowledged);
+
+	model->stream.next_sequence = model->in_start + model->in;
+	assert_int_equal(draft_done(&model->stream, &model->peer), done);
+	if (!done || !draft_at_hand)
+		return 0;
+	stream_forget(&model->stream);
+	memset(&model->draft, 0xaa, sizeof(model->draft));
+	draft_at_hand = NULL;
+	model->forgotten = model->edits;
 	return 1;
 }
 
@@ -114,14 +175,16 @@ static int model_hold(struct model *model, __u32 length)
 {
 	__u32 in = model->stream.holding ? model->edit[model->edits - 1].in : model->in;
 	int room = model->stream.holding || model_has_room(model);
+	struct ftpfix_draft *draft = model->stream.holding ? &model->draft : model_draft(model);
 
-	assert_int_equal(stream_hold(&model->stream, &model->peer, model->in_start + in, length),
-			 room);
+	assert_int_equal(
+		stream_hold(&model->stream, draft, &model->peer, model->in_start + in, length),
+		room);
 	if (!room)
 		return 0;
 	assert_int_equal(model->stream.holding, 1);
 	if (in == model->in)
-		model->edit[model->edits++] = (struct model_edit){.in = in, .out = model->out};
+		model_noted(model, &(struct model_edit){.in = in, .out = model->out});
 	model->edit[model->edits - 1].in_length = length;
 	model->edit[model->edits - 1].held = length;
 	model_settle(model);
@@ -130,7 +193,7 @@ static int model_hold(struct model *model, __u32 length)
 
 static void model_release(struct model *model, __u32 in_length, __u32 out_length)
 {
-	stream_release(&model->stream, in_length, out_length);
+	stream_release(&model->stream, &model->draft, in_length, out_length);
 	assert_int_equal(model->stream.holding, 0);
 	model->edit[model->edits - 1].in_length = in_length;
 	model->edit[model->edits - 1].out_length = out_length;
@@ -148,20 +211,21 @@ static __u32 model_floor(const struct model *model)
 {
 	const struct model_edit *forgotten;
 
-	if (model->edits <= FTPFIX_EDITS_MAX)
+	if (!model->forgotten)
 		return 0;
-	forgotten = &model->edit[model->edits - FTPFIX_EDITS_MAX - 1];
+	forgotten = &model->edit[model->forgotten - 1];
 	return forgotten->in + forgotten->in_length;
 }
 
 static __u32 output(struct model *model, __u32 in)
 {
-	return stream_output(&model->stream, model->in_start + in) - model->out_start;
+	return stream_output(&model->stream, DIRECTION, model->in_start + in) - model->out_start;
 }
 
 static __u32 input(struct model *model, __u32 out, enum seqadj_bound bound)
 {
-	return stream_input(&model->stream, model->out_start + out, bound) - model->in_start;
+	return stream_input(&model->stream, DIRECTION, model->out_start + out, bound) -
+	       model->in_start;
 }
 
 /* The edit in which this place of the output lies, or NULL. */
@@ -240,16 +304,35 @@ static void check_return(struct model *model, __u32 floor)
 	}
 }
 
+/* What is in front of the first edit that is remembered: the receiver has it, and its
+ * numbers stay in front. */
+static void check_forgotten(struct model *model, __u32 floor)
+{
+	__u32 first = output(model, floor);
+
+	assert_true(first <= model->acknowledged);
+	for (__u32 in = floor - 1; in < floor; in--) {
+		assert_int_equal(stream_known(&model->stream, DIRECTION, model->in_start + in),
+				 model->in_start + floor);
+		if (in < floor - 20)
+			break;
+	}
+	for (__u32 back = 1; back < 20 && back <= first; back++) {
+		assert_true((__s32)(floor - input(model, first - back, SEQADJ_ACKNOWLEDGED)) > 0);
+		assert_true((__s32)(floor - input(model, first - back, SEQADJ_BLOCK_START)) > 0);
+	}
+}
+
 static void check(struct model *model)
 {
 	__u32 floor = model_floor(model);
 
-	if (floor) {
-		assert_true(stream_has_floor(&model->stream));
-		assert_true(model->stream.floor - model->in_start >= floor);
-		assert_true(output(model, model->stream.floor - model->in_start) <=
-			    model->acknowledged);
-	}
+	assert_int_equal(stream_edited(&model->stream), model->edits != 0);
+	for (__u32 in = floor; in < model->in; in++)
+		assert_int_equal(stream_known(&model->stream, DIRECTION, model->in_start + in),
+				 model->in_start + in);
+	if (floor)
+		check_forgotten(model, floor);
 	check_outputs(model, floor);
 	check_inputs(model, floor);
 	check_return(model, floor);
@@ -297,6 +380,8 @@ static void random_session(__u32 start)
 				model, model->acknowledged +
 					       random_below(model->out - model->acknowledged + 1));
 		check(model);
+		if (random_below(2) && model_review(model))
+			check(model);
 	}
 	free(model);
 }
@@ -328,13 +413,16 @@ static void without_edits(void **state)
 	for (__u32 round = 0; round < 32; round++) {
 		__u32 sequence = 1u << round;
 
-		assert_int_equal(stream_output(&stream, sequence), sequence);
-		assert_int_equal(stream_input(&stream, sequence, SEQADJ_ACKNOWLEDGED), sequence);
-		assert_int_equal(stream_output(NULL, sequence), sequence);
-		assert_int_equal(stream_input(NULL, sequence, SEQADJ_BLOCK_START), sequence);
+		assert_int_equal(stream_output(&stream, DIRECTION, sequence), sequence);
+		assert_int_equal(stream_known(&stream, DIRECTION, sequence), sequence);
+		assert_int_equal(stream_input(&stream, DIRECTION, sequence, SEQADJ_ACKNOWLEDGED),
+				 sequence);
+		assert_int_equal(stream_output(NULL, DIRECTION, sequence), sequence);
+		assert_int_equal(stream_known(NULL, DIRECTION, sequence), sequence);
+		assert_int_equal(stream_input(NULL, DIRECTION, sequence, SEQADJ_BLOCK_START),
+				 sequence);
 	}
 	assert_false(stream_edited(&stream));
-	assert_false(stream_has_floor(&stream));
 }
 
 /* A receiver that was never heard keeps nothing waiting. */
@@ -349,7 +437,7 @@ static void receiver_unheard(void **state)
 		assert_true(model_edit(model, 10, 20));
 	assert_false(model_edit(model, 10, 20));
 	model->peer.acknowledging = 0;
-	assert_non_null(stream_slot(&model->stream, &model->peer));
+	assert_true(draft_has_room(&model->draft, &model->peer));
 	free(model);
 }
 
@@ -374,6 +462,85 @@ static void an_edit_waits_for_its_last_byte(void **state)
 	free(model);
 }
 
+/* Far more edits than a draft holds, each acknowledged before the next: what a draft leaves
+ * behind in the stream adds up, whether it is deleted in between or not. */
+static void edits_without_end(void **state)
+{
+	(void)state;
+	for (int deleted = 0; deleted < 2; deleted++) {
+		struct model *model = calloc(1, sizeof(*model));
+
+		assert_non_null(model);
+		model_begin(model, -100u);
+		for (int edit = 0; edit < STEPS - 1; edit++) {
+			model_pass(model, 10);
+			assert_true(model_edit(model, 17, edit % 3 ? 22 : 14));
+			check(model);
+			model_acknowledge(model, model->out);
+			if (deleted) {
+				assert_true(model_review(model));
+				check(model);
+			}
+		}
+		assert_int_equal(draft_at_hand == NULL, deleted);
+		free(model);
+	}
+}
+
+/* A number that its receiver cannot have been sent acknowledges nothing. */
+static void acknowledged_too_much(void **state)
+{
+	struct model *model = calloc(1, sizeof(*model));
+
+	(void)state;
+	assert_non_null(model);
+	model_begin(model, 1000);
+	assert_true(model_edit(model, 10, 20));
+	model->stream.next_sequence = model->in_start + model->in;
+	model->peer.acknowledged = model->out_start + model->out + 1;
+	assert_false(draft_done(&model->stream, &model->peer));
+	model->stream.finished = 1;
+	assert_true(draft_done(&model->stream, &model->peer));
+	model->peer.acknowledged += 1 << 30;
+	assert_false(draft_done(&model->stream, &model->peer));
+	free(model);
+}
+
+/* The draft is deleted under the eyes of who reads it, and another session gets it. */
+static struct model *model_read;
+
+static void model_reuse(void)
+{
+	stream_forget(&model_read->stream);
+	draft_at_hand = NULL;
+	memset(&model_read->draft, 0x33, sizeof(model_read->draft));
+	model_read->draft.edits = FTPFIX_EDITS_MAX;
+}
+
+static void deleted_while_it_is_read(void **state)
+{
+	struct model *model = calloc(1, sizeof(*model));
+
+	(void)state;
+	assert_non_null(model);
+	for (__u32 out = 0; out < 50; out++) {
+		model_begin(model, 1000);
+		model_pass(model, 20);
+		assert_true(model_edit(model, 10, 20));
+		model_pass(model, 10);
+		model_read = model;
+		meanwhile = model_reuse;
+		/* All of it was acknowledged, or it would not have been deleted. */
+		if (out >= 40)
+			assert_int_equal(input(model, out, SEQADJ_ACKNOWLEDGED), out - 10);
+		else
+			assert_true((__s32)(30 - input(model, out, SEQADJ_ACKNOWLEDGED)) > 0);
+		assert_int_equal(meanwhile == NULL, out < 40);
+		meanwhile = NULL;
+	}
+	free(model);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -382,6 +549,9 @@ int main(void)
 		cmocka_unit_test(without_edits),
 		cmocka_unit_test(receiver_unheard),
 		cmocka_unit_test(an_edit_waits_for_its_last_byte),
+		cmocka_unit_test(edits_without_end),
+		cmocka_unit_test(acknowledged_too_much),
+		cmocka_unit_test(deleted_while_it_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,14 +11,15 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "
 
 
 class Flood:
-    """From a client's network to the balancer. `source` None: from a random one each."""
+    """From a client's network to the balancer: so many, so many a second at most. Without a
+    source each has another one."""
 
-    def __init__(self, world, topology, client, target, ports, count, source=None):
+    def __init__(self, world, topology, client, target, ports, count, rate=0, source=None):
         link = topology.balancer.run("ip", "-o", "link", "show", UPLINK).stdout
         mac = link.split("link/ether ")[1].split()[0]
         self._process = world.keep(client.spawn(
             sys.executable, PROGRAM, CLIENT_DEVICE, mac, target, ports, str(count),
-            *([source] if source else []), name="flood"))
+            str(rate), *([source] if source else []), name="flood"))
 
     def running(self):
         return self._process.running()

