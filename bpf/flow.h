@@ -109,6 +109,21 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 	return flow->place & FTPFIX_PLACE_OPENER ? FLOW_TO_SERVER : FLOW_TO_CLIENT;
 }
 
+/* Gives up the connection of the packet in the scratch, which found no room: the pair that it
+ * has outside of this one, through the stack, too. */
+static __always_inline void flow_refuse(struct scratch *scratch, __u8 place)
+{
+	count(place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TABLE_FULL
+					   : FTPFIX_CONNECTION_TABLE_FULL);
+	if (place & FTPFIX_PLACE_INNER) {
+		scratch->back = scratch->to;
+		if (place & FTPFIX_PLACE_OPENER)
+			tuple_turn(&scratch->back, &scratch->packet.tuple);
+		flow_remove(&scratch->back);
+	}
+	flow_remove(&scratch->packet.tuple);
+}
+
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
  * it out of, 0 when it goes on where it is, both translated; -ETIME, -EMSGSIZE or
@@ -146,8 +161,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
-		flow_became(place, FTPFIX_CONNECTION_TABLE_FULL, FTPFIX_BALANCED_TABLE_FULL);
-		flow_remove(&packet->tuple);
+		flow_refuse(scratch, place);
 		return -ECONNREFUSED;
 	}
 	if (!err)
