@@ -169,7 +169,8 @@ int cmd_show(int argc, char **argv)
 			 options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}
-	answer = client_ask(options.device, json_pack("{s:s}", "verb", "show"));
+	answer = client_ask(options.device,
+			    json_pack("{s:s, s:s*}", "verb", "show", "section", options.word[0]));
 	if (!answer)
 		return EXIT_FAILURE;
 	model = json_object_get(answer, "sections");

@@ -425,49 +425,70 @@ static int read_server(const struct server_view *server, void *context)
 					 (json_int_t)server->sessions));
 }
 
-static json_t *new_section(struct section *section, json_t *model, const char *name)
+static int read_servers(const struct section *section, const struct instance *instance)
 {
-	section->entries = json_array();
-	json_object_set_new(model, name, section->entries);
-	return section->entries;
+	return balancer_each(instance->balancer, read_server, (void *)section);
 }
 
-static int read_sections(json_t *model, const struct instance *instance)
+static int read_sessions(const struct section *section, const struct instance *instance)
 {
-	const struct dataplane *dataplane = &instance->dataplane;
-	struct section section = {.dataplane = dataplane,
+	return map_each(instance->dataplane.sessions, sizeof(struct ftpfix_session_key),
+			sizeof(struct ftpfix_session), read_session, (void *)section);
+}
+
+static int read_expectations(const struct section *section, const struct instance *instance)
+{
+	return map_each(instance->dataplane.expectations, sizeof(struct ftpfix_expectation_key),
+			sizeof(struct ftpfix_expectation), read_expectation, (void *)section);
+}
+
+static int read_flows(const struct section *section, const struct instance *instance)
+{
+	return map_each(instance->dataplane.flows, sizeof(struct ftpfix_tuple),
+			sizeof(struct ftpfix_flow), read_flow, (void *)section);
+}
+
+static int read_all_counters(const struct section *section, const struct instance *instance)
+{
+	(void)instance;
+	return read_counters(section);
+}
+
+static const struct {
+	const char *name;
+	int (*read)(const struct section *section, const struct instance *instance);
+} sections[] = {
+	{"services", read_services},	 {"interfaces", read_interfaces}, {"servers", read_servers},
+	{"sessions", read_sessions},	 {"expected", read_expectations}, {"flows", read_flows},
+	{"counters", read_all_counters},
+};
+
+static int read_sections(json_t *model, const struct instance *instance, const char *only)
+{
+	struct section section = {.dataplane = &instance->dataplane,
 				  .now_ns = monotonic_ns(),
 				  .clients_inside = instance->config.clients_inside,
 				  .config = &instance->config,
 				  .balancer = instance->balancer};
 	int err = 0;
 
-	if (!err && new_section(&section, model, "services"))
-		err = read_services(&section, instance);
-	if (!err && new_section(&section, model, "interfaces"))
-		err = read_interfaces(&section, instance);
-	if (!err && new_section(&section, model, "servers"))
-		err = balancer_each(instance->balancer, read_server, &section);
-	if (!err && new_section(&section, model, "sessions"))
-		err = map_each(dataplane->sessions, sizeof(struct ftpfix_session_key),
-			       sizeof(struct ftpfix_session), read_session, &section);
-	if (!err && new_section(&section, model, "expected"))
-		err = map_each(dataplane->expectations, sizeof(struct ftpfix_expectation_key),
-			       sizeof(struct ftpfix_expectation), read_expectation, &section);
-	if (!err && new_section(&section, model, "flows"))
-		err = map_each(dataplane->flows, sizeof(struct ftpfix_tuple),
-			       sizeof(struct ftpfix_flow), read_flow, &section);
-	if (!err && new_section(&section, model, "counters"))
-		err = read_counters(&section);
-	return section.entries ? err : -ENOMEM;
+	for (size_t i = 0; !err && i < sizeof(sections) / sizeof(sections[0]); i++) {
+		if (only && strcmp(only, sections[i].name) != 0)
+			continue;
+		section.entries = json_array();
+		if (json_object_set_new(model, sections[i].name, section.entries))
+			return -ENOMEM;
+		err = sections[i].read(&section, instance);
+	}
+	return err;
 }
 
-json_t *model_read(const struct instance *instance)
+json_t *model_read(const struct instance *instance, const char *only)
 {
 	json_t *model = json_object();
 	int err;
 
-	err = model ? read_sections(model, instance) : -ENOMEM;
+	err = model ? read_sections(model, instance, only) : -ENOMEM;
 	if (err) {
 		log_line("the maps cannot be read: %s", strerror(-err));
 		json_decref(model);

@@ -10,8 +10,9 @@
 
 #include "instance.h"
 
-/* An object with one array for each section: "services", "servers", "interfaces",
- * "sessions", "expected", "flows", "counters". NULL after printing what is wrong. */
-json_t *model_read(const struct instance *instance);
+/* An object with one array for each section: "services", "interfaces", "servers",
+ * "sessions", "expected", "flows", "counters"; where `only` is not NULL, with that alone: a
+ * table of a million entries takes seconds. NULL after printing what is wrong. */
+json_t *model_read(const struct instance *instance, const char *only);
 
 #endif /* MODEL_H */

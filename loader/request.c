@@ -98,9 +98,10 @@ static json_t *answer_server(struct instance *instance, const json_t *request)
 	return json_object();
 }
 
-static json_t *answer_show(const struct instance *instance)
+static json_t *answer_show(const struct instance *instance, const json_t *request)
 {
-	json_t *model = model_read(instance);
+	const char *section = json_string_value(json_object_get(request, "section"));
+	json_t *model = model_read(instance, section);
 
 	return model ? json_pack("{s:o}", "sections", model)
 		     : error("show: the maps cannot be read; see the log of ftpfix");
@@ -132,7 +133,7 @@ char *request_answer(struct instance *instance, const char *request, size_t leng
 	else if (strcmp(verb, "server") == 0)
 		answer = answer_server(instance, parsed);
 	else if (strcmp(verb, "show") == 0)
-		answer = answer_show(instance);
+		answer = answer_show(instance, parsed);
 	else if (strcmp(verb, "metrics") == 0)
 		answer = answer_metrics(instance);
 	else
