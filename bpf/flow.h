@@ -44,6 +44,18 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *
 	return -EMSGSIZE;
 }
 
+/* Whether the SYN in the scratch is of a connection that is there. Of one that opens, and whose
+ * other half was pushed out by others, that half is made again: what was expected is not
+ * expected twice. */
+static __always_inline int flow_whole(struct __sk_buff *skb, struct scratch *scratch,
+				      const struct ftpfix_flow *flow, __u32 hook)
+{
+	if (!flow || flow->first_sequence != scratch->packet.host_sequence)
+		return 0;
+	return flow_peer(flow) ||
+	       (!(flow->place & FTPFIX_PLACE_SETTLED) && !flow_restore(skb, scratch, flow, hook));
+}
+
 /*
  * Finds the flow of the packet in the scratch at this hook, and on the way in makes one of
  * a SYN that is for one. Returns 1 for a control connection, 0 for a data connection,
@@ -61,9 +73,7 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	packet = &scratch->packet;
 	flow = flow_find(&packet->tuple);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
-	/* One of whose halves is gone, pushed out by others, is opened anew. */
-	if (opening &&
-	    (!flow || flow->first_sequence != packet->host_sequence || !flow_peer(flow))) {
+	if (opening && !flow_whole(skb, scratch, flow, hook)) {
 		err = flow_open(skb, hook >> 1, flow && flow->place & FTPFIX_PLACE_SETTLED);
 		if (err && err != -ENOENT)
 			return err;
@@ -97,6 +107,21 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 	if (!proxy_due(flow))
 		return FLOW_UNPROXIED;
 	return flow->place & FTPFIX_PLACE_OPENER ? FLOW_TO_SERVER : FLOW_TO_CLIENT;
+}
+
+/* Gives up the connection of the packet in the scratch, which found no room: the pair that it
+ * has outside of this one, through the stack, too. */
+static __always_inline void flow_refuse(struct scratch *scratch, __u8 place)
+{
+	count(place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TABLE_FULL
+					   : FTPFIX_CONNECTION_TABLE_FULL);
+	if (place & FTPFIX_PLACE_INNER) {
+		scratch->back = scratch->to;
+		if (place & FTPFIX_PLACE_OPENER)
+			tuple_turn(&scratch->back, &scratch->packet.tuple);
+		flow_remove(&scratch->back);
+	}
+	flow_remove(&scratch->packet.tuple);
 }
 
 /*
@@ -136,8 +161,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
-		flow_became(place, FTPFIX_CONNECTION_TABLE_FULL, FTPFIX_BALANCED_TABLE_FULL);
-		flow_remove(&packet->tuple);
+		flow_refuse(scratch, place);
 		return -ECONNREFUSED;
 	}
 	if (!err)

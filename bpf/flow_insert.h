@@ -97,6 +97,25 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 	return err;
 }
 
+/*
+ * Inserts the way back of the packet in the scratch once more, whose own flow at this hook, a
+ * way in, is `half` of a pair. Returns 0; -EEXIST when the way back is another's by now; or
+ * another error of the map.
+ */
+static __noinline int flow_restore(struct __sk_buff *skb, struct scratch *scratch,
+				   const struct ftpfix_flow *half, __u32 hook)
+{
+	__u32 place = half->place & ~(FTPFIX_PLACE_HOOK | FTPFIX_PLACE_OPENER);
+	struct ftpfix_flow *flow;
+
+	tuple_turn(&scratch->back, &half->to);
+	if (bpf_map_lookup_elem(&flows, &scratch->back))
+		return -EEXIST;
+	flow = flow_entry(scratch, path_stack ? hook + 1 : 2 - hook, place, skb->ifindex);
+	tuple_turn(&flow->to, &scratch->packet.tuple);
+	return bpf_map_update_elem(&unsettled, &scratch->back, flow, BPF_NOEXIST);
+}
+
 #define FLOW_HOOKS(in, back, place) ((in) | (back) << 4 | (place) << 8)
 
 /*

@@ -196,6 +196,35 @@ static inline void dial_open_at(struct dial *dial, const char *file, int line)
 
 #define dial_open(dial) dial_open_at(dial, __FILE__, __LINE__)
 
+/* One half of a pair that opens is gone, as if others had pushed it out of the table. */
+static inline void dial_forget_half(const struct dial *dial, struct ftpfix_tuple key)
+{
+	assert_int_equal(
+		bpf_map_delete_elem(bpf_map__fd(dial->world->skeleton->maps.unsettled), &key), 0);
+}
+
+/* An expected connection of which the half was pushed out that the answer needs: the SYN that
+ * comes again makes the same of it, though nobody is expected any more. */
+static inline void dial_made_whole(struct dial *dial)
+{
+	struct ftpfix_flow before, after;
+
+	dial_up(dial, SYN, "");
+	assert_true(dial_flow(dial, dial_down_key(dial), &before));
+	dial_forget_half(dial, dial_down_key(dial));
+	dial_down_passes(dial, SYN | ACK, "");
+	dial->client_sequence--;
+	dial_up(dial, SYN, "");
+	assert_true(dial_flow(dial, dial_down_key(dial), &after));
+	assert_memory_equal(&after.to, &before.to, sizeof(after.to));
+	assert_int_equal(after.place, before.place);
+	assert_int_equal(after.out_ifindex, before.out_ifindex);
+	dial_down(dial, SYN | ACK, "");
+	dial_up(dial, ACK, "");
+	assert_int_equal(dial_settled(dial), 2);
+	assert_int_equal(dial_unsettled(dial), 0);
+}
+
 /* The connection was closed before: what still comes of it is carried, nothing of it is
  * counted again, and a reset takes it away. */
 static inline void dial_closed_at(struct dial *dial, const char *file, int line)

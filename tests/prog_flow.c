@@ -302,6 +302,13 @@ static void sides_are_kept_apart(void **state)
 	counted(dial.world, NOTHING);
 }
 
+static void half_forgotten(void **state)
+{
+	struct dial dial = dial_expected(state);
+
+	dial_made_whole(&dial);
+}
+
 /* With room for one direction or none the connection is refused: nothing of it stays in either
  * table, and what comes of it later is nobody's. */
 static void flow_table_full(void **state)
@@ -343,6 +350,7 @@ int main(void)
 		cmocka_unit_test(server_port_of_a_service),
 		cmocka_unit_test(client_port_of_a_service),
 		cmocka_unit_test(sides_are_kept_apart),
+		cmocka_unit_test(half_forgotten),
 		cmocka_unit_test(flow_table_full),
 	};
 

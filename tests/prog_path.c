@@ -210,6 +210,70 @@ static void reset(void **state)
 	}
 }
 
+/* Others pushed one half of it out of the table: the one by which the server's packets leave
+ * the node is made again, by the SYN that comes again. */
+static void half_forgotten(void **state)
+{
+	for (int round = 0; round < 4; round++) {
+		struct talk talk = path_begin(state, round);
+		struct dial dial = balance_dial(&talk), middle;
+
+		up(&dial, SYN, "");
+		middle = dial;
+		middle.source = dial.client;
+		dial_forget_half(&dial, dial_down_key(&middle));
+		dial.client_sequence--;
+		opens(&dial);
+		assert_int_equal(dial_settled(&dial), entries_of(&talk));
+		assert_int_equal(dial_unsettled(&dial), 0);
+		assert_int_equal(balance_load(&dial), 1);
+	}
+}
+
+/* Room for the first of its two pairs: neither stays, and its server is not counted to have it. */
+static void table_full(void **state)
+{
+	for (int round = 1; round < 4; round += 2) {
+		struct talk talk = path_begin(state, round);
+		struct dial dial = balance_dial(&talk);
+		struct frame frame;
+
+		flows_fill(talk.world, 2);
+		up(&dial, SYN, "");
+		down(&dial, SYN | ACK, "");
+		up_enters(&dial, ACK, "");
+		path_frame(&dial, 1, MIDDLE, 63, ACK, "", &frame);
+		run_drops(talk.world, INSIDE_EGRESS, &frame);
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
+			{FTPFIX_BALANCED_TABLE_FULL, 1}, CARRIED_OF(&dial, 3, 0));
+		assert_int_equal(dial_settled(&dial), FTPFIX_FLOWS_MAX - 2);
+		assert_int_equal(dial_unsettled(&dial), 0);
+		assert_int_equal(balance_load(&dial), 0);
+		map_clear(talk.world->skeleton->maps.flows);
+		dial_up_passes(&dial, ACK, "");
+	}
+}
+
+/* The same where the server's packet is the first to find no room: with a client's address in
+ * the TCP options it ends the handshake. */
+static void table_full_for_the_server(void **state)
+{
+	struct talk talk = path_begin(state, 1);
+	struct dial dial = balance_dial(&talk);
+	struct frame frame;
+
+	flows_fill(talk.world, 1);
+	up(&dial, SYN, "");
+	down(&dial, SYN | ACK, "");
+	path_frame(&dial, 0, INSIDE, 64, ACK, "", &frame);
+	assert_int_equal(run(talk.world, INSIDE_INGRESS, &frame), TC_ACT_REDIRECT);
+	assert_int_equal(talk.world->output.bytes[frame.transport + 13], RST);
+	counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_TABLE_FULL, 1},
+		{FTPFIX_PACKET_REFUSED, 1}, CARRIED(2, 0));
+	assert_int_equal(dial_unsettled(&dial), 0);
+	map_clear(talk.world->skeleton->maps.flows);
+}
+
 /* Opens a connection whose port, as the server sees it, is another one. */
 static void opens_elsewhere(struct dial *dial)
 {
@@ -319,10 +383,17 @@ static int stack_setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(balanced), cmocka_unit_test(passive),
-		cmocka_unit_test(active),   cmocka_unit_test(stack_routes),
-		cmocka_unit_test(reset),    cmocka_unit_test(filtered_reset),
-		cmocka_unit_test(replaced), cmocka_unit_test(source_port_taken),
+		cmocka_unit_test(balanced),
+		cmocka_unit_test(passive),
+		cmocka_unit_test(active),
+		cmocka_unit_test(stack_routes),
+		cmocka_unit_test(half_forgotten),
+		cmocka_unit_test(table_full),
+		cmocka_unit_test(table_full_for_the_server),
+		cmocka_unit_test(reset),
+		cmocka_unit_test(filtered_reset),
+		cmocka_unit_test(replaced),
+		cmocka_unit_test(source_port_taken),
 	};
 
 	return cmocka_run_group_tests(tests, stack_setup, world_teardown);
