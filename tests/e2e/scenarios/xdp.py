@@ -161,7 +161,7 @@ def frames_of_pages(world):
         Slow(world, topology.client, VIP, server, SLOW_BYTES, 0.5, upload).finish()
     ftpfix.settle(2)
     carried = ftpfix.counted("bytes forwarded_xdp")
-    check(carried >= 2 * SLOW_BYTES - 10 * 9000, f"XDP carried {carried} bytes")
+    check(carried >= 0.95 * 2 * SLOW_BYTES, f"XDP carried {carried} bytes")
     # Acknowledgements among them.
     check(carried / ftpfix.counted("packets forwarded_xdp") > 3000, "in frames of several pages")
     ftpfix.stop()
@@ -176,8 +176,8 @@ def _both_ways(world, topology, server, family):
 def _finish(ftpfix, running):
     """They end well, and XDP carries them again."""
     before = ftpfix.counted("packets forwarded_xdp")
+    check(all(transfer.running() for transfer in running), "the change came in mid-transfer")
     for transfer in running:
-        check(transfer.running(), "the change came in mid-transfer")
         transfer.finish()
     carried = ftpfix.counted("packets forwarded_xdp") - before
     check(carried >= SLOW_BYTES // 1448, f"XDP carried {carried} packets after the change")
