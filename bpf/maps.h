@@ -103,6 +103,7 @@ __u32 begun_count;
  * (both table_full); what stands here stays, for it must be written the same way again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FTPFIX_DRAFTS_MAX);
 	__type(key, struct ftpfix_draft_key);
 	__type(value, struct ftpfix_draft);

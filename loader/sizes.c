@@ -32,6 +32,8 @@ int sizes_set(const struct bpf_object *object, const struct config *config)
 	const struct size sizes[] = {
 		/* On the uplink and on the inside; those that are only begun cannot fill it. */
 		{"sessions", 2, 1, 2 * FTPFIX_BEGUN_MAX},
+		/* All may wait for the end of one line, or for its acknowledgement. */
+		{"drafts", 1, 1, FTPFIX_DRAFTS_MAX},
 		{"expectations", 1, 1, 0},
 		{"flows", flows_of_one(config), 1, 0},
 		/* What opens and closes within a minute; what was announced and is on its
