@@ -161,7 +161,7 @@ def frames_of_pages(world):
         Slow(world, topology.client, VIP, server, SLOW_BYTES, 0.5, upload).finish()
     ftpfix.settle(2)
     carried = ftpfix.counted("bytes forwarded_xdp")
-    check(carried >= 0.95 * 2 * SLOW_BYTES, f"XDP carried {carried} bytes")
+    check(carried >= 2 * SLOW_BYTES - 10 * 9000, f"XDP carried {carried} bytes")
     # Acknowledgements among them.
     check(carried / ftpfix.counted("packets forwarded_xdp") > 3000, "in frames of several pages")
     ftpfix.stop()
