@@ -109,6 +109,26 @@ struct {
 	__type(value, struct ftpfix_draft);
 } drafts SEC(".maps");
 
+/* Addresses that packets leave from, and the number of each (own.h). Full: what would leave
+ * from a further one is refused (table_full). Written once; no number is given again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FTPFIX_OWN_MAX);
+	__type(key, struct ftpfix_addr);
+	__type(value, __u32);
+} own_numbers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_OWN_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_addr);
+} own_addresses SEC(".maps");
+
+/* How many numbers were given. */
+__u32 own_count;
+
 /* Full: the oldest expectations go; flows are not touched. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

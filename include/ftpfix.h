@@ -33,6 +33,7 @@
 #define FTPFIX_BACKENDS_MAX 256	  /* real servers of one virtual address */
 #define FTPFIX_MAGLEV_SLOTS 65537 /* of one table: a prime, far above the servers */
 #define FTPFIX_LINKS_MAX 256
+#define FTPFIX_OWN_MAX 16384 /* addresses that packets leave from */
 #define FTPFIX_EVENTS_BYTES (256 * 1024)
 
 /* How many expectations one session may have open; a power of two. */
