@@ -85,8 +85,8 @@ static inline int flow_key_equal(const struct ftpfix_flow_key *one,
 static inline void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_key *key, __u64 seed,
 			     __u32 groups)
 {
-	__u64 hash = flow_key_mix(seed, flow_key_pair(key->word[0], key->word[1]),
-				  FLOW_KEY_PRIME_1, 32);
+	__u64 hash =
+		flow_key_mix(seed, flow_key_pair(key->word[0], key->word[1]), FLOW_KEY_PRIME_1, 32);
 
 	hash = flow_key_mix(hash, key->word[2], FLOW_KEY_PRIME_2, 29);
 	hash = flow_key_mix(hash, 0, FLOW_KEY_PRIME_3, 32);

@@ -171,9 +171,8 @@ static __noinline int flow_remove(struct ftpfix_flow *flow)
  * turn, if that still only opens or is closed and must give way now; or NULL. Two CPUs write
  * one place only when all places were taken in between.
  */
-static __always_inline struct ftpfix_flow *flow_take_turn(struct ftpfix_flow *flow,
-							  struct ftpfix_flow *peer,
-							  enum ftpfix_turn kind)
+static __always_inline struct ftpfix_flow *
+flow_take_turn(struct ftpfix_flow *flow, struct ftpfix_flow *peer, enum ftpfix_turn kind)
 {
 	struct ftpfix_flow *first = flow_first(flow, peer), *before;
 	__u32 turn = __sync_fetch_and_add(&turns_taken[kind], 1) & (turn_places - 1);
