@@ -75,14 +75,16 @@ static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
  * the source port ours: of two CPUs that insert the same at once at most one keeps it.
  * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
  */
-static __noinline int flow_insert_both(struct scratch *scratch, __u32 out_ifindex, __u32 in_ifindex)
+__global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 {
-	const struct ftpfix_flow *entry = &scratch->ahead, *other = &scratch->behind;
-	__u32 slot, back;
+	struct scratch *scratch = scratch_memory();
 	struct flow_spot spot, back_spot;
+	__u32 slot, back;
 
-	slot = flow_claim_slot(entry, &spot);
-	back = flow_claim_slot(other, &back_spot);
+	if (!scratch)
+		return -ENOSPC;
+	slot = flow_claim_slot(&scratch->ahead, &spot);
+	back = flow_claim_slot(&scratch->behind, &back_spot);
 	if (!slot || !back) {
 		if (slot)
 			slot_release(slot - 1);
@@ -90,10 +92,10 @@ static __noinline int flow_insert_both(struct scratch *scratch, __u32 out_ifinde
 			slot_release(back - 1);
 		return -ENOSPC;
 	}
-	flow_write(entry, slot - 1, back - 1, out_ifindex);
-	flow_write(other, back - 1, slot - 1, in_ifindex);
+	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
+	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
 	slot_publish(back - 1, back_spot.tag);
-	if (slot_find(&other->key, &back_spot, back)) {
+	if (slot_find(&scratch->behind.key, &back_spot, back)) {
 		slot_release(back - 1);
 		slot_release(slot - 1);
 		return -EEXIST;
@@ -107,13 +109,14 @@ static __noinline int flow_insert_both(struct scratch *scratch, __u32 out_ifinde
  * meant. */
 static __always_inline int flow_held(struct scratch *scratch)
 {
-	struct ftpfix_flow *flow = flow_find(&scratch->back);
+	__u32 slot = flow_slot(&scratch->back);
+	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 
 	if (!flow)
 		return 0;
 	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_give_up(flow);
+	flow_give_up(slot - 1);
 	return 0;
 }
 
@@ -138,7 +141,7 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 	if (!err)
 		err = flow_fill(&scratch->behind, &scratch->back, &scratch->turned, back | place);
 	scratch->ahead.marks = scratch->behind.marks = opening->marks;
-	return err ? err : flow_insert_both(scratch, opening->out_ifindex, opening->in_ifindex);
+	return err ? err : flow_insert_both(opening->out_ifindex, opening->in_ifindex);
 }
 
 #define FLOW_HOOKS(in, back, place) ((in) | (back) << 4 | (place) << 8)
@@ -152,7 +155,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 {
 	struct opening *opening = &scratch->opening;
 	__u32 in = 2 * (opening->side & 1), out = in + 1;
-	__u32 other_in = 2 - in, other_out = other_in + 1;
+	__u32 other_in = 2 - in, other_out = other_in + 1, slot;
 	int err;
 
 	if (!path_stack)
@@ -165,8 +168,9 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 		return err;
 	err = flow_insert_pair(scratch, &opening->middle, &opening->to,
 			       FLOW_HOOKS(other_out, other_in, FTPFIX_PLACE_INNER));
-	if (err)
-		flow_remove(flow_find(&opening->key));
+	slot = err ? flow_slot(&opening->key) : 0;
+	if (slot)
+		flow_remove(slot - 1);
 	return err;
 }
 
@@ -233,7 +237,7 @@ __global int flow_insert(void)
 {
 	struct insert_loop loop = {.scratch = scratch_memory()};
 	struct opening *opening;
-	__u32 tries = SOURCE_TRIES_MAX, ports;
+	__u32 tries = SOURCE_TRIES_MAX, ports, slot;
 
 	if (!loop.scratch)
 		return -EINVAL;
@@ -259,8 +263,9 @@ __global int flow_insert(void)
 		opening->reusing = 1;
 		bpf_loop(tries + 1, source_try, &loop, 0);
 	}
-	if (!opening->result)
-		flow_turn(flow_find(&opening->key), FTPFIX_TURN_OPENING);
+	slot = opening->result ? 0 : flow_slot(&opening->key);
+	if (slot)
+		flow_turn(slot - 1, FTPFIX_TURN_OPENING);
 	return opening->result;
 }
 

@@ -125,57 +125,62 @@ static __always_inline int flow_answers(const struct ftpfix_flow *flow,
 	       !sequence_after(packet->host_acknowledgement, peer->end_sequence);
 }
 
-/* Removes a connection, and its second pair, through the stack, too. Returns 1 for whoever did
- * so, or 0. */
-static __noinline int flow_remove_all(struct ftpfix_flow *flow)
+/* Removes a connection, of which this slot has one direction, and its second pair, through the
+ * stack, too. Returns 1 for whoever did so, or 0. */
+__global int flow_remove_all(__u32 slot)
 {
-	struct ftpfix_flow *peer, *inner;
-	struct ftpfix_tuple from, middle;
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_flow *flow = flow_at(slot), *peer, *first, *inner;
+	__u32 second;
 
-	if (!flow)
+	peer = flow ? flow_peer(flow) : NULL;
+	if (!scratch || !peer)
 		return 0;
-	peer = flow_peer(flow);
-	if (path_stack && peer) {
-		flow = flow_first(flow, peer);
-		peer = flow_peer(flow);
-		if (!peer)
-			return 0;
-		flow_from(flow, peer, &from);
-		flow_to(flow, &from, &middle);
-		inner = flow_find(&middle);
+	if (path_stack) {
+		first = flow_first(flow, peer);
+		flow_from(first, first == flow ? peer : flow, &scratch->removed);
+		flow_to(first, &scratch->removed, &scratch->removed_to);
+		second = flow_slot(&scratch->removed_to);
+		inner = second ? flow_at(second - 1) : NULL;
 		if (inner && inner->place & FTPFIX_PLACE_INNER)
-			flow_remove(inner);
+			flow_remove(second - 1);
 	}
-	return flow_remove(flow);
+	return flow_remove(slot);
 }
 
-/* Gives up what is left of an earlier connection where a new one begins. */
-static __always_inline void flow_give_up(struct ftpfix_flow *flow)
+/* Gives up what is left in this slot of an earlier connection where a new one begins. */
+static __always_inline void flow_give_up(__u32 slot)
 {
+	const struct ftpfix_flow *flow = flow_at(slot);
 	__u8 place, marks;
 
 	if (!flow)
 		return;
 	place = flow->place;
 	marks = flow->marks;
-	if (flow_remove_all(flow) && !(marks & FTPFIX_MARK_CLOSED))
+	if (flow_remove_all(slot) && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 
-/* Gives the connection a turn, and takes away the one that had it. A second pair, through the
- * stack, goes with the first. */
-static __noinline int flow_turn(struct ftpfix_flow *flow, enum ftpfix_turn kind)
+/* Gives the connection of which this slot has one direction a turn, and takes away the one that
+ * had it. A second pair, through the stack, goes with the first. */
+__global int flow_turn(__u32 slot, int kind)
 {
-	struct ftpfix_flow *peer = flow ? flow_peer(flow) : NULL, *before;
+	struct ftpfix_flow *flow = flow_at(slot), *peer = flow ? flow_peer(flow) : NULL, *before;
 	__u8 place;
 
 	if (!peer || flow->place & FTPFIX_PLACE_INNER)
 		return 0;
-	before = flow_take_turn(flow, peer, kind);
+	if (!(flow->place & FTPFIX_PLACE_OPENER)) {
+		slot = flow->peer;
+		flow = peer;
+	}
+	slot = flow_take_turn(flow, slot, kind);
+	before = slot ? flow_at(slot - 1) : NULL;
 	if (!before)
 		return 0;
 	place = before->place;
-	if (flow_remove_all(before) && kind == FTPFIX_TURN_OPENING)
+	if (flow_remove_all(slot - 1) && kind == FTPFIX_TURN_OPENING)
 		flow_became(place, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
@@ -188,7 +193,7 @@ static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
 	__u8 place = flow->place, marks = flow->marks;
 
 	flow->seen_ticks = ticks_now();
-	if (flow_reset(flow, peer, packet) && flow_remove(flow) && !(marks & FTPFIX_MARK_CLOSED))
+	if (flow_reset(flow, peer, packet) && flow_remove(peer->peer) && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 
@@ -211,7 +216,7 @@ static __always_inline void flow_track(struct ftpfix_flow *flow, const struct pa
 		if (!flow_close(flow, peer))
 			return;
 		flow_became(flow->place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
-		flow_turn(flow, FTPFIX_TURN_CLOSED);
+		flow_turn(peer->peer, FTPFIX_TURN_CLOSED);
 	} else if (!(flow->marks & FTPFIX_MARK_SETTLED) && !flow_closing(flow) &&
 		   flow_answers(flow, peer, packet)) {
 		if (flow_settle(flow, peer) && flow->place & FTPFIX_PLACE_CONTROL)

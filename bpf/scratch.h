@@ -104,6 +104,8 @@ struct scratch {
 	struct ftpfix_tuple to;	   /* that it becomes */
 	struct ftpfix_tuple back;  /* key of a flow's other direction */
 	struct ftpfix_tuple turned;
+	struct ftpfix_tuple removed; /* of a connection that is removed: its first packet */
+	struct ftpfix_tuple removed_to;
 	struct packet quoted; /* by an ICMP error; of its payload nothing is known */
 	struct ftpfix_tuple quoted_to;
 	__u32 answer_mtu; /* what a packet is too big for */

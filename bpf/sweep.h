@@ -101,7 +101,6 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	__u8 place, marks;
 
 	(void)map;
-	(void)slot;
 	marks = flow->marks;
 	place = flow->place;
 	if (!(marks & FTPFIX_MARK_LIVE) || !(place & FTPFIX_PLACE_OPENER))
@@ -122,7 +121,7 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
 		return 0;
 	}
-	if (age >= limit && flow_remove(flow) && !(marks & FTPFIX_MARK_CLOSED))
+	if (age >= limit && flow_remove(*slot) && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
 }
