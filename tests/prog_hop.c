@@ -12,16 +12,16 @@
 static void set_hop(struct fast_dial *fast, struct ftpfix_tuple key,
 		    const struct ethernet *ethernet, __u16 mtu)
 {
-	struct ftpfix_flow flow;
+	struct ftpfix_flow *flow = flow_of(fast->dial.world, key);
+	struct ftpfix_hop hop = {.out_ifindex = fast->dial.world->server, .mtu = mtu};
 
-	assert_true(dial_flow(&fast->dial, key, &flow));
-	memcpy(flow.hop_destination, ethernet->destination, sizeof(flow.hop_destination));
-	memcpy(flow.hop_source, ethernet->source, sizeof(flow.hop_source));
-	flow.hop_mtu = mtu;
+	assert_non_null(flow);
+	memcpy(hop.destination, ethernet->destination, sizeof(hop.destination));
+	memcpy(hop.source, ethernet->source, sizeof(hop.source));
+	flow_set_hop(fast->dial.world, flow, hop);
 	/* The kernel reads a coarser clock, which must not be before it. */
-	flow.seen_ticks = (now_ns() - 10000000) >> FTPFIX_TICK_SHIFT;
-	flow.hop_checked = flow.seen_ticks >> 4;
-	balance_write(fast->dial.world->skeleton->maps.flows, &key, &flow);
+	flow->seen_ticks = (now_ns() - 10000000) >> FTPFIX_TICK_SHIFT;
+	flow->hop_checked = flow->seen_ticks >> 4;
 }
 
 /* Another than the kernel knows is used while it is fresh, and not a moment longer. */
@@ -89,7 +89,7 @@ static void route_changes(void **state)
 	fast_check(fast.dial.world, FAST_INSIDE, fast.inside, &input, XDP_REDIRECT, &expected,
 		   __FILE__, __LINE__);
 	assert_true(dial_flow(&fast.dial, dial_down_key(&fast.dial), &flow));
-	assert_int_equal(flow.out_ifindex, fast.dial.world->server);
+	assert_int_equal(flow_hop(fast.dial.world, &flow).out_ifindex, fast.dial.world->server);
 	fast_command("ip route replace 198.51.100.0/24 via 203.0.113.1");
 	usleep(KEPT_US);
 	fast_down(&fast, ACK, "data");
