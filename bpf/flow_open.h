@@ -76,7 +76,7 @@ static __always_inline void opening_clear(const struct opening *opening)
 	__u32 slot = flow_slot(&opening->key);
 
 	if (slot)
-		flow_give_up(slot - 1);
+		flow_give_up(slot - 1, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 
 /* A data connection: its expectation says all. Returns as flow_open(). */
