@@ -15,18 +15,21 @@
 #define FLOW_KEY_PRIME_2 0xc2b2ae3d27d4eb4fULL
 #define FLOW_KEY_PRIME_3 0xd6e8feb86659fd93ULL
 
+/* Inlined everywhere: the stack of the dataplane's calls is short. */
+#define FLOW_KEY_INLINE static inline __attribute__((always_inline))
+
 /* Where a key's flow may stand. */
 struct flow_spot {
 	__u32 group[2];
 	__u32 tag; /* FTPFIX_TAG_FIRST to 255 */
 };
 
-static inline __u64 flow_key_pair(__u32 high, __u32 low)
+FLOW_KEY_INLINE __u64 flow_key_pair(__u32 high, __u32 low)
 {
 	return (__u64)high << 32 | low;
 }
 
-static inline __u64 flow_key_mix(__u64 sum, __u64 word, __u64 prime, int shift)
+FLOW_KEY_INLINE __u64 flow_key_mix(__u64 sum, __u64 word, __u64 prime, int shift)
 {
 	sum = (sum ^ word) * prime;
 	return sum ^ sum >> shift;
@@ -37,7 +40,7 @@ static inline __u64 flow_key_mix(__u64 sum, __u64 word, __u64 prime, int shift)
  * which 96 are taken, stand for them: that any two of a million connections have the same is
  * less likely than one in 10^16.
  */
-static inline void flow_key_ipv6(struct ftpfix_flow_key *key, const struct ftpfix_tuple *tuple,
+FLOW_KEY_INLINE void flow_key_ipv6(struct ftpfix_flow_key *key, const struct ftpfix_tuple *tuple,
 				 __u64 seed)
 {
 	const __be32 *source = tuple->source.be_word, *destination = tuple->destination.be_word;
@@ -60,7 +63,7 @@ static inline void flow_key_ipv6(struct ftpfix_flow_key *key, const struct ftpfi
 }
 
 /* `seed` is the one that the dataplane was loaded with. */
-static inline void flow_key(struct ftpfix_flow_key *key, const struct ftpfix_tuple *tuple,
+FLOW_KEY_INLINE void flow_key(struct ftpfix_flow_key *key, const struct ftpfix_tuple *tuple,
 			    __u64 seed)
 {
 	const __be32 *source = tuple->source.be_word;
@@ -74,7 +77,7 @@ static inline void flow_key(struct ftpfix_flow_key *key, const struct ftpfix_tup
 	key->word[2] = (__u32)tuple->be_source_port << 16 | tuple->be_destination_port;
 }
 
-static inline int flow_key_equal(const struct ftpfix_flow_key *one,
+FLOW_KEY_INLINE int flow_key_equal(const struct ftpfix_flow_key *one,
 				 const struct ftpfix_flow_key *other)
 {
 	return one->word[0] == other->word[0] && one->word[1] == other->word[1] &&
@@ -82,11 +85,11 @@ static inline int flow_key_equal(const struct ftpfix_flow_key *one,
 }
 
 /* Where a flow of this key stands in a table of so many groups. */
-static inline void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_key *key, __u64 seed,
+FLOW_KEY_INLINE void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_key *key, __u64 seed,
 			     __u32 groups)
 {
-	__u64 hash = flow_key_mix(seed, flow_key_pair(key->word[0], key->word[1]),
-				  FLOW_KEY_PRIME_1, 32);
+	__u64 hash =
+		flow_key_mix(seed, flow_key_pair(key->word[0], key->word[1]), FLOW_KEY_PRIME_1, 32);
 
 	hash = flow_key_mix(hash, key->word[2], FLOW_KEY_PRIME_2, 29);
 	hash = flow_key_mix(hash, 0, FLOW_KEY_PRIME_3, 32);

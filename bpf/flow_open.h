@@ -70,6 +70,15 @@ static __always_inline struct opening *opening_begin(struct __sk_buff *skb,
 	return opening;
 }
 
+/* Gives up what an earlier connection of the same tuple has left. */
+static __always_inline void opening_clear(const struct opening *opening)
+{
+	__u32 slot = flow_slot(&opening->key);
+
+	if (slot)
+		flow_give_up(slot - 1);
+}
+
 /* A data connection: its expectation says all. Returns as flow_open(). */
 static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scratch *scratch,
 					      int side)
@@ -88,7 +97,7 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 	opening->out_ifindex = expectation->out_ifindex;
 	/* A peer that connects again from the same port has given the old
 	 * connection up. */
-	flow_give_up(&opening->key);
+	opening_clear(opening);
 	err = flow_insert();
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
@@ -151,7 +160,8 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	}
 	opening = opening_begin(skb, packet, FTPFIX_SIDE_UPLINK, scratch);
 	opening->virtual = *found;
-	opening->place = FTPFIX_PLACE_CONTROL | (proxy_wanted() ? FTPFIX_PLACE_SLOW : 0);
+	opening->place = FTPFIX_PLACE_CONTROL;
+	opening->marks = proxy_wanted() ? FTPFIX_MARK_SLOW : 0;
 	backend = backend_choose(&opening->virtual, &packet->tuple.source);
 	if (!backend)
 		return flow_refuse_client(scratch, FTPFIX_BALANCED_NO_SERVER);
@@ -160,7 +170,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	if (opening->virtual.forward == FTPFIX_FORWARD_FULLNAT)
 		opening_sources(opening, backend);
 	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
-	flow_give_up(&opening->key);
+	opening_clear(opening);
 	err = flow_insert();
 	if (err)
 		return flow_refuse_client(scratch, err == -EEXIST ? FTPFIX_BALANCED_NO_SOURCE_PORT

@@ -76,7 +76,7 @@ static __always_inline int flow_server(const struct ftpfix_flow *flow,
 	return 1;
 }
 
-static __noinline int flow_load(const struct ftpfix_endpoint *server, __s64 sessions)
+static __always_inline void flow_load(const struct ftpfix_endpoint *server, __s64 sessions)
 {
 	struct ftpfix_load *load = bpf_map_lookup_elem(&loads, server), none = {};
 
@@ -86,7 +86,6 @@ static __noinline int flow_load(const struct ftpfix_endpoint *server, __s64 sess
 	}
 	if (load)
 		__sync_fetch_and_add(&load->sessions, sessions);
-	return 0;
 }
 
 /* Of a pair the entry of the opener, whose marks decide what happens once. */
@@ -139,12 +138,12 @@ static __always_inline int flow_close(struct ftpfix_flow *flow, struct ftpfix_fl
 	return 1;
 }
 
-/* Removes both directions of a connection. Of several that do so at once, one gets 1 for
- * it. */
-static __noinline int flow_remove(struct ftpfix_flow *flow)
+/* Removes both directions of a connection, of which this slot has one. Of several that do so
+ * at once, one gets 1 for it. */
+__global int flow_remove(__u32 slot)
 {
-	struct ftpfix_flow *peer, *first;
-	__u32 slot, other;
+	struct ftpfix_flow *flow = flow_at(slot), *peer, *first;
+	__u32 other;
 	__u8 before;
 
 	if (!flow)
@@ -153,7 +152,6 @@ static __noinline int flow_remove(struct ftpfix_flow *flow)
 	peer = flow_at(other);
 	if (!peer)
 		return 0;
-	slot = peer->peer;
 	first = flow_first(flow, peer);
 	before = flow_unmark(first, FTPFIX_MARK_LIVE);
 	if (!(before & FTPFIX_MARK_LIVE))
@@ -166,31 +164,39 @@ static __noinline int flow_remove(struct ftpfix_flow *flow)
 	return 1;
 }
 
+/* Whether a connection whose turn is over still only opens, or is only closed, so that it must
+ * give way. */
+static __always_inline int flow_yields(const struct ftpfix_flow *first, __u32 turn, __u32 kind)
+{
+	if (first->turn != turn || !(first->marks & FTPFIX_MARK_LIVE) ||
+	    !(first->place & FTPFIX_PLACE_OPENER))
+		return 0;
+	if (kind == FTPFIX_TURN_CLOSED)
+		return first->marks & FTPFIX_MARK_CLOSED;
+	return !(first->marks & (FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED));
+}
+
 /*
- * Gives the connection a turn of its kind. Returns the entry of the connection that had this
- * turn, if that still only opens or is closed and must give way now; or NULL. Two CPUs write
+ * Gives the connection, by its opener's entry, a turn of its kind. Returns one more than the
+ * slot of the connection that had this turn, if that must give way now; or 0. Two CPUs write
  * one place only when all places were taken in between.
  */
-static __always_inline struct ftpfix_flow *flow_take_turn(struct ftpfix_flow *flow,
-							  struct ftpfix_flow *peer,
-							  enum ftpfix_turn kind)
+static __always_inline __u32 flow_take_turn(struct ftpfix_flow *first, __u32 slot, __u32 kind)
 {
-	struct ftpfix_flow *first = flow_first(flow, peer), *before;
-	__u32 turn = __sync_fetch_and_add(&turns_taken[kind], 1) & (turn_places - 1);
-	__u32 place = kind * turn_places + turn, *noted = bpf_map_lookup_elem(&turns, &place);
-	__u32 slot;
+	__u32 turn = __sync_fetch_and_add(&turns_taken[kind & 1], 1) & (turn_places - 1);
+	__u32 place = kind * turn_places + turn, before;
+	__u32 *noted = bpf_map_lookup_elem(&turns, &place);
+	const struct ftpfix_flow *other;
 
 	if (!noted)
-		return NULL;
-	slot = *noted;
-	*noted = (first == flow ? peer->peer : flow->peer) + 1;
+		return 0;
+	before = *noted;
+	*noted = slot + 1;
 	first->turn = turn;
-	before = slot ? flow_at(slot - 1) : NULL;
-	if (!before || before->turn != turn || !(before->place & FTPFIX_PLACE_OPENER))
-		return NULL;
-	if (kind == FTPFIX_TURN_CLOSED)
-		return before->marks & FTPFIX_MARK_CLOSED ? before : NULL;
-	return before->marks & (FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED) ? NULL : before;
+	if (!before || before == slot + 1)
+		return 0;
+	other = flow_at(before - 1);
+	return other && flow_yields(other, turn, kind) ? before : 0;
 }
 
 #endif /* FTPFIX_FLOW_TABLE_H */

@@ -38,12 +38,15 @@ static __always_inline __u8 hop_unasked(__u32 now_ticks)
 	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
 }
 
+/* All but the version. */
 static __always_inline int hop_same(const struct ftpfix_hop *one, const struct ftpfix_hop *other)
 {
-	return one->out_ifindex == other->out_ifindex && one->be_vlan == other->be_vlan &&
-	       one->mtu == other->mtu &&
-	       !__builtin_memcmp(one->destination, other->destination,
-				 sizeof(one->destination) + sizeof(one->source));
+	const __u32 *words = &one->out_ifindex, *others = &other->out_ifindex;
+	__u32 difference = 0;
+
+	for (__u32 i = 0; i < sizeof(*one) / sizeof(*words) - 1; i++)
+		difference |= words[i] ^ others[i];
+	return !difference;
 }
 
 /* Reads a place that may be written at the same time. Returns its version, which is odd when
@@ -146,14 +149,13 @@ static __always_inline void hop_question(struct bpf_fib_lookup *question,
 
 /*
  * Asks for the next hop of a flow whose packets become `to`, for one that came in on
- * `ifindex`, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of zero
+ * `ifindex`, keeps it, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of zero
  * leaves the packet to TC, which has it resolved, on the interface of the route; where the
  * kernel does not forward, the interface stays what it was. The context is that of either
  * kind of program.
  */
-static __always_inline void hop_ask(void *context, struct ftpfix_flow *flow,
-				    const struct ftpfix_tuple *to, __u32 ifindex,
-				    struct ftpfix_hop *hop)
+static __noinline int hop_ask(void *context, struct ftpfix_flow *flow,
+			      const struct ftpfix_tuple *to, __u32 ifindex, struct ftpfix_hop *hop)
 {
 	struct bpf_fib_lookup question;
 	const struct ftpfix_link *link;
@@ -171,13 +173,15 @@ static __always_inline void hop_ask(void *context, struct ftpfix_flow *flow,
 	hop->out_ifindex = out_ifindex;
 	link = result == BPF_FIB_LKUP_RET_SUCCESS ? bpf_map_lookup_elem(&links, &out_ifindex)
 						  : NULL;
-	if (!link)
-		return;
-	__builtin_memcpy(hop->destination, question.dmac, sizeof(hop->destination));
-	__builtin_memcpy(hop->source, question.smac, sizeof(hop->source));
-	hop->be_vlan = link->be_vlan;
-	/* The one that a route gives, or its device's. */
-	hop->mtu = question.mtu_result;
+	if (link) {
+		__builtin_memcpy(hop->destination, question.dmac, sizeof(hop->destination));
+		__builtin_memcpy(hop->source, question.smac, sizeof(hop->source));
+		hop->be_vlan = link->be_vlan;
+		/* The one that a route gives, or its device's. */
+		hop->mtu = question.mtu_result;
+	}
+	hop_keep(flow, hop);
+	return 0;
 }
 
 /* The hop of a flow whose packets become `to`, for one that came in on `ifindex`, into `hop`. */
@@ -188,7 +192,6 @@ static __always_inline void hop_find(void *context, struct ftpfix_flow *flow,
 	if (!hop_stale(flow, now_ticks) && !hop_get(flow, hop))
 		return;
 	hop_ask(context, flow, to, ifindex, hop);
-	hop_keep(flow, hop);
 	flow->hop_checked = now_ticks >> HOP_SHIFT;
 }
 

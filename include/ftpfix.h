@@ -454,19 +454,19 @@ struct ftpfix_flow {
 	struct ftpfix_addr destination; /* to which it goes on */
 	__be16 be_source_port;		/* from which port, */
 	__be16 be_destination_port;	/* to which port */
-	__u16 source;		 /* from which own address: its number; 0: the packet's own */
-	__u16 turn;		 /* its place in map turns */
-	__u32 first_sequence;	 /* of the SYN */
-	__u32 end_sequence;	 /* one past the highest byte sent */
-	__u32 acknowledged;	 /* highest acknowledgement number sent */
-	__u32 seen_ticks;	 /* when its last packet came */
-	__u16 hop;		 /* index of map hops, */
-	__u8 hop_version;	 /* and what its version was, halved, modulo 2^8 */
-	__u8 hop_checked;	 /* when the hop was looked up: ticks >> 4, modulo 2^8 */
-	__u8 place;		 /* bits of enum ftpfix_place */
-	__u8 marks;		 /* bits of enum ftpfix_mark */
-	__u8 progress;		 /* bits of enum ftpfix_progress */
-	__u8 wraps;		 /* how often its bytes filled 2^32, modulo 2^8 */
+	__u16 source;	      /* from which own address: its number; 0: the packet's own */
+	__u16 turn;	      /* its place in map turns */
+	__u32 first_sequence; /* of the SYN */
+	__u32 end_sequence;   /* one past the highest byte sent */
+	__u32 acknowledged;   /* highest acknowledgement number sent */
+	__u32 seen_ticks;     /* when its last packet came */
+	__u16 hop;	      /* index of map hops, */
+	__u8 hop_version;     /* and what its version was, halved, modulo 2^8 */
+	__u8 hop_checked;     /* when the hop was looked up: ticks >> 4, modulo 2^8 */
+	__u8 place;	      /* bits of enum ftpfix_place */
+	__u8 marks;	      /* bits of enum ftpfix_mark */
+	__u8 progress;	      /* bits of enum ftpfix_progress */
+	__u8 wraps;	      /* how often its bytes filled 2^32, modulo 2^8 */
 } __attribute__((aligned(64)));
 
 /*
