@@ -126,6 +126,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FTPFIX_OWN_MAX);
 	__type(key, __u32);
 	__type(value, struct ftpfix_addr);
