@@ -148,18 +148,18 @@ __global int flow_remove_all(__u32 slot)
 	return flow_remove(slot);
 }
 
-/* Gives up the connection in this slot, where another one needs its place. A reason is counted
- * unless it was closed before. */
+/* Gives up a connection whose place another one needs: `slot` is one more than that of either
+ * direction, or 0. Why is counted unless it was closed before. */
 static __always_inline void flow_give_up(__u32 slot, enum ftpfix_reason data,
 					 enum ftpfix_reason control)
 {
-	const struct ftpfix_flow *flow = flow_at(slot);
+	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 place, marks;
 
 	if (!flow)
 		return;
 	place = flow->place;
-	marks = flow_remove_all(slot);
+	marks = flow_remove_all(slot - 1);
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, data, control);
 }
@@ -177,8 +177,7 @@ __global int flow_turn(__u32 slot, int kind)
 		flow = peer;
 	}
 	slot = flow_take_turn(flow, slot, kind);
-	if (slot)
-		flow_give_up(slot - 1, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
+	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
 
