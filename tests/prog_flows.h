@@ -143,7 +143,8 @@ static inline __u32 flow_claim_of(struct world *world, const struct ftpfix_tuple
 				  struct ftpfix_flow_key *key)
 {
 	struct flow_spot spot = flow_spot_of(world, tuple, key);
-	__u32 one = group_free_of(world, spot.group[0]), other = group_free_of(world, spot.group[1]);
+	__u32 one = group_free_of(world, spot.group[0]),
+	      other = group_free_of(world, spot.group[1]);
 	__u32 slot = spot.group[one < other] * FTPFIX_GROUP_SLOTS;
 
 	assert_true(one || other);
