@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "address.h"
@@ -63,6 +64,21 @@ static void port_bits(const struct config *config, __u64 bits[PORT_WORDS])
 	memset(bits, 0, PORT_WORDS * sizeof(*bits));
 	for (size_t i = 0; i < config->port_count; i++)
 		bits[config->port[i] >> 6] |= 1ULL << (config->port[i] & 63);
+}
+
+/* A seed that a stranger knew would tell him which connections stand in one place. */
+static int write_table_constants(struct ftpfix *skeleton, const struct config *config)
+{
+	__u64 seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		log_line("the kernel gives no random number: %s", strerror(errno));
+		return -EIO;
+	}
+	skeleton->rodata->flow_seed = seed;
+	skeleton->rodata->flow_group_count = sizes_flow_groups(config);
+	skeleton->rodata->turn_places = sizes_turn_places(config);
+	return 0;
 }
 
 static void write_constants(struct ftpfix *skeleton, const struct config *config)
@@ -244,6 +260,19 @@ static void take_xdp(struct dataplane *dataplane)
 	dataplane->xdp[uplink | inside] = bpf_program__fd(skeleton->progs.ftpfix_both_xdp);
 }
 
+static void take_flow_maps(struct dataplane *dataplane)
+{
+	const struct ftpfix *skeleton = dataplane->skeleton;
+
+	dataplane->flows = (struct flow_maps){
+		.flows = bpf_map__fd(skeleton->maps.flows),
+		.groups = bpf_map__fd(skeleton->maps.flow_groups),
+		.own_addresses = bpf_map__fd(skeleton->maps.own_addresses),
+		.group_count = skeleton->rodata->flow_group_count,
+		.seed = skeleton->rodata->flow_seed,
+	};
+}
+
 static void take_descriptors(struct dataplane *dataplane)
 {
 	const struct ftpfix *skeleton = dataplane->skeleton;
@@ -263,8 +292,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->loads = bpf_map__fd(skeleton->maps.loads);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
-	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
-	dataplane->unsettled = bpf_map__fd(skeleton->maps.unsettled);
+	take_flow_maps(dataplane);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
 	dataplane->links = bpf_map__fd(skeleton->maps.links);
@@ -303,7 +331,9 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 		return err;
 	}
 	write_constants(dataplane->skeleton, config);
-	err = sizes_set(dataplane->skeleton->obj, config);
+	err = write_table_constants(dataplane->skeleton, config);
+	if (!err)
+		err = sizes_set(dataplane->skeleton->obj, config);
 	if (err)
 		return err;
 	loading = true;

@@ -7,6 +7,7 @@
 #define DATAPLANE_H
 
 #include "config.h"
+#include "flow_table.h"
 
 struct ftpfix; /* the skeleton */
 
@@ -29,8 +30,7 @@ struct dataplane {
 	int loads;
 	int sessions;
 	int expectations;
-	int flows;
-	int unsettled;
+	struct flow_maps flows;
 	int counters;
 	int events;
 	int links;

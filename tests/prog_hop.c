@@ -23,16 +23,15 @@ static __u32 ticks_before(__u64 time_ns)
  * came so long ago. */
 static void set_hop(struct fast_dial *fast, __u16 mtu, __u64 asked_ns, __u64 seen_ns)
 {
-	struct ftpfix_tuple key = dial_up_key(&fast->dial);
-	struct ftpfix_flow flow;
+	struct ftpfix_flow *flow = flow_of(fast->dial.world, dial_up_key(&fast->dial));
+	struct ftpfix_hop hop = {.out_ifindex = fast->dial.world->server, .mtu = mtu};
 
-	assert_true(dial_flow(&fast->dial, key, &flow));
-	memcpy(flow.hop_destination, false_hop.destination, sizeof(flow.hop_destination));
-	memcpy(flow.hop_source, false_hop.source, sizeof(flow.hop_source));
-	flow.hop_mtu = mtu;
-	flow.seen_ticks = ticks_before(seen_ns);
-	flow.hop_checked = ticks_before(asked_ns) >> 4;
-	balance_write(fast->dial.world->skeleton->maps.flows, &key, &flow);
+	assert_non_null(flow);
+	memcpy(hop.destination, false_hop.destination, sizeof(hop.destination));
+	memcpy(hop.source, false_hop.source, sizeof(hop.source));
+	flow_set_hop(fast->dial.world, flow, hop);
+	flow->seen_ticks = ticks_before(seen_ns);
+	flow->hop_checked = ticks_before(asked_ns) >> 4;
 }
 
 /* What the next segment has in front of it when it is sent on. */
@@ -206,7 +205,7 @@ static void route_changes(void **state)
 	fast_check(fast.dial.world, FAST_INSIDE, fast.inside, &input, XDP_REDIRECT, &expected,
 		   __FILE__, __LINE__);
 	assert_true(dial_flow(&fast.dial, dial_down_key(&fast.dial), &flow));
-	assert_int_equal(flow.out_ifindex, fast.dial.world->server);
+	assert_int_equal(flow_hop(fast.dial.world, &flow).out_ifindex, fast.dial.world->server);
 	fast_command("ip route replace 198.51.100.0/24 via 203.0.113.1");
 	usleep(KEPT_US);
 	fast_down(&fast, ACK, "data");

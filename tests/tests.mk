@@ -7,7 +7,7 @@
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_FLAGS := -std=gnu17 -O1 -g $(WARNINGS) -Iinclude -Ibpf -Itests -D_GNU_SOURCE \
 	$(SANITIZERS) -MMD -MP
-PROG_FLAGS := $(C_FLAGS) -Ibpf -Itests
+PROG_FLAGS := $(C_FLAGS) -Itests
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 PROG_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/prog_*.c))
