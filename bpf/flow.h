@@ -44,6 +44,14 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *
 	return -EMSGSIZE;
 }
 
+/* The flow that flow_lookup() found for the packet in the scratch. */
+static __always_inline struct ftpfix_flow *flow_of_packet(const struct scratch *scratch)
+{
+	__u32 slot = scratch->slot;
+
+	return slot ? flow_at(slot - 1) : NULL;
+}
+
 /*
  * Finds the flow of the packet in the scratch at this hook, and on the way in makes one of
  * a SYN that is for one. Returns 1 for a control connection, 0 for a data connection,
@@ -59,14 +67,15 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	flow = flow_find(&packet->tuple);
+	scratch->slot = flow_slot(&packet->tuple);
+	flow = flow_of_packet(scratch);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
 	/* Unless the SYN is that of a connection which is there. */
 	if (opening && (!flow || flow->first_sequence != packet->host_sequence)) {
 		err = flow_open(skb, hook >> 1, flow && marks_established(flow->marks));
 		if (err && err != -ENOENT)
 			return err;
-		flow = flow_find(&packet->tuple);
+		flow = flow_of_packet(scratch);
 	}
 	if (!flow || (flow->place & FTPFIX_PLACE_HOOK) != hook)
 		return -ENOENT;
@@ -105,7 +114,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	flow = flow_find(&packet->tuple);
+	flow = flow_of_packet(scratch);
 	if (!flow)
 		return -ENOENT;
 	/* A FIN behind what was cut away will come again. */

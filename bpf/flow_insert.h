@@ -101,6 +101,8 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 		return -EEXIST;
 	}
 	slot_publish(slot - 1, spot.tag);
+	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
+		scratch->opening.slot = slot;
 	return 0;
 }
 
@@ -116,7 +118,7 @@ static __always_inline int flow_held(struct scratch *scratch)
 		return 0;
 	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_give_up(slot - 1);
+	flow_give_up(slot);
 	return 0;
 }
 
@@ -155,7 +157,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 {
 	struct opening *opening = &scratch->opening;
 	__u32 in = 2 * (opening->side & 1), out = in + 1;
-	__u32 other_in = 2 - in, other_out = other_in + 1, slot;
+	__u32 other_in = 2 - in, other_out = other_in + 1;
 	int err;
 
 	if (!path_stack)
@@ -168,9 +170,8 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 		return err;
 	err = flow_insert_pair(scratch, &opening->middle, &opening->to,
 			       FLOW_HOOKS(other_out, other_in, FTPFIX_PLACE_INNER));
-	slot = err ? flow_slot(&opening->key) : 0;
-	if (slot)
-		flow_remove(slot - 1);
+	if (err)
+		flow_remove(opening->slot - 1);
 	return err;
 }
 
@@ -237,7 +238,7 @@ __global int flow_insert(void)
 {
 	struct insert_loop loop = {.scratch = scratch_memory()};
 	struct opening *opening;
-	__u32 tries = SOURCE_TRIES_MAX, ports, slot;
+	__u32 tries = SOURCE_TRIES_MAX, ports;
 
 	if (!loop.scratch)
 		return -EINVAL;
@@ -263,9 +264,10 @@ __global int flow_insert(void)
 		opening->reusing = 1;
 		bpf_loop(tries + 1, source_try, &loop, 0);
 	}
-	slot = opening->result ? 0 : flow_slot(&opening->key);
-	if (slot)
-		flow_turn(slot - 1, FTPFIX_TURN_OPENING);
+	if (!opening->result) {
+		loop.scratch->slot = opening->slot;
+		flow_turn(opening->slot - 1, FTPFIX_TURN_OPENING);
+	}
 	return opening->result;
 }
 

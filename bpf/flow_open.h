@@ -70,15 +70,6 @@ static __always_inline struct opening *opening_begin(struct __sk_buff *skb,
 	return opening;
 }
 
-/* Gives up what an earlier connection of the same tuple has left. */
-static __always_inline void opening_clear(const struct opening *opening)
-{
-	__u32 slot = flow_slot(&opening->key);
-
-	if (slot)
-		flow_give_up(slot - 1);
-}
-
 /* A data connection: its expectation says all. Returns as flow_open(). */
 static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scratch *scratch,
 					      int side)
@@ -97,7 +88,7 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 	opening->out_ifindex = expectation->out_ifindex;
 	/* A peer that connects again from the same port has given the old
 	 * connection up. */
-	opening_clear(opening);
+	flow_give_up(scratch->slot);
 	err = flow_insert();
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
@@ -170,7 +161,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	if (opening->virtual.forward == FTPFIX_FORWARD_FULLNAT)
 		opening_sources(opening, backend);
 	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
-	opening_clear(opening);
+	flow_give_up(scratch->slot);
 	err = flow_insert();
 	if (err)
 		return flow_refuse_client(scratch, err == -EEXIST ? FTPFIX_BALANCED_NO_SOURCE_PORT

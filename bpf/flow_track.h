@@ -148,17 +148,18 @@ __global int flow_remove_all(__u32 slot)
 	return flow_remove(slot);
 }
 
-/* Gives up what is left in this slot of an earlier connection where a new one begins. */
+/* Gives up what is left of an earlier connection where a new one begins: `slot` is one more
+ * than that of either direction, or 0. */
 static __always_inline void flow_give_up(__u32 slot)
 {
-	const struct ftpfix_flow *flow = flow_at(slot);
+	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 place, marks;
 
 	if (!flow)
 		return;
 	place = flow->place;
 	marks = flow->marks;
-	if (flow_remove_all(slot) && !(marks & FTPFIX_MARK_CLOSED))
+	if (flow_remove_all(slot - 1) && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 

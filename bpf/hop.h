@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The next hop of a flow: asked of the kernel's routing and neighbour tables, and then kept
- * for so short a time that a change of either is followed at once. Hops are few and flows
- * many: a flow keeps the number of its hop. It is the same for TC and XDP, whose packets
- * only it does not look at.
+ * until these change, as far as the daemon tells, or for so short a time that a change is
+ * followed at once. Hops are few and flows many: a flow keeps the number of its hop. It is
+ * the same for TC and XDP, whose packets only it does not look at.
  */
 #ifndef FTPFIX_HOP_H
 #define FTPFIX_HOP_H
@@ -11,9 +11,15 @@
 #include "flow_table.h"
 
 /* How long a hop is used, in units of 2^HOP_SHIFT ticks: about a tenth of a second, many
- * packets of a flow that is worth the trouble, and less than any router needs to learn. */
+ * packets of a flow that is worth the trouble, and less than any router needs to learn. While
+ * changes are noted, some seconds: an MTU that the kernel learns is no change that it tells. */
 #define HOP_SHIFT 4
 #define HOP_UNITS 6
+#define HOP_UNITS_WATCHED 200
+
+/* Ticks that come round after 52 days are of the present only within these bounds. */
+#define HOP_WATCHED_TICKS (2 * FTPFIX_WATCHED_NS >> FTPFIX_TICK_SHIFT)
+#define HOP_CHANGED_TICKS (2 << (8 + HOP_SHIFT))
 
 /* Places of map hops in which a hop may be. */
 #define HOP_WAYS 4
@@ -23,16 +29,29 @@
 #define AF_INET6 10
 #endif
 
-/* Whether it is time to ask again. A flow that was silent meanwhile asks in any case: so the
- * short count of hop_checked cannot have gone round. */
-static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_ticks)
+/* How long a hop is used. What makes an unknown one known is not always told. */
+static __always_inline __u32 hop_units(const struct ftpfix_hop *hop, __u32 now_ticks)
 {
-	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
-
-	return age >= HOP_UNITS || now_ticks - flow->seen_ticks >= HOP_UNITS << HOP_SHIFT;
+	if (hop->mtu && routes_watched_ticks - now_ticks - 1 < HOP_WATCHED_TICKS)
+		return HOP_UNITS_WATCHED;
+	return HOP_UNITS;
 }
 
-/* What makes a new flow ask at its first packet. */
+/* Whether it is time to ask again, as it is when the hop was asked for in the unit of the last
+ * change or before. A flow that was silent since it seems to have asked does so in any case:
+ * the short count of hop_checked has gone round. */
+static __always_inline int hop_stale(const struct ftpfix_flow *flow, const struct ftpfix_hop *hop,
+				     __u32 now_ticks)
+{
+	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
+	__u32 asked_ticks = ((now_ticks >> HOP_SHIFT) - age) << HOP_SHIFT;
+
+	return age >= hop_units(hop, now_ticks) ||
+	       now_ticks - flow->seen_ticks > now_ticks - asked_ticks ||
+	       routes_changed_ticks - asked_ticks < HOP_CHANGED_TICKS;
+}
+
+/* What makes a new flow, whose hop is not known, ask at its first packet. */
 static __always_inline __u8 hop_unasked(__u32 now_ticks)
 {
 	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
@@ -189,7 +208,7 @@ static __always_inline void hop_find(void *context, struct ftpfix_flow *flow,
 				     const struct ftpfix_tuple *to, __u32 ifindex, __u32 now_ticks,
 				     struct ftpfix_hop *hop)
 {
-	if (!hop_stale(flow, now_ticks) && !hop_get(flow, hop))
+	if (!hop_get(flow, hop) && !hop_stale(flow, hop, now_ticks))
 		return;
 	hop_ask(context, flow, to, ifindex, hop);
 	flow->hop_checked = now_ticks >> HOP_SHIFT;

@@ -32,6 +32,11 @@ volatile __u32 source_count[FTPFIX_FAMILIES];
 const volatile __u32 source_port_low = FTPFIX_PORT_MIN;
 const volatile __u32 source_port_high = 65535;
 
+/* The loader's to write, in ticks of the coarse monotonic clock: when something that next hops
+ * depend on changed last, and until when that is sure to be noted here. */
+volatile __u32 routes_changed_ticks;
+volatile __u32 routes_watched_ticks;
+
 /* How servers learn the client's address under FULLNAT: enum ftpfix_client_address, and
  * the option kind of TOA for each family. */
 const volatile __u32 client_address;

@@ -75,11 +75,13 @@ struct opening {
 	__u32 first_try;
 	__u32 first_address;
 	__u32 reusing; /* 1: none was free, those of closing connections are taken too */
+	__u32 slot;    /* of its opener's flow, plus one */
 	int result;
 };
 
 struct scratch {
 	struct packet packet;
+	__u32 slot; /* of the packet's flow on its way in, plus one; 0: it has none */
 	struct ftp_scan scan;
 	struct ftp_chunk chunk;
 	struct ftp_announcement line;

@@ -242,6 +242,9 @@ struct ftpfix_shift {
  * days. */
 #define FTPFIX_TICK_SHIFT 20
 
+/* How long the dataplane trusts in hearing of changed routes, unless the daemon renews it. */
+#define FTPFIX_WATCHED_NS (3 * FTPFIX_SECOND_NS)
+
 /* Columns of a line are counted up to here. */
 #define FTPFIX_COLUMN_MAX 2047
 

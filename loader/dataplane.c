@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "address.h"
 #include "ftpfix.skel.h"
@@ -354,6 +355,25 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 	if (err)
 		return err;
 	return dataplane_write_services(dataplane, config);
+}
+
+/* By the clock that the dataplane reads: by a finer one it could be the future there. */
+static __u32 ticks_at(__u64 later_ns)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec + later_ns) >> FTPFIX_TICK_SHIFT;
+}
+
+void dataplane_hops_changed(const struct dataplane *dataplane)
+{
+	dataplane->skeleton->bss->routes_changed_ticks = ticks_at(0);
+}
+
+void dataplane_hops_watched(const struct dataplane *dataplane, __u64 time_ns)
+{
+	dataplane->skeleton->bss->routes_watched_ticks = ticks_at(time_ns);
 }
 
 void dataplane_sweep(const struct dataplane *dataplane)

@@ -55,6 +55,13 @@ void dataplane_remove_server(const struct dataplane *dataplane, const struct ftp
 /* Makes the advertise map what the rules say at present. */
 int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise);
 
+/* Has the dataplane ask the kernel again for the next hops that it knows. */
+void dataplane_hops_changed(const struct dataplane *dataplane);
+
+/* For so long from now the dataplane may go by what it knows: dataplane_hops_changed() is
+ * called when that changes. */
+void dataplane_hops_watched(const struct dataplane *dataplane, __u64 time_ns);
+
 /* Ends what was silent for too long. */
 void dataplane_sweep(const struct dataplane *dataplane);
 

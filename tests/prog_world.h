@@ -217,6 +217,8 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.loads);
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
+	world->skeleton->bss->routes_watched_ticks = 0;
+	world->skeleton->bss->routes_changed_ticks = 0;
 	memset(&world->service, 0, sizeof(world->service));
 	world->run_flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
 	world->gso_size = 0;

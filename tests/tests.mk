@@ -21,7 +21,7 @@ $(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
 	$(say) CC $@
 	$(quiet)$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka $(UNIT_LIBRARIES)
 
-$(BUILD)/tests/unit_xdp_plan: UNIT_LIBRARIES := -lmnl
+$(BUILD)/tests/unit_xdp_plan $(BUILD)/tests/unit_route_change: UNIT_LIBRARIES := -lmnl
 
 $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 	$(say) CC $@
