@@ -262,6 +262,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->loads = bpf_map__fd(skeleton->maps.loads);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
+	dataplane->own_addresses = bpf_map__fd(skeleton->maps.own_addresses);
 	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
 	dataplane->unsettled = bpf_map__fd(skeleton->maps.unsettled);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);

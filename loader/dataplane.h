@@ -29,6 +29,7 @@ struct dataplane {
 	int loads;
 	int sessions;
 	int expectations;
+	int own_addresses;
 	int flows;
 	int unsettled;
 	int counters;
