@@ -146,6 +146,20 @@ __global int expect_reserve(__u32 host_port)
 	return expect_insert(key, expectation);
 }
 
+/* Drops what the session that ends still expects of the peer at that port. */
+static __always_inline void expect_end(const struct ftpfix_session_key *session,
+				       const struct ftpfix_addr *peer, __be16 be_port)
+{
+	struct ftpfix_expectation_key key = {
+		.peer = *peer,
+		.be_port = be_port,
+	};
+	struct ftpfix_expectation *old = bpf_map_lookup_elem(&expectations, &key);
+
+	if (old && session_key_equal(&old->session, session))
+		expect_drop(&key, old);
+}
+
 /* Drops what this session's announcement of that number still expects of the peer. */
 static __always_inline void expect_replace(const struct ftpfix_session_key *session,
 					   const struct ftpfix_addr *peer, __be16 be_port,
