@@ -42,10 +42,8 @@ static __always_inline int flow_claim(const struct packet *packet, enum ftpfix_s
 
 	if (!expectation || expectation->side != side)
 		return -ENOENT;
-	if (!address_equal(&packet->tuple.destination, &expectation->dialled) &&
-	    !address_equal(&packet->tuple.destination, &expectation->advertised))
-		return -ENOENT;
-	if (expectation->deadline_ns < bpf_ktime_get_coarse_ns())
+	if (!expect_at(expectation, &packet->tuple.destination) ||
+	    expect_over(expectation, ticks_now()))
 		return -ENOENT;
 	if (packet->tagged) {
 		count(FTPFIX_PACKET_VLAN);
@@ -75,6 +73,7 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 					      int side)
 {
 	struct ftpfix_expectation *expectation = &scratch->expectation;
+	const struct ftpfix_addr *source;
 	struct opening *opening;
 	int err;
 
@@ -82,7 +81,9 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 		return -ENOENT;
 	opening = opening_begin(skb, &scratch->packet, side, scratch);
 	opening->target = expectation->target;
-	opening->source = expectation->source;
+	source = expect_address(expectation, expectation->source);
+	if (source)
+		opening->source = *source;
 	opening->pooled = expectation->pooled;
 	opening->addresses = 1;
 	opening->out_ifindex = expectation->out_ifindex;

@@ -47,10 +47,12 @@ struct position {
 /* What is being settled for one announcement: see publish.h. */
 struct publishing {
 	struct ftpfix_addr addr; /* that is announced instead */
-	__u32 fixed_port;	 /* 1: the announced port must be kept */
-	__u32 room;		 /* enum ftp_room that was settled on */
-	__u32 host_port;	 /* public port that was settled on */
-	int digits;		 /* that it may have */
+	/* Toward the target; none: the peer's own. */
+	struct ftpfix_addr source;
+	__u32 fixed_port; /* 1: the announced port must be kept */
+	__u32 room;	  /* enum ftp_room that was settled on */
+	__u32 host_port;  /* public port that was settled on */
+	int digits;	  /* that it may have */
 	struct port_choice choice;
 	__u32 first_try;
 	int result;
