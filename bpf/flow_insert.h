@@ -118,7 +118,7 @@ static __always_inline int flow_held(struct scratch *scratch)
 		return 0;
 	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_give_up(slot);
+	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
 

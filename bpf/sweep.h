@@ -121,7 +121,8 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
 		return 0;
 	}
-	if (age >= limit && flow_remove(*slot) && !(marks & FTPFIX_MARK_CLOSED))
+	marks = age >= limit ? flow_remove(*slot) : 0;
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
 }

@@ -642,6 +642,12 @@ struct ftpfix_event {
 	__u32 padding;
 };
 
+/* What the program ftpfix_count finds, which the daemon runs: how many entries there are. */
+struct ftpfix_tally {
+	__u64 sessions;
+	__u64 expectations;
+};
+
 #define FTPFIX_ASSERT_SIZE(type, size) \
 	_Static_assert(sizeof(type) == (size), #type " has changed its layout")
 
@@ -679,5 +685,6 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 64);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_group, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 24);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
+FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 16);
 
 #endif /* FTPFIX_H */
