@@ -107,6 +107,10 @@ def show_has_tables_and_json_of_one_model():
 # What the programs wrote ---------------------------------------------------
 
 
+def ticks(nanoseconds):
+    return nanoseconds >> 20 & 0xffffffff
+
+
 def session_key(*ends, side=0):
     return be_tuple(*ends) + struct.pack("=B3x", side)
 
@@ -114,7 +118,7 @@ def session_key(*ends, side=0):
 def stream(idle, opaque=0, foreign=0):
     """Of 32 bytes, the time, and the flags behind the column and the reply code."""
     spoken = 1
-    return struct.pack("=I20xI4x", ago(idle) >> 20 & 0xffffffff,
+    return struct.pack("=I20xI4x", ticks(ago(idle)),
                        spoken << 21 | opaque << 27 | foreign << 28)
 
 
@@ -126,13 +130,24 @@ def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0)
     return value
 
 
-def expectation(peer, port, deadline, advertised="198.51.100.9", side=0):
+# Addresses of the node and its servers have numbers; the ends of a session have these.
+OWN = {"198.51.100.9": 1, "10.0.0.1": 2, "192.0.2.1": 3}
+SESSION_SOURCE, SESSION_DESTINATION = 16384, 16385
+
+
+def number_own(daemon):
+    daemon.insert("own_addresses", [(struct.pack("=I", number), mapped(address))
+                                    for address, number in OWN.items()])
+
+
+def expectation(peer, port, deadline, advertised=OWN["198.51.100.9"], side=0,
+                source=OWN["10.0.0.1"]):
     client, service = "198.51.100.10", "203.0.113.5"
     target = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
-    value = (mapped(service) + mapped(advertised) + target + mapped("10.0.0.1") +
-             session_key(client, 40112, service, 21, side=side) +
-             struct.pack("=IIB3xQ", 1, 0, side, deadline))
-    assert len(value) == 128, "the layout of struct ftpfix_expectation has changed"
+    value = (session_key(client, 40112, service, 21, side=side) + target +
+             struct.pack("=IIHHHHB3x", 1, ticks(deadline), 0, SESSION_DESTINATION, advertised,
+                         source, side))
+    assert len(value) == 80, "the layout of struct ftpfix_expectation has changed"
     return (mapped(peer) if peer else bytes(16)) + struct.pack(">HH", port, 0), value
 
 
@@ -170,15 +185,22 @@ def sessions_are_shown():
 def expectations_are_shown():
     with World() as world:
         daemon = world.run("--dev", "up0")
+        number_own(daemon)
         daemon.insert("expectations", [expectation("198.51.100.10", 21486, ago(-500)),
-                                       expectation(None, 21487, ago(-500), side=1)])
-        shown, anyone = sorted(world.show("expected")["expected"], key=lambda i: i["public"])
+                                       expectation(None, 21487, ago(-500), SESSION_DESTINATION,
+                                                   1, SESSION_SOURCE),
+                                       expectation(None, 21488, ago(-500), source=0)])
+        shown, kept, anyone = sorted(world.show("expected")["expected"],
+                                     key=lambda i: i["public"])
         assert 500 - PATIENCE < shown.pop("seconds_left") <= 500, "seconds left"
         equal(shown, {"peer": "198.51.100.10", "side": "uplink", "public": "198.51.100.9:21486",
                       "target": "10.0.0.9:21485", "source": "10.0.0.1", "device": "lo",
                       "session": "198.51.100.10:40112"}, "expectation")
+        equal(kept["source"], None, "the source of one that keeps the peer's own")
         equal((anyone["peer"], anyone["side"]), (None, "inside"), "that of anyone")
-        contains(world.get("/metrics")[2], "\nftpfix_expectations 2\n", "gauge")
+        equal((anyone["public"], anyone["source"]), ("203.0.113.5:21487", "198.51.100.10"),
+              "what is named by its session")
+        contains(world.get("/metrics")[2], "\nftpfix_expectations 3\n", "gauge")
         contains(world.ftpfix("show", "expected").stdout, "198.51.100.9:21486", "table")
 
 
@@ -297,6 +319,7 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
     with World() as world:
         daemon = world.run("--dev", "up0")
         count = 25
+        number_own(daemon)
         daemon.insert("expectations", [expectation("198.51.100.10", 20000 + i, ago(1))
                                        for i in range(count)])
         wait_until(lambda: "more suppressed" in daemon.log(), "the suppressed lines")
@@ -314,14 +337,15 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
 
 @test
 def the_log_names_who_did_not_come():
-    for clients, side, advertised, peer in (
+    for clients, side, named, advertised, peer in (
             # A client's announcement leaves on the servers' side, a server's on the clients'.
-            ("outside", 1, "198.51.100.10", "203.0.113.5"),
-            ("outside", 0, "203.0.113.5", "198.51.100.10"),
-            ("inside", 0, "192.0.2.1", "203.0.113.5")):
+            ("outside", 1, SESSION_SOURCE, "198.51.100.10", "203.0.113.5"),
+            ("outside", 0, SESSION_DESTINATION, "203.0.113.5", "198.51.100.10"),
+            ("inside", 0, OWN["192.0.2.1"], "192.0.2.1", "203.0.113.5")):
         with World() as world:
             daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", clients)
-            daemon.insert("expectations", [expectation(peer, 20000, ago(1), advertised, side)])
+            number_own(daemon)
+            daemon.insert("expectations", [expectation(peer, 20000, ago(1), named, side)])
             wait_until(lambda: "nobody came" in daemon.log(), "the line of the log")
             contains(daemon.log(), f"announced {advertised}:20000 to {peer}, nobody came",
                      f"the log, clients {clients}")

@@ -456,6 +456,64 @@ static void slot_of_another(void **state)
 	}
 }
 
+/* The same of a slot whose connection was closed, when others close. */
+static void slot_of_another_when_others_close(void **state)
+{
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct crowd crowd = crowd_begin(round);
+		struct dial dials[PLACES], dial;
+		struct ftpfix_flow *flow;
+
+		all_close(&crowd, dials);
+		flow = flow_of(dials[0].world, dial_up_key(&dials[0]));
+		crowd.talk.world->skeleton->bss->turns_taken[FTPFIX_TURN_OPENING] = 0;
+		dial = crowd_dial_of(&crowd, 1);
+		dial.client_sequence += 1000000;
+		up(&crowd, &dial, SYN);
+		happened(&crowd, .opened = 1, .packets = 1);
+		assert_non_null(flow);
+		assert_ptr_equal(flow_of(dial.world, dial_up_key(&dial)), flow);
+		assert_int_equal(flow->turn, 0);
+		settles(&crowd, &dial);
+		for (int number = 0; number < PLACES; number++) {
+			struct dial more = one_more(&crowd);
+
+			settles(&crowd, &more);
+			closes(&crowd, &more);
+		}
+		happened(&crowd, .opened = PLACES, .established = PLACES + 1, .closed = PLACES,
+			 .packets = 6 * PLACES + 2);
+		stand(&crowd, PLACES + 1);
+		goes_on(&crowd, &dial);
+		load_is(&crowd, 1);
+	}
+}
+
+/* A connection that was closed before it was established (its server's first packet behind the
+ * handshake was its FIN) is closed, and opens no more. */
+static void closed_without_being_established(void **state)
+{
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct crowd crowd = crowd_begin(round);
+		struct dial dials[PLACES], dial = one_more(&crowd);
+		struct ftpfix_flow *flow = flow_of(dial.world, dial_up_key(&dial));
+
+		settles(&crowd, &dial);
+		closes(&crowd, &dial);
+		happened(&crowd, .opened = 1, .established = 1, .closed = 1, .packets = 6);
+		assert_non_null(flow);
+		assert_int_equal(flow->turn, 0);
+		flow->marks &= ~FTPFIX_MARK_SETTLED;
+		dial.world->flows[flow->peer].marks &= ~FTPFIX_MARK_SETTLED;
+		crowd.talk.world->skeleton->bss->turns_taken[FTPFIX_TURN_OPENING] = 0;
+		all_open(&crowd, dials);
+		stand(&crowd, PLACES + 1);
+		goes_on(&crowd, &dial);
+	}
+}
+
 static void place_constants(struct ftpfix *skeleton)
 {
 	skeleton->rodata->turn_places = PLACES;
@@ -496,6 +554,8 @@ int main(void)
 		cmocka_unit_test(oldest_that_is_closed_goes),
 		cmocka_unit_test(kinds_are_kept_apart),
 		cmocka_unit_test(slot_of_another),
+		cmocka_unit_test(slot_of_another_when_others_close),
+		cmocka_unit_test(closed_without_being_established),
 	};
 
 	return cmocka_run_group_tests(tests, crowd_setup, crowd_teardown);
