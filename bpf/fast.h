@@ -345,7 +345,7 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	now = ticks_now();
 	flow_to(flow, &packet.tuple, &to);
 	hop_find(xdp, flow, &to, ifindex, now, &hop);
-	if (!hop.mtu || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
+	if (!hop.fast || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
 	if (fast_plain(flow, &packet))
 		fast_track(flow, &packet, now);

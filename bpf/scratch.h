@@ -106,6 +106,7 @@ struct scratch {
 	struct ftpfix_flow ahead;  /* a new connection's, of its opener */
 	struct ftpfix_flow behind; /* and of the other direction */
 	struct ftpfix_hop hop;	   /* of the packet that is carried */
+	__u32 addressed;	   /* 1: its Ethernet header is that of the hop */
 	struct ftpfix_tuple to;	   /* that it becomes */
 	struct ftpfix_tuple back;  /* key of a flow's other direction */
 	struct ftpfix_tuple turned;
