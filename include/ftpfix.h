@@ -518,7 +518,7 @@ struct ftpfix_flow {
 	X(CONNECTION_OPENED, connections, "opened", "the expected peer came and became a flow")  \
 	X(CONNECTION_CLOSED, connections, "closed", "both sides finished, or one reset")         \
 	X(CONNECTION_NOBODY_CAME, connections, "nobody_came",                                    \
-	  "the expectation ran out: is the port range open?")                                    \
+	  "the expectation ran out, or its session ended: is the port range open?")              \
 	X(CONNECTION_REPLACED, connections, "replaced",                                          \
 	  "the session asked for newer ones before this one was used")                           \
 	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")      \

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an expectation takes: no place of another one, and no number of an address for a
- * client.
+ * How long an expectation stands, and what it takes: no place of another one, no number of
+ * an address for a client, and nothing any more when its session has ended.
  */
-#include "prog_dial.h"
+#include "prog_balance.h"
 #include "prog_stream.h"
 
 /* What the kernel keeps in front of an element of such a table, and behind it. */
@@ -12,7 +12,13 @@
 #define ROOM 8
 #define CLIENTS 20
 
+#define SECOND_PORT (PORT + 1)
 #define SECOND "227 Entering Passive Mode (10,0,0,175,83,238).\r\n"
+#define SECOND_PUBLIC "227 Entering Passive Mode (203,0,113,5,83,238)\r\n"
+
+#define CLIENT_PORT 50000
+#define EPRT_LINE "EPRT |1|198.51.100.10|50000|\r\n"
+#define EPRT_INSIDE "EPRT |1|10.0.0.1|0000050000|\r\n"
 
 static struct talk talk_begin(void **state, enum ftpfix_forward forward)
 {
@@ -82,6 +88,176 @@ static void full(void **state)
 	announced(last, VSFTPD, VSFTPD_PUBLIC);
 	assert_int_equal(expectations(last->world), ROOM);
 	dial_down(&dial, PSH | ACK, "listing");
+}
+
+enum ending { RESET_BY_CLIENT, RESET_BY_SERVER, FINISHED, FINISHED_EARLY, SILENT, ENDINGS };
+
+static void fall_silent(const struct talk *talk)
+{
+	struct ftpfix_session_key key = talk_key(talk);
+	struct ftpfix_session session;
+
+	assert_true(talk_session(talk, &session));
+	session.client.finished = 1;
+	session.server.finished = 1;
+	session.client.seen_ticks = (now_ns() - FTPFIX_FLOW_CLOSING_NS) >> FTPFIX_TICK_SHIFT;
+	session.client.seen_ticks -= 1000;
+	session.server.seen_ticks = session.client.seen_ticks;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(talk->world->skeleton->maps.sessions),
+					     &key, &session, BPF_EXIST),
+			 0);
+	sweep(talk->world);
+}
+
+/* The control connection ends; `missing` bytes of the server's have not been acknowledged. */
+static void ends(const struct talk *talk, enum ending ending, __u32 missing)
+{
+	__u32 up = talk->client_sequence, down = talk->server_sequence;
+	struct piece client = {.sequence = up, .acknowledgement = down, .flags = FIN | ACK};
+	struct piece server = {.sequence = down, .acknowledgement = up, .flags = FIN | ACK};
+
+	if (ending == SILENT) {
+		fall_silent(talk);
+		return;
+	}
+	if (ending == RESET_BY_CLIENT || ending == RESET_BY_SERVER)
+		client.flags = server.flags = RST | ACK;
+	if (ending == FINISHED_EARLY)
+		client.acknowledgement -= missing;
+	if (ending != RESET_BY_SERVER)
+		piece_passes(talk, UPLINK_INGRESS, client);
+	if (ending != RESET_BY_CLIENT)
+		piece_passes(talk, UPLINK_EGRESS, server);
+}
+
+/* With its session ends what a server announced and nobody used; not what another session of
+ * the same client expects. */
+static void session_ended(void **state)
+{
+	for (enum ending ending = 0; ending < ENDINGS; ending++) {
+		struct talk talk = talk_begin(state, FTPFIX_FORWARD_NAT), other = talk;
+		struct dial dial = dial_of(&talk, PORT, PORT);
+		struct ftpfix_expectation expectation;
+
+		announced(&talk, VSFTPD, VSFTPD_PUBLIC);
+		dial_open(&dial);
+		counted(talk.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+		other.client_port++;
+		other.peer_port++;
+		announced(&other, VSFTPD, VSFTPD_PUBLIC);
+		announced(&talk, SECOND, SECOND_PUBLIC);
+		ends(&talk, ending, strlen(SECOND));
+		counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
+		assert_false(talk_expects(&talk, SECOND_PORT, &expectation));
+		assert_true(talk_expects(&other, PORT, &expectation));
+		assert_int_equal(expectations(talk.world), 1);
+		dial_down(&dial, PSH | ACK, "listing");
+	}
+}
+
+/* A session without anything that is open says nothing of it. */
+static void ended_without(void **state)
+{
+	for (enum ending ending = 0; ending < ENDINGS; ending++) {
+		struct talk talk = talk_begin(state, FTPFIX_FORWARD_NAT);
+		struct dial dial = dial_of(&talk, PORT, PORT);
+
+		announced(&talk, VSFTPD, VSFTPD_PUBLIC);
+		dial_open(&dial);
+		counted(talk.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+		ends(&talk, ending, strlen(VSFTPD));
+		counted(talk.world, NOTHING);
+	}
+}
+
+/* The port of what ran out is another session's of the same client by now. */
+static void taken_over(void **state)
+{
+	for (enum ending ending = 0; ending < ENDINGS; ending++) {
+		struct talk talk = talk_begin(state, FTPFIX_FORWARD_NAT), other = talk;
+		struct ftpfix_expectation expectation;
+
+		announced(&talk, VSFTPD, VSFTPD_PUBLIC);
+		map_clear(talk.world->skeleton->maps.expectations);
+		other.client_port++;
+		other.peer_port++;
+		announced(&other, VSFTPD, VSFTPD_PUBLIC);
+		ends(&talk, ending, strlen(VSFTPD));
+		counted(talk.world, NOTHING);
+		assert_true(talk_expects(&other, PORT, &expectation));
+	}
+}
+
+/* A new connection between the same ends. */
+static void begun_anew(void **state)
+{
+	struct talk talk = talk_begin(state, FTPFIX_FORWARD_NAT);
+
+	announced(&talk, VSFTPD, VSFTPD_PUBLIC);
+	piece_passes(&talk, UPLINK_EGRESS,
+		     ((struct piece){.sequence = 7, .acknowledgement = 8, .flags = SYN | ACK}));
+	counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
+	assert_int_equal(expectations(talk.world), 0);
+}
+
+/* --fxp: anybody is expected. */
+static void anybody(void **state)
+{
+	struct talk talk = talk_begin(state, FTPFIX_FORWARD_NAT);
+
+	talk.world->service.allowed = FTPFIX_ALLOW_FXP;
+	world_write_service(talk.world);
+	announced(&talk, VSFTPD, VSFTPD_PUBLIC);
+	assert_int_equal(expectations(talk.world), 1);
+	ends(&talk, RESET_BY_CLIENT, 0);
+	counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
+	assert_int_equal(expectations(talk.world), 0);
+}
+
+/* What a client announced ends with its session on the servers' side of the node. */
+static void active(void **state)
+{
+	for (int fullnat = 0; fullnat < 2; fullnat++) {
+		struct talk talk =
+			talk_begin(state, fullnat ? FTPFIX_FORWARD_FULLNAT : FTPFIX_FORWARD_NAT);
+		struct stream inside = stream_of(&talk, INSIDE_EGRESS, talk.client_sequence, 1);
+		struct piece reset = {.flags = RST};
+
+		talk_ask(&talk, EPRT_LINE);
+		stream_next(&inside, EPRT_LINE, fullnat ? EPRT_INSIDE : EPRT_LINE);
+		counted(talk.world,
+			{fullnat ? FTPFIX_ANNOUNCEMENT_REWRITTEN : FTPFIX_ANNOUNCEMENT_KEPT, 1},
+			{FTPFIX_CONNECTION_EXPECTED, 1});
+		reset.sequence = inside.in;
+		piece_passes(&talk, INSIDE_EGRESS, reset);
+		counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
+		assert_int_equal(expectations(talk.world), 0);
+	}
+}
+
+/* The same where ftpfix carries the control connection, whose server is the balancer's choice. */
+static void active_carried(void **state)
+{
+	for (int fullnat = 0; fullnat < 2; fullnat++) {
+		struct talk talk =
+			balance_begin(state, fullnat ? FTPFIX_FORWARD_FULLNAT : FTPFIX_FORWARD_NAT,
+				      0, FTPFIX_BALANCE_MAGLEV);
+		struct control control = control_open(&talk);
+		struct dial *dial = &control.dial;
+		struct frame input;
+
+		dial_up_frame(dial, PSH | ACK, dial->client_sequence, EPRT_LINE, 0, &input);
+		assert_int_equal(run(talk.world, UPLINK_INGRESS, &input), TC_ACT_REDIRECT);
+		dial->client_sequence += strlen(EPRT_LINE);
+		assert_int_equal(expectations(talk.world), 1);
+		counted(talk.world,
+			{fullnat ? FTPFIX_ANNOUNCEMENT_REWRITTEN : FTPFIX_ANNOUNCEMENT_KEPT, 1},
+			{FTPFIX_CONNECTION_EXPECTED, 1}, CARRIED(1, strlen(EPRT_LINE)));
+		control_up(&control, RST, "");
+		counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1},
+			REFUSED(FTPFIX_CONNECTION_NOBODY_CAME), CARRIED(1, 0));
+		assert_int_equal(expectations(talk.world), 0);
+	}
 }
 
 /* Numbers of addresses are never given back: clients, who are many, get none, not even where
@@ -154,9 +330,11 @@ static int room_setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(small),
-		cmocka_unit_test(full),
-		cmocka_unit_test(no_number_for_clients),
+		cmocka_unit_test(small),	  cmocka_unit_test(full),
+		cmocka_unit_test(session_ended),  cmocka_unit_test(ended_without),
+		cmocka_unit_test(taken_over),	  cmocka_unit_test(begun_anew),
+		cmocka_unit_test(anybody),	  cmocka_unit_test(active),
+		cmocka_unit_test(active_carried), cmocka_unit_test(no_number_for_clients),
 		cmocka_unit_test(no_number_left),
 	};
 
