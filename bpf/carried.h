@@ -6,7 +6,7 @@
 #ifndef FTPFIX_CARRIED_H
 #define FTPFIX_CARRIED_H
 
-#include "flow_table.h"
+#include "hop.h"
 
 /*
  * Whether the packet is of a control connection that ftpfix carries itself, in which case
@@ -17,24 +17,29 @@ static __always_inline int carried_find(struct scratch *scratch)
 	const struct ftpfix_tuple *tuple = &scratch->packet.tuple;
 	struct crossing *crossing = &scratch->crossing;
 	const struct ftpfix_flow *flow, *inner;
+	__u32 slot;
 
-	/* On the uplink the client's entry is looked for, inside the server's. */
+	/* On the uplink the client's entry is looked for, inside the server's: what comes in is
+	 * that entry's own packet. */
 	tuple_turn(&scratch->back, tuple);
-	if (crossing->from_client != (crossing->key.side == FTPFIX_SIDE_UPLINK))
+	if (crossing->from_client != (crossing->key.side == FTPFIX_SIDE_UPLINK)) {
 		tuple = &scratch->back;
-	flow = flow_find(tuple);
+		slot = flow_slot(tuple);
+	} else {
+		slot = crossing->entering ? scratch->slot : flow_slot(tuple);
+	}
+	flow = slot ? flow_at(slot - 1) : NULL;
 	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
 		return 0;
+	flow_to(flow, tuple, &crossing->beyond);
 	/* Through the stack the source is changed by a second pair. */
-	inner = path_stack ? flow_find(&flow->to) : NULL;
-	if (inner && inner->place & FTPFIX_PLACE_INNER)
-		flow = inner;
-	crossing->beyond_ifindex = flow->out_ifindex;
-	crossing->beyond = flow->to;
-	/* Through the stack the source is translated by a second pair. */
 	inner = path_stack ? flow_find(&crossing->beyond) : NULL;
-	if (inner)
-		crossing->beyond = inner->to;
+	if (inner && inner->place & FTPFIX_PLACE_INNER) {
+		flow = inner;
+		scratch->turned = crossing->beyond;
+		flow_to(flow, &scratch->turned, &crossing->beyond);
+	}
+	crossing->beyond_ifindex = hop_get(flow, &scratch->hop) ? 0 : scratch->hop.out_ifindex;
 	if (crossing->from_client)
 		return 1;
 	tuple_turn(&scratch->back, &crossing->beyond);
@@ -50,10 +55,10 @@ static __noinline void carried_slow(struct scratch *scratch)
 
 	if (!flow)
 		return;
-	flow->place |= FTPFIX_PLACE_SLOW;
+	flow_mark(flow, FTPFIX_MARK_SLOW);
 	peer = flow_peer(flow);
 	if (peer)
-		peer->place |= FTPFIX_PLACE_SLOW;
+		flow_mark(peer, FTPFIX_MARK_SLOW);
 }
 
 #endif /* FTPFIX_CARRIED_H */

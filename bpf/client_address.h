@@ -40,10 +40,10 @@ static __always_inline enum client_address_due client_address_due(const struct f
 	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
 
 	if (client_address != FTPFIX_CLIENT_ADDRESS_TOA || !(flow->place & FTPFIX_PLACE_OPENER) ||
-	    flow->place & FTPFIX_PLACE_SETTLED || flow_closing(flow) ||
+	    flow->marks & FTPFIX_MARK_SETTLED || flow_closing(flow) ||
 	    (hook != FTPFIX_HOOK_UPLINK_IN && hook != FTPFIX_HOOK_INSIDE_OUT) ||
 	    packet->flags & (TCP_SYN | TCP_RST) ||
-	    address_equal(&flow->to.source, &packet->tuple.source))
+	    !flow->source)
 		return CLIENT_ADDRESS_NO;
 	return flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING ? CLIENT_ADDRESS_AGAIN
 							      : CLIENT_ADDRESS_FIRST;

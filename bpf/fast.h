@@ -56,29 +56,19 @@ static __always_inline __u32 fast_sides(const struct xdp_md *xdp, const struct p
 	return found->sides;
 }
 
-/* Looks a packet's flow up. One that opens or has closed is of interest only where packets are
- * without payload, so that most of the packets that are none of ours cost one lookup. */
-static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet)
-{
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, &packet->tuple);
-
-	if (flow || packet->payload_length)
-		return flow;
-	return bpf_map_lookup_elem(&unsettled, &packet->tuple);
-}
-
 /* Whether a packet of this flow needs no more than a translation and to be followed. */
 static __always_inline int fast_flow(const struct ftpfix_flow *flow, const struct packet *packet,
 				     __u32 sides)
 {
 	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
-	int settled = flow->place & FTPFIX_PLACE_SETTLED;
+	int settled = flow->marks & FTPFIX_MARK_SETTLED;
 
-	if (hook & 1 || !(sides & 1 << (hook >> 1)) || flow->place & FTPFIX_PLACE_SLOW)
+	if (hook & 1 || !(sides & 1 << (hook >> 1)) || flow->marks & FTPFIX_MARK_SLOW)
 		return 0;
 	/* What is read, and what begins and ends its session, is TC's. */
 	if (flow->place & FTPFIX_PLACE_CONTROL)
-		return settled && !packet->payload_length && !(packet->flags & (TCP_SYN | TCP_FIN));
+		return marks_established(flow->marks) && !packet->payload_length &&
+		       !(packet->flags & (TCP_SYN | TCP_FIN));
 	/* These tell the client's address. */
 	return settled || client_address != FTPFIX_CLIENT_ADDRESS_TOA ||
 	       !(flow->place & FTPFIX_PLACE_OPENER);
@@ -87,26 +77,19 @@ static __always_inline int fast_flow(const struct ftpfix_flow *flow, const struc
 /* Whether the packet is in the middle of a stream, where only numbers go on. */
 static __always_inline int fast_plain(const struct ftpfix_flow *flow, const struct packet *packet)
 {
-	if (packet->flags & (TCP_SYN | TCP_FIN) || !(flow->place & FTPFIX_PLACE_SETTLED) ||
-	    (flow->progress | flow->peer_progress) & FTPFIX_PROGRESS_FIN)
+	if (packet->flags & (TCP_SYN | TCP_FIN) || !(flow->marks & FTPFIX_MARK_SETTLED) ||
+	    flow->progress & FTPFIX_PROGRESS_FIN || flow->marks & FTPFIX_MARK_PEER_FIN)
 		return 0;
 	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
 	       FLOW_AHEAD_MAX;
 }
 
-/* Follows any other packet, which may move its flow. Returns what the flow was, or NULL when
- * TC is to have the packet, and to refuse it. */
-static __noinline struct ftpfix_flow *fast_follow(struct ftpfix_flow *flow,
-						  const struct packet *packet)
+/* Follows any other packet. */
+static __noinline int fast_follow(struct ftpfix_flow *flow, const struct packet *packet)
 {
-	struct scratch *scratch = scratch_memory();
-
-	if (!scratch)
-		return NULL;
-	scratch->followed = *flow;
-	if (flow_track(flow, &packet->tuple, packet, scratch))
-		return NULL;
-	return &scratch->followed;
+	if (flow && packet)
+		flow_track(flow, packet);
+	return 0;
 }
 
 /* The sum of a tuple's 32-bit words, not folded. Where both are of IPv4 the words in front of
@@ -239,11 +222,11 @@ static __always_inline int fast_translate(struct xdp_md *xdp, const struct packe
 /* Writes the Ethernet header of the next hop, with its tag or without. Returns 0 or an error,
  * after which the packet must not go on. */
 static __always_inline int fast_ethernet(struct xdp_md *xdp, const struct packet *packet,
-					 const struct ftpfix_flow *flow)
+					 const struct ftpfix_hop *hop)
 {
 	__be16 be_protocol = bpf_htons(packet->ipv6 ? ETH_P_IPV6 : ETH_P_IP);
 	int had = packet->tags * sizeof(struct vlan);
-	int has = flow->be_hop_vlan ? sizeof(struct vlan) : 0;
+	int has = hop->be_vlan ? sizeof(struct vlan) : 0;
 	struct ethhdr *ethernet;
 	struct vlan *vlan;
 
@@ -253,32 +236,30 @@ static __always_inline int fast_ethernet(struct xdp_md *xdp, const struct packet
 	vlan = (void *)(ethernet + 1);
 	if ((void *)(vlan + 1) > (void *)(long)xdp->data_end)
 		return -EFAULT;
-	__builtin_memcpy(ethernet->h_dest, flow->hop_destination, sizeof(ethernet->h_dest));
-	__builtin_memcpy(ethernet->h_source, flow->hop_source, sizeof(ethernet->h_source));
+	__builtin_memcpy(ethernet->h_dest, hop->destination, sizeof(ethernet->h_dest));
+	__builtin_memcpy(ethernet->h_source, hop->source, sizeof(ethernet->h_source));
 	ethernet->h_proto = be_protocol;
 	if (has) {
 		ethernet->h_proto = bpf_htons(ETH_P_8021Q);
-		vlan->be_tag = flow->be_hop_vlan;
+		vlan->be_tag = hop->be_vlan;
 		vlan->be_protocol = be_protocol;
 	}
 	return 0;
 }
 
-/* What TC's flow_advance() and flow_count() do, for a packet in the middle of a stream. */
+/* What flow_track() does, for a packet in the middle of a stream. */
 static __always_inline void fast_track(struct ftpfix_flow *flow, const struct packet *packet,
 				       __u32 now_ticks)
 {
 	__u32 end = packet->host_sequence + packet->payload_length;
 
 	if (sequence_after(end, flow->end_sequence))
-		flow->end_sequence = end;
+		flow_extend(flow, end);
 	if (!(flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING) ||
 	    sequence_after(packet->host_acknowledgement, flow->acknowledged)) {
 		flow->acknowledged = packet->host_acknowledgement;
 		flow->progress |= FTPFIX_PROGRESS_ACKNOWLEDGING;
 	}
-	flow->packets++;
-	flow->bytes += packet->network_length;
 	flow->seen_ticks = now_ticks;
 }
 
@@ -291,14 +272,14 @@ static __always_inline void fast_count(__u32 reason, __u64 amount)
 		*value += amount;
 }
 
-/* Whether the device that the flow leaves by takes this frame. */
-static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpfix_flow *flow,
+/* Whether the device that the packet leaves by takes this frame. */
+static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpfix_hop *hop,
 				     const struct packet *packet)
 {
-	__u32 out_ifindex = flow->out_ifindex;
+	__u32 out_ifindex = hop->out_ifindex;
 	const struct ftpfix_link *link;
 
-	if (packet->network_length > flow->hop_mtu)
+	if (packet->network_length > hop->mtu)
 		return 0;
 	if (packet->network_offset + packet->network_length <= xdp->data_end - xdp->data)
 		return 1;
@@ -310,34 +291,34 @@ static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpf
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct packet packet;
+	struct ftpfix_tuple to;
 	struct ftpfix_flow *flow;
+	struct ftpfix_hop hop;
 	__u32 now, ifindex;
 
 	if (fast_parse(xdp, &packet) || (packet.flags & (TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    packet.ttl <= 1)
 		return XDP_PASS;
-	flow = fast_find(&packet);
+	flow = flow_find(&packet.tuple);
 	if (!flow)
 		return XDP_PASS;
 	sides = fast_sides(xdp, &packet, sides, &ifindex);
 	if (!fast_flow(flow, &packet, sides))
 		return XDP_PASS;
 	now = ticks_now();
-	if (hop_stale(flow, now))
-		hop_refresh(xdp, flow, ifindex, now);
-	if (!flow->hop_mtu || !fast_fits(xdp, flow, &packet) || fast_unsummed(xdp, &packet))
+	flow_to(flow, &packet.tuple, &to);
+	hop_find(xdp, flow, &to, ifindex, now, &hop);
+	if (!hop.mtu || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
 	if (fast_plain(flow, &packet))
 		fast_track(flow, &packet, now);
 	else
-		flow = fast_follow(flow, &packet);
-	if (!flow)
-		return XDP_PASS;
-	if (fast_translate(xdp, &packet, &flow->to) || fast_ethernet(xdp, &packet, flow))
+		fast_follow(flow, &packet);
+	if (fast_translate(xdp, &packet, &to) || fast_ethernet(xdp, &packet, &hop))
 		return XDP_DROP;
 	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
 	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
-	return bpf_redirect_map(&xdp_devices, flow->out_ifindex, XDP_DROP);
+	return bpf_redirect_map(&xdp_devices, hop.out_ifindex, XDP_DROP);
 }
 
 #endif /* FTPFIX_FAST_H */

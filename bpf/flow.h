@@ -22,21 +22,21 @@ static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struc
 
 /* What keeps the packet in the scratch from being sent on; 0 when nothing does. The MTU that
  * it is above, the device's or the route's, is left there. */
-static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch,
-					 const struct ftpfix_flow *flow)
+static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch)
 {
+	const struct ftpfix_hop *hop = &scratch->hop;
 	__u32 mtu = 0;
 
 	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	if (bpf_check_mtu(skb, flow->out_ifindex, &mtu, 0, 0) < 0) {
+	if (!hop->out_ifindex || bpf_check_mtu(skb, hop->out_ifindex, &mtu, 0, 0) < 0) {
 		count(FTPFIX_PACKET_FAILED);
 		return -ENODEV;
 	}
-	if (flow->hop_mtu && flow->hop_mtu < mtu)
-		mtu = flow->hop_mtu;
+	if (hop->mtu && hop->mtu < mtu)
+		mtu = hop->mtu;
 	if (flow_packet_size(skb, &scratch->packet) <= mtu)
 		return 0;
 	count(FTPFIX_PACKET_TOO_BIG);
@@ -44,16 +44,12 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *
 	return -EMSGSIZE;
 }
 
-/* Whether the SYN in the scratch is of a connection that is there. Of one that opens, and whose
- * other half was pushed out by others, that half is made again: what was expected is not
- * expected twice. */
-static __always_inline int flow_whole(struct __sk_buff *skb, struct scratch *scratch,
-				      const struct ftpfix_flow *flow, __u32 hook)
+/* The flow that flow_lookup() found for the packet in the scratch. */
+static __always_inline struct ftpfix_flow *flow_of_packet(const struct scratch *scratch)
 {
-	if (!flow || flow->first_sequence != scratch->packet.host_sequence)
-		return 0;
-	return flow_peer(flow) ||
-	       (!(flow->place & FTPFIX_PLACE_SETTLED) && !flow_restore(skb, scratch, flow, hook));
+	__u32 slot = scratch->slot;
+
+	return slot ? flow_at(slot - 1) : NULL;
 }
 
 /*
@@ -71,13 +67,15 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	flow = flow_find(&packet->tuple);
+	scratch->slot = flow_slot(&packet->tuple);
+	flow = flow_of_packet(scratch);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
-	if (opening && !flow_whole(skb, scratch, flow, hook)) {
-		err = flow_open(skb, hook >> 1, flow && flow->place & FTPFIX_PLACE_SETTLED);
+	/* Unless the SYN is that of a connection which is there. */
+	if (opening && (!flow || flow->first_sequence != packet->host_sequence)) {
+		err = flow_open(skb, hook >> 1, flow && marks_established(flow->marks));
 		if (err && err != -ENOENT)
 			return err;
-		flow = flow_find(&packet->tuple);
+		flow = flow_of_packet(scratch);
 	}
 	if (!flow || (flow->place & FTPFIX_PLACE_HOOK) != hook)
 		return -ENOENT;
@@ -86,16 +84,6 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 		return -ENOENT;
 	}
 	return !!(flow->place & FTPFIX_PLACE_CONTROL);
-}
-
-/* Where the flow's packets go now. */
-static __always_inline __u32 flow_out(struct __sk_buff *skb, struct ftpfix_flow *flow)
-{
-	__u32 now = ticks_now();
-
-	if (hop_stale(flow, now))
-		hop_refresh(skb, flow, skb->ifindex, now);
-	return flow->out_ifindex;
 }
 
 enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
@@ -109,25 +97,10 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 	return flow->place & FTPFIX_PLACE_OPENER ? FLOW_TO_SERVER : FLOW_TO_CLIENT;
 }
 
-/* Gives up the connection of the packet in the scratch, which found no room: the pair that it
- * has outside of this one, through the stack, too. */
-static __always_inline void flow_refuse(struct scratch *scratch, __u8 place)
-{
-	count(place & FTPFIX_PLACE_CONTROL ? FTPFIX_BALANCED_TABLE_FULL
-					   : FTPFIX_CONNECTION_TABLE_FULL);
-	if (place & FTPFIX_PLACE_INNER) {
-		scratch->back = scratch->to;
-		if (place & FTPFIX_PLACE_OPENER)
-			tuple_turn(&scratch->back, &scratch->packet.tuple);
-		flow_remove(&scratch->back);
-	}
-	flow_remove(&scratch->packet.tuple);
-}
-
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; -ETIME, -EMSGSIZE or
- * -ECONNREFUSED when its sender is to be told; or another error when it must be dropped.
+ * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
+ * sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
@@ -141,31 +114,30 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	flow = flow_find(&packet->tuple);
+	flow = flow_of_packet(scratch);
 	if (!flow)
 		return -ENOENT;
 	/* A FIN behind what was cut away will come again. */
 	if (packet->cut)
 		packet->flags &= ~TCP_FIN;
-	scratch->to = flow->to;
+	flow_to(flow, &packet->tuple, &scratch->to);
 	length = packet->network_length;
 	proxied = flow_proxied(flow);
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
-		out_ifindex = flow_out(skb, flow);
-		err = flow_obstacle(skb, scratch, flow);
+		hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
+		out_ifindex = scratch->hop.out_ifindex;
+		err = flow_obstacle(skb, scratch);
 		if (err)
 			return err;
 	}
 	place = flow->place;
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
-	if (!err && flow_track(flow, &packet->tuple, packet, scratch)) {
-		flow_refuse(scratch, place);
-		return -ECONNREFUSED;
-	}
-	if (!err)
+	if (!err) {
+		flow_track(flow, packet);
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);
+	}
 	if (!err && tells)
 		err = client_address_add(skb, out_ifindex, tells);
 	if (!err && proxied == FLOW_TO_CLIENT)

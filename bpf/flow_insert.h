@@ -7,7 +7,7 @@
 #define FTPFIX_FLOW_INSERT_H
 
 #include "expect.h"
-#include "flow_table.h"
+#include "flow_track.h"
 #include "hop.h"
 
 /* Other ports that are tried where the client's own is taken, and there is no pool. */
@@ -26,51 +26,106 @@
  * before all candidates were tried. */
 #define SOURCE_STRIDE 16777259
 
-/* Fills in an entry of the scratch. */
-static __always_inline struct ftpfix_flow *flow_entry(struct scratch *scratch, __u32 hook,
-						      __u32 place, __u32 out_ifindex)
+/* What a new entry says, of a connection whose packets come as `from` here. Returns 0, or -ENOSPC
+ * when the address that it goes on from got no number. */
+static __always_inline int flow_fill(struct ftpfix_flow *flow, const struct ftpfix_tuple *from,
+				     const struct ftpfix_tuple *to, __u32 place)
 {
-	struct ftpfix_flow *flow = &scratch->flow;
-
 	__builtin_memset(flow, 0, sizeof(*flow));
-	flow->out_ifindex = out_ifindex;
+	flow_key(&flow->key, from, flow_seed);
+	flow->destination = to->destination;
+	flow->be_source_port = to->be_source_port;
+	flow->be_destination_port = to->be_destination_port;
+	if (!address_equal(&to->source, &from->source)) {
+		flow->source = own_number(&to->source);
+		if (!flow->source)
+			return -ENOSPC;
+	}
 	flow->seen_ticks = ticks_now();
 	flow->hop_checked = hop_unasked(flow->seen_ticks);
-	flow->place = hook | place;
-	return flow;
+	flow->place = place;
+	return 0;
 }
 
-/* Removes a pair from map unsettled. */
-static __always_inline void flow_forget(const struct ftpfix_tuple *key,
-					const struct ftpfix_tuple *to)
+/* Writes an entry of the scratch into the slot that was claimed for it. */
+static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 slot, __u32 peer,
+				       __u32 out_ifindex)
 {
-	struct ftpfix_tuple other;
+	struct ftpfix_hop hop = {.out_ifindex = out_ifindex};
+	struct ftpfix_flow *flow = flow_at(slot);
 
-	tuple_turn(&other, to);
-	bpf_map_delete_elem(&unsettled, &other);
-	bpf_map_delete_elem(&unsettled, key);
+	if (!flow)
+		return;
+	*flow = *entry;
+	flow->peer = peer;
+	flow->marks |= FTPFIX_MARK_LIVE;
+	hop_keep(flow, &hop);
 }
 
-/* Whether the way back in scratch->back is kept by a connection that opens or closes. One
- * whose other half was pushed out of the table keeps nothing; and when no port is left, any
- * gives way: under a flood nearly all of them are of SYNs that nobody meant. */
+/* Claims a slot for the entry. Returns its number plus one, or 0. */
+static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
+					     struct flow_spot *spot)
+{
+	flow_spot(spot, &entry->key, flow_seed, flow_group_count);
+	return slot_claim(spot);
+}
+
+/*
+ * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
+ * the source port ours: of two CPUs that insert the same at once at most one keeps it.
+ * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
+ */
+__global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
+{
+	struct scratch *scratch = scratch_memory();
+	struct flow_spot spot, back_spot;
+	__u32 slot, back;
+
+	if (!scratch)
+		return -ENOSPC;
+	slot = flow_claim_slot(&scratch->ahead, &spot);
+	back = flow_claim_slot(&scratch->behind, &back_spot);
+	if (!slot || !back) {
+		if (slot)
+			slot_release(slot - 1);
+		if (back)
+			slot_release(back - 1);
+		return -ENOSPC;
+	}
+	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
+	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
+	slot_publish(back - 1, back_spot.tag);
+	if (slot_find(&scratch->behind.key, &back_spot, back)) {
+		slot_release(back - 1);
+		slot_release(slot - 1);
+		return -EEXIST;
+	}
+	slot_publish(slot - 1, spot.tag);
+	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
+		scratch->opening.slot = slot;
+	return 0;
+}
+
+/* Whether the way back in scratch->back is kept by a connection. When no port is left, any that
+ * is not established gives way: under a flood nearly all of them are of SYNs that nobody
+ * meant. */
 static __always_inline int flow_held(struct scratch *scratch)
 {
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&unsettled, &scratch->back);
+	__u32 slot = flow_slot(&scratch->back);
+	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 
 	if (!flow)
 		return 0;
-	if (!scratch->opening.reusing && flow_peer(flow))
+	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_forget(&scratch->back, &flow->to);
+	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
 
 /*
  * Inserts `from` at hook `in`, which becomes `to`, and the way back, which comes in at hook
- * `back`. The key of the way back is what makes the source port ours, so that it may not
- * exist, not among the established ones either; the other key was looked for before.
- * Returns 0, -EEXIST, or another error of the map.
+ * `back`; the other key was looked for before. Returns 0, -EEXIST when the way back is
+ * another's, or -ENOSPC when there is no room.
  */
 static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftpfix_tuple *from,
 				       const struct ftpfix_tuple *to, __u32 hooks)
@@ -78,42 +133,17 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 	const struct opening *opening = &scratch->opening;
 	__u32 in = hooks & FTPFIX_PLACE_HOOK, back = hooks >> 4 & FTPFIX_PLACE_HOOK;
 	__u32 place = opening->place | (hooks >> 8);
-	struct ftpfix_flow *flow;
 	int err;
 
 	tuple_turn(&scratch->back, to);
-	if (bpf_map_lookup_elem(&flows, &scratch->back) || flow_held(scratch))
+	if (flow_held(scratch))
 		return -EEXIST;
-	flow = flow_entry(scratch, back, place, opening->in_ifindex);
-	tuple_turn(&flow->to, from);
-	err = bpf_map_update_elem(&unsettled, &scratch->back, flow, BPF_NOEXIST);
-	if (err)
-		return err;
-	flow = flow_entry(scratch, in, place | FTPFIX_PLACE_OPENER, opening->out_ifindex);
-	flow->to = *to;
-	err = bpf_map_update_elem(&unsettled, from, flow, BPF_ANY);
-	if (err)
-		bpf_map_delete_elem(&unsettled, &scratch->back);
-	return err;
-}
-
-/*
- * Inserts the way back of the packet in the scratch once more, whose own flow at this hook, a
- * way in, is `half` of a pair. Returns 0; -EEXIST when the way back is another's by now; or
- * another error of the map.
- */
-static __noinline int flow_restore(struct __sk_buff *skb, struct scratch *scratch,
-				   const struct ftpfix_flow *half, __u32 hook)
-{
-	__u32 place = half->place & ~(FTPFIX_PLACE_HOOK | FTPFIX_PLACE_OPENER);
-	struct ftpfix_flow *flow;
-
-	tuple_turn(&scratch->back, &half->to);
-	if (bpf_map_lookup_elem(&flows, &scratch->back))
-		return -EEXIST;
-	flow = flow_entry(scratch, path_stack ? hook + 1 : 2 - hook, place, skb->ifindex);
-	tuple_turn(&flow->to, &scratch->packet.tuple);
-	return bpf_map_update_elem(&unsettled, &scratch->back, flow, BPF_NOEXIST);
+	tuple_turn(&scratch->turned, from);
+	err = flow_fill(&scratch->ahead, from, to, in | place | FTPFIX_PLACE_OPENER);
+	if (!err)
+		err = flow_fill(&scratch->behind, &scratch->back, &scratch->turned, back | place);
+	scratch->ahead.marks = scratch->behind.marks = opening->marks;
+	return err ? err : flow_insert_both(opening->out_ifindex, opening->in_ifindex);
 }
 
 #define FLOW_HOOKS(in, back, place) ((in) | (back) << 4 | (place) << 8)
@@ -141,7 +171,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 	err = flow_insert_pair(scratch, &opening->middle, &opening->to,
 			       FLOW_HOOKS(other_out, other_in, FTPFIX_PLACE_INNER));
 	if (err)
-		flow_forget(&opening->key, &opening->middle);
+		flow_remove(opening->slot - 1);
 	return err;
 }
 
@@ -202,7 +232,7 @@ static long source_try(__u32 try, void *context)
 
 /*
  * Inserts the connection of scratch->opening, keeping the peer's port if it can. Returns 0;
- * -EEXIST when no source port was free; or another error of the map.
+ * -EEXIST when no source port was free; or -ENOSPC when the table has no room.
  */
 __global int flow_insert(void)
 {
@@ -230,10 +260,14 @@ __global int flow_insert(void)
 	opening->result = -EEXIST;
 	bpf_loop((tries < SOURCE_FREE_TRIES_MAX ? tries : SOURCE_FREE_TRIES_MAX) + 1, source_try,
 		 &loop, 0);
-	if (opening->result != -EEXIST)
-		return opening->result;
-	opening->reusing = 1;
-	bpf_loop(tries + 1, source_try, &loop, 0);
+	if (opening->result == -EEXIST) {
+		opening->reusing = 1;
+		bpf_loop(tries + 1, source_try, &loop, 0);
+	}
+	if (!opening->result) {
+		loop.scratch->slot = opening->slot;
+		flow_turn(opening->slot - 1, FTPFIX_TURN_OPENING);
+	}
 	return opening->result;
 }
 

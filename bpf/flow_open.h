@@ -89,7 +89,7 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 	opening->out_ifindex = expectation->out_ifindex;
 	/* A peer that connects again from the same port has given the old
 	 * connection up. */
-	flow_give_up(&opening->key);
+	flow_give_up(scratch->slot, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 	err = flow_insert();
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
@@ -152,7 +152,8 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	}
 	opening = opening_begin(skb, packet, FTPFIX_SIDE_UPLINK, scratch);
 	opening->virtual = *found;
-	opening->place = FTPFIX_PLACE_CONTROL | (proxy_wanted() ? FTPFIX_PLACE_SLOW : 0);
+	opening->place = FTPFIX_PLACE_CONTROL;
+	opening->marks = proxy_wanted() ? FTPFIX_MARK_SLOW : 0;
 	backend = backend_choose(&opening->virtual, &packet->tuple.source);
 	if (!backend)
 		return flow_refuse_client(scratch, FTPFIX_BALANCED_NO_SERVER);
@@ -161,7 +162,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	if (opening->virtual.forward == FTPFIX_FORWARD_FULLNAT)
 		opening_sources(opening, backend);
 	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
-	flow_give_up(&opening->key);
+	flow_give_up(scratch->slot, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 	err = flow_insert();
 	if (err)
 		return flow_refuse_client(scratch, err == -EEXIST ? FTPFIX_BALANCED_NO_SOURCE_PORT

@@ -1,44 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The two tables of flows, in which every connection has a pair of entries, one for each
- * direction: finding them, moving them between the tables, removing them. How far a
- * connection has come is not known here.
+ * Flows in the table, in which every connection has a pair of entries, one for each
+ * direction: finding them, inserting and removing pairs, and the turns by which connections
+ * that open or are closed give way. How far a connection has come is not known here.
  */
 #ifndef FTPFIX_FLOW_TABLE_H
 #define FTPFIX_FLOW_TABLE_H
 
 #include "counter.h"
+#include "flow_slots.h"
+#include "own.h"
 #include "packet.h"
 #include "scratch.h"
 
 static __always_inline struct ftpfix_flow *flow_find(const struct ftpfix_tuple *key)
 {
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key);
+	__u32 slot = flow_slot(key);
 
-	return flow ? flow : bpf_map_lookup_elem(&unsettled, key);
+	return slot ? flow_at(slot - 1) : NULL;
 }
 
-/* The other direction's entry, in the same table. NULL when it is gone. */
+/* The other direction's entry. NULL when it is gone. */
 static __always_inline struct ftpfix_flow *flow_peer(const struct ftpfix_flow *flow)
 {
-	struct ftpfix_tuple peer;
+	struct ftpfix_flow *peer = flow_at(flow->peer);
 
-	tuple_turn(&peer, &flow->to);
-	if (flow->place & FTPFIX_PLACE_SETTLED)
-		return bpf_map_lookup_elem(&flows, &peer);
-	return bpf_map_lookup_elem(&unsettled, &peer);
+	return peer && peer->marks & FTPFIX_MARK_LIVE ? peer : NULL;
+}
+
+/* What a packet of the flow, which came as `from`, becomes. */
+static __always_inline void flow_to(const struct ftpfix_flow *flow, const struct ftpfix_tuple *from,
+				    struct ftpfix_tuple *to)
+{
+	const struct ftpfix_addr *own = own_address(flow->source);
+
+	to->source = own ? *own : from->source;
+	to->destination = flow->destination;
+	to->be_source_port = flow->be_source_port;
+	to->be_destination_port = flow->be_destination_port;
+}
+
+/* How packets of the flow come: as those of its peer go on, turned round. A source that the
+ * peer keeps is where this direction's packets go. */
+static __always_inline void flow_from(const struct ftpfix_flow *flow,
+				      const struct ftpfix_flow *peer, struct ftpfix_tuple *from)
+{
+	const struct ftpfix_addr *own = own_address(peer->source);
+
+	from->source = peer->destination;
+	from->destination = own ? *own : flow->destination;
+	from->be_source_port = peer->be_destination_port;
+	from->be_destination_port = peer->be_source_port;
 }
 
 /* Whether both sides have finished: late packets of theirs may still come. */
 static __always_inline int flow_closing(const struct ftpfix_flow *flow)
 {
-	return flow->progress & FTPFIX_PROGRESS_FIN && flow->peer_progress & FTPFIX_PROGRESS_FIN;
-}
-
-/* Whether that was so when the last FIN was acknowledged: its end was counted then. */
-static __always_inline int flow_closed(const struct ftpfix_flow *flow)
-{
-	return !(flow->place & FTPFIX_PLACE_SETTLED) && flow_closing(flow);
+	return flow->progress & FTPFIX_PROGRESS_FIN && flow->marks & FTPFIX_MARK_PEER_FIN;
 }
 
 /* The server of a control connection, from either of its entries. Returns 1, or 0 where none
@@ -47,18 +65,18 @@ static __always_inline int flow_server(const struct ftpfix_flow *flow,
 				       const struct ftpfix_flow *peer,
 				       struct ftpfix_endpoint *server)
 {
-	if (peer && (flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN)
+	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN)
 		flow = peer;
 	if (!(flow->place & FTPFIX_PLACE_CONTROL) ||
 	    (flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN)
 		return 0;
-	server->addr = flow->to.destination;
-	server->be_port = flow->to.be_destination_port;
+	server->addr = flow->destination;
+	server->be_port = flow->be_destination_port;
 	server->padding = 0;
 	return 1;
 }
 
-static __noinline int flow_load(const struct ftpfix_endpoint *server, __s64 sessions)
+static __always_inline void flow_load(const struct ftpfix_endpoint *server, __s64 sessions)
 {
 	struct ftpfix_load *load = bpf_map_lookup_elem(&loads, server), none = {};
 
@@ -68,109 +86,120 @@ static __noinline int flow_load(const struct ftpfix_endpoint *server, __s64 sess
 	}
 	if (load)
 		__sync_fetch_and_add(&load->sessions, sessions);
-	return 0;
 }
 
-/* Whether of a pair this is the entry whose deletion says who removed it: that on the way in
- * from the uplink, or of a pair that lies on the inside, on the way in there. */
-static __always_inline int flow_first(const struct ftpfix_flow *flow)
+/* Of a pair the entry of the opener, whose marks decide what happens once. */
+static __always_inline struct ftpfix_flow *flow_first(struct ftpfix_flow *flow,
+						      struct ftpfix_flow *peer)
 {
-	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
-
-	return hook == FTPFIX_HOOK_UPLINK_IN || (path_stack && hook == FTPFIX_HOOK_INSIDE_IN);
+	return flow->place & FTPFIX_PLACE_OPENER ? flow : peer;
 }
 
-/* Removes both directions of a connection. Of several that do so at once, one
- * gets 1 for it. */
-static __noinline int flow_remove(const struct ftpfix_tuple *key)
+static __always_inline void flow_count_load(const struct ftpfix_flow *flow,
+					    const struct ftpfix_flow *peer, __s64 sessions)
 {
-	struct ftpfix_flow *flow = flow_find(key);
 	struct ftpfix_endpoint server;
-	struct ftpfix_tuple own, other;
-	int first, counted, own_gone, other_gone;
 
-	if (!flow)
+	if (flow_server(flow, peer, &server))
+		flow_load(&server, sessions);
+}
+
+/* Whether these are the marks of an established connection. */
+static __always_inline int marks_established(__u8 marks)
+{
+	return (marks & (FTPFIX_MARK_LIVE | FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED)) ==
+	       (FTPFIX_MARK_LIVE | FTPFIX_MARK_SETTLED);
+}
+
+/* The connection has opened. Returns 1 for whoever says so first. */
+static __always_inline int flow_settle(struct ftpfix_flow *flow, struct ftpfix_flow *peer)
+{
+	struct ftpfix_flow *first = flow_first(flow, peer);
+	__u8 before = flow_mark(first, FTPFIX_MARK_SETTLED);
+
+	flow_mark(first == flow ? peer : flow, FTPFIX_MARK_SETTLED);
+	if (before & FTPFIX_MARK_SETTLED || !(before & FTPFIX_MARK_LIVE))
 		return 0;
-	own = *key;
-	tuple_turn(&other, &flow->to);
-	first = flow_first(flow);
-	if (flow->place & FTPFIX_PLACE_SETTLED) {
-		/* What the entries say is another's once they are deleted. */
-		counted = flow_server(flow, bpf_map_lookup_elem(&flows, &other), &server);
-		own_gone = !bpf_map_delete_elem(&flows, &own);
-		other_gone = !bpf_map_delete_elem(&flows, &other);
-	} else {
-		counted = 0;
-		own_gone = !bpf_map_delete_elem(&unsettled, &own);
-		other_gone = !bpf_map_delete_elem(&unsettled, &other);
-	}
-	if (!(first ? own_gone : other_gone))
-		return 0;
-	if (counted)
-		flow_load(&server, -1);
+	flow_count_load(flow, peer, 1);
 	return 1;
 }
 
-/* Copies an entry into the other table. Returns 0 or an error of the map. */
-static __always_inline int flow_copy(void *table, const struct ftpfix_tuple *key,
-				     const struct ftpfix_flow *flow, int settled,
-				     struct ftpfix_flow *copy)
+/* The connection is over, and serves late packets. Returns 1 for whoever says so first. */
+static __always_inline int flow_close(struct ftpfix_flow *flow, struct ftpfix_flow *peer)
 {
-	*copy = *flow;
-	copy->place &= ~FTPFIX_PLACE_SETTLED;
-	if (settled)
-		copy->place |= FTPFIX_PLACE_SETTLED;
-	return bpf_map_update_elem(table, key, copy, BPF_ANY);
+	struct ftpfix_flow *first = flow_first(flow, peer);
+	__u8 before = flow_mark(first, FTPFIX_MARK_CLOSED);
+
+	flow_mark(first == flow ? peer : flow, FTPFIX_MARK_CLOSED);
+	if (before & FTPFIX_MARK_CLOSED || !(before & FTPFIX_MARK_LIVE))
+		return 0;
+	if (before & FTPFIX_MARK_SETTLED)
+		flow_count_load(flow, peer, -1);
+	return 1;
 }
 
-/*
- * Moves a connection that has opened to map flows. Returns 0; -ENOENT when half of it is
- * gone; or an error of the map, which is full: then it stays where it is.
- */
-static __noinline int flow_settle(const struct ftpfix_tuple *key, struct scratch *scratch)
+/* Removes both directions of a connection, of which this slot has one. Returns the marks that
+ * it had, or 0: of several that do so at once, one gets them. */
+__global int flow_remove(__u32 slot)
 {
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&unsettled, key), *peer;
-	struct ftpfix_tuple *other = &scratch->back;
-	struct ftpfix_endpoint server;
-	int err, counted;
-
-	if (!flow)
-		return -ENOENT;
-	tuple_turn(other, &flow->to);
-	peer = bpf_map_lookup_elem(&unsettled, other);
-	if (!peer)
-		return -ENOENT;
-	counted = flow_server(flow, peer, &server);
-	err = flow_copy(&flows, other, peer, 1, &scratch->flow);
-	if (err)
-		return err;
-	err = flow_copy(&flows, key, flow, 1, &scratch->flow);
-	if (err) {
-		bpf_map_delete_elem(&flows, other);
-		return err;
-	}
-	if (counted)
-		flow_load(&server, 1);
-	bpf_map_delete_elem(&unsettled, other);
-	bpf_map_delete_elem(&unsettled, key);
-	return 0;
-}
-
-/* Moves a connection that is over to map unsettled, where it serves late packets until
- * others push it out. Of several that do so at once, one gets 1 for it. */
-static __noinline int flow_retire(const struct ftpfix_tuple *key, struct scratch *scratch)
-{
-	struct ftpfix_flow *flow = bpf_map_lookup_elem(&flows, key), *peer;
-	struct ftpfix_tuple *other = &scratch->back;
+	struct ftpfix_flow *flow = flow_at(slot), *peer, *first;
+	__u32 other;
+	__u8 before;
 
 	if (!flow)
 		return 0;
-	tuple_turn(other, &flow->to);
-	peer = bpf_map_lookup_elem(&flows, other);
-	if (peer)
-		flow_copy(&unsettled, other, peer, 0, &scratch->flow);
-	flow_copy(&unsettled, key, flow, 0, &scratch->flow);
-	return flow_remove(key);
+	other = flow->peer;
+	peer = flow_at(other);
+	if (!peer)
+		return 0;
+	first = flow_first(flow, peer);
+	before = flow_unmark(first, FTPFIX_MARK_LIVE);
+	if (!(before & FTPFIX_MARK_LIVE))
+		return 0;
+	if (marks_established(before))
+		flow_count_load(flow, peer, -1);
+	flow_unmark(first == flow ? peer : flow, FTPFIX_MARK_LIVE);
+	slot_release(slot);
+	slot_release(other);
+	return before;
+}
+
+/* Whether a connection whose turn is over still only opens, or is only closed, so that it must
+ * give way. */
+static __always_inline int flow_yields(const struct ftpfix_flow *first, __u32 turn, __u32 kind)
+{
+	__u8 place = first->place & (FTPFIX_PLACE_OPENER | FTPFIX_PLACE_INNER);
+
+	/* A second pair has no turn of its own. */
+	if (first->turn != turn || !(first->marks & FTPFIX_MARK_LIVE) ||
+	    place != FTPFIX_PLACE_OPENER)
+		return 0;
+	if (kind == FTPFIX_TURN_CLOSED)
+		return first->marks & FTPFIX_MARK_CLOSED;
+	return !(first->marks & (FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED));
+}
+
+/*
+ * Gives the connection, by its opener's entry, a turn of its kind. Returns one more than the
+ * slot of the connection that had this turn, if that must give way now; or 0. Two CPUs write
+ * one place only when all places were taken in between.
+ */
+static __always_inline __u32 flow_take_turn(struct ftpfix_flow *first, __u32 slot, __u32 kind)
+{
+	__u32 turn = __sync_fetch_and_add(&turns_taken[kind & 1], 1) & (turn_places - 1);
+	__u32 place = kind * turn_places + turn, before;
+	__u32 *noted = bpf_map_lookup_elem(&turns, &place);
+	const struct ftpfix_flow *other;
+
+	if (!noted)
+		return 0;
+	before = *noted;
+	*noted = slot + 1;
+	first->turn = turn;
+	if (!before || before == slot + 1)
+		return 0;
+	other = flow_at(before - 1);
+	return other && flow_yields(other, turn, kind) ? before : 0;
 }
 
 #endif /* FTPFIX_FLOW_TABLE_H */

@@ -28,37 +28,42 @@ static __always_inline int flow_reset(const struct ftpfix_flow *flow,
 /* Further ahead than any usual window a segment is taken to be a stranger's. */
 #define FLOW_AHEAD_MAX (1 << 23)
 
-/* Notes that the packet acknowledges the peer's FIN. Returns 1 when with that
- * both FINs are acknowledged. */
+/* Notes that the packet acknowledges the peer's FIN, behind which nothing comes. Returns 1 when
+ * with that both FINs are acknowledged. */
 static __always_inline int flow_acknowledge_fin(struct ftpfix_flow *flow,
+						const struct ftpfix_flow *peer,
 						const struct packet *packet)
 {
-	struct ftpfix_flow *peer;
-
-	if (!(flow->peer_progress & FTPFIX_PROGRESS_FIN) ||
+	if (!(flow->marks & FTPFIX_MARK_PEER_FIN) ||
 	    flow->progress & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED || !(packet->flags & TCP_ACK) ||
-	    sequence_after(flow->peer_fin_end, packet->host_acknowledgement))
+	    sequence_after(peer->end_sequence, packet->host_acknowledgement))
 		return 0;
 	flow->progress |= FTPFIX_PROGRESS_FIN_ACKNOWLEDGED;
-	peer = flow_peer(flow);
-	return peer && peer->progress & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED;
+	/* A barrier: of two directions that do so at once at least one sees the other's. */
+	flow_mark(flow, 0);
+	return *(volatile const __u8 *)&peer->progress & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED;
 }
 
 /* Whether a segment with this end, which is new, belongs to the stream: because
  * it is near, or because the peer has acknowledged all in front of it. */
 static __always_inline int flow_continues(const struct ftpfix_flow *flow,
+					  const struct ftpfix_flow *peer,
 					  const struct packet *packet, __u32 end)
 {
-	struct ftpfix_flow *peer;
-
-	if (end - flow->end_sequence <= FLOW_AHEAD_MAX)
-		return 1;
-	peer = flow_peer(flow);
-	return peer && peer->progress & FTPFIX_PROGRESS_ACKNOWLEDGING &&
-	       !sequence_after(packet->host_sequence, peer->acknowledged);
+	return end - flow->end_sequence <= FLOW_AHEAD_MAX ||
+	       (peer->progress & FTPFIX_PROGRESS_ACKNOWLEDGING &&
+		!sequence_after(packet->host_sequence, peer->acknowledged));
 }
 
-static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct packet *packet)
+/* The stream goes on to `end`. */
+static __always_inline void flow_extend(struct ftpfix_flow *flow, __u32 end)
+{
+	flow->wraps += end - flow->first_sequence < flow->end_sequence - flow->first_sequence;
+	flow->end_sequence = end;
+}
+
+static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct ftpfix_flow *peer,
+					 const struct packet *packet)
 {
 	__u32 end = packet->host_sequence + packet->payload_length + !!(packet->flags & TCP_SYN) +
 		    !!(packet->flags & TCP_FIN);
@@ -72,8 +77,9 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 		flow->end_sequence = end;
 		flow->progress |= FTPFIX_PROGRESS_SYN;
 	}
-	if (sequence_after(end, flow->end_sequence) && flow_continues(flow, packet, end))
-		flow->end_sequence = end;
+	if (sequence_after(end, flow->end_sequence) && !(flow->progress & FTPFIX_PROGRESS_FIN) &&
+	    flow_continues(flow, peer, packet, end))
+		flow_extend(flow, end);
 	if (packet->flags & TCP_ACK &&
 	    (!(flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING) ||
 	     sequence_after(packet->host_acknowledgement, flow->acknowledged))) {
@@ -82,27 +88,15 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 	}
 }
 
-static __always_inline void flow_count(struct ftpfix_flow *flow, const struct packet *packet)
+static __always_inline void flow_note_fin(struct ftpfix_flow *flow, struct ftpfix_flow *peer,
+					  const struct packet *packet)
 {
-	flow->packets++;
-	flow->bytes += packet->network_length;
-	flow->seen_ticks = ticks_now();
-}
-
-static __always_inline void flow_note_fin(struct ftpfix_flow *flow, const struct packet *packet)
-{
-	struct ftpfix_flow *peer;
-
 	/* Nothing comes behind a FIN: another place is not its own. */
 	if (!(packet->flags & TCP_FIN) ||
 	    flow->end_sequence != packet->host_sequence + packet->payload_length + 1)
 		return;
 	flow->progress |= FTPFIX_PROGRESS_FIN;
-	peer = flow_peer(flow);
-	if (!peer)
-		return;
-	peer->peer_fin_end = flow->end_sequence;
-	peer->peer_progress |= FTPFIX_PROGRESS_FIN;
+	flow_mark(peer, FTPFIX_MARK_PEER_FIN);
 }
 
 /* What became of a connection, as data connections count it and as the balancer's do. */
@@ -118,90 +112,114 @@ static __always_inline void flow_became(__u8 place, enum ftpfix_reason data,
  * the peer's SYN. A stranger who never saw that SYN cannot know the number. Where the opener's
  * packets are to tell the client's address until they are answered, only the answer does.
  */
-static __always_inline int flow_answers(const struct ftpfix_flow *flow, const struct packet *packet)
+static __always_inline int flow_answers(const struct ftpfix_flow *flow,
+					const struct ftpfix_flow *peer, const struct packet *packet)
 {
-	const struct ftpfix_flow *peer;
-
 	if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
 	    !(flow->progress & FTPFIX_PROGRESS_SYN))
 		return 0;
 	if (client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER)
 		return 0;
-	peer = flow_peer(flow);
-	return peer && peer->progress & FTPFIX_PROGRESS_SYN &&
+	return peer->progress & FTPFIX_PROGRESS_SYN &&
 	       sequence_after(packet->host_acknowledgement, peer->first_sequence) &&
 	       !sequence_after(packet->host_acknowledgement, peer->end_sequence);
 }
 
-/* Lets the reset end the connection, if it is right. */
-static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
-					     const struct ftpfix_tuple *key,
-					     const struct packet *packet)
+/* Removes a connection, of which this slot has one direction, and its second pair, through the
+ * stack, too. Returns the first one's marks to whoever did so, or 0. */
+__global int flow_remove_all(__u32 slot)
 {
-	struct ftpfix_flow *peer = flow_peer(flow);
-	int over = !peer || flow_reset(flow, peer, packet), closed = flow_closed(flow);
-	__u8 place = flow->place;
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_flow *flow = flow_at(slot), *peer, *first, *inner;
+	__u32 second;
 
-	flow_count(flow, packet);
-	if (over && flow_remove(key) && !closed)
-		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	peer = flow ? flow_peer(flow) : NULL;
+	if (!scratch || !peer)
+		return 0;
+	if (path_stack) {
+		first = flow_first(flow, peer);
+		flow_from(first, first == flow ? peer : flow, &scratch->removed);
+		flow_to(first, &scratch->removed, &scratch->removed_to);
+		second = flow_slot(&scratch->removed_to);
+		inner = second ? flow_at(second - 1) : NULL;
+		if (inner && inner->place & FTPFIX_PLACE_INNER)
+			flow_remove(second - 1);
+	}
+	return flow_remove(slot);
 }
 
-/* Gives up what is left of an earlier connection where a new one begins: its second pair,
- * through the stack, too. */
-static __noinline int flow_give_up(const struct ftpfix_tuple *key)
+/* Gives up a connection whose place another one needs: `slot` is one more than that of either
+ * direction, or 0. Why is counted unless it was closed before. */
+static __always_inline void flow_give_up(__u32 slot, enum ftpfix_reason data,
+					 enum ftpfix_reason control)
 {
-	const struct ftpfix_flow *flow = flow_find(key), *inner;
-	struct ftpfix_tuple middle;
-	int closed;
-	__u8 place;
+	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
+	__u8 place, marks;
 
 	if (!flow)
-		return 0;
+		return;
 	place = flow->place;
-	closed = flow_closed(flow);
-	if (path_stack) {
-		middle = flow->to;
-		inner = flow_find(&middle);
-		if (inner && inner->place & FTPFIX_PLACE_INNER)
-			flow_remove(&middle);
+	marks = flow_remove_all(slot - 1);
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
+		flow_became(place, data, control);
+}
+
+/* Gives the connection of which this slot has one direction a turn, and takes away the one that
+ * had it. A second pair, through the stack, goes with the first. */
+__global int flow_turn(__u32 slot, int kind)
+{
+	struct ftpfix_flow *flow = flow_at(slot), *peer = flow ? flow_peer(flow) : NULL;
+
+	if (!peer || flow->place & FTPFIX_PLACE_INNER)
+		return 0;
+	if (!(flow->place & FTPFIX_PLACE_OPENER)) {
+		slot = flow->peer;
+		flow = peer;
 	}
-	if (flow_remove(key) && !closed)
-		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	slot = flow_take_turn(flow, slot, kind);
+	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
 
-/*
- * Follows the packet's connection, and moves it to the table where it then belongs. The flow
- * must not be used afterwards. Returns 0, or an error when the connection has opened and
- * the table has no room for it.
- */
-static __always_inline int flow_track(struct ftpfix_flow *flow, const struct ftpfix_tuple *key,
-				      const struct packet *packet, struct scratch *scratch)
+/* Lets the reset end the connection, if it is right. */
+static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
+					     const struct ftpfix_flow *peer,
+					     const struct packet *packet)
 {
-	__u8 place = flow->place;
-	int over, err = 0;
+	__u8 place = flow->place, marks;
 
+	flow->seen_ticks = ticks_now();
+	marks = flow_reset(flow, peer, packet) ? flow_remove(peer->peer) : 0;
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
+		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+}
+
+/* Follows the packet's connection. A reset may have removed the flow afterwards. */
+static __always_inline void flow_track(struct ftpfix_flow *flow, const struct packet *packet)
+{
+	struct ftpfix_flow *peer = flow_peer(flow);
+
+	/* Another CPU is removing it. */
+	if (!peer)
+		return;
 	if (packet->flags & TCP_RST) {
-		flow_track_reset(flow, key, packet);
-		return 0;
+		flow_track_reset(flow, peer, packet);
+		return;
 	}
-	flow_advance(flow, packet);
-	flow_note_fin(flow, packet);
-	over = flow_acknowledge_fin(flow, packet);
-	flow_count(flow, packet);
-	if (over) {
-		if (place & FTPFIX_PLACE_SETTLED && flow_retire(key, scratch))
-			flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
-	} else if (!(place & FTPFIX_PLACE_SETTLED) && !flow_closing(flow) &&
-		   flow_answers(flow, packet)) {
-		err = flow_settle(key, scratch);
-		if (!err && place & FTPFIX_PLACE_CONTROL)
-			flow_became(place, FTPFIX_CONNECTION_OPENED, FTPFIX_BALANCED_ESTABLISHED);
-		if (err == -ENOENT)
-			err = 0;
+	flow_advance(flow, peer, packet);
+	flow_note_fin(flow, peer, packet);
+	flow->seen_ticks = ticks_now();
+	if (flow_acknowledge_fin(flow, peer, packet)) {
+		if (!flow_close(flow, peer))
+			return;
+		flow_became(flow->place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+		flow_turn(peer->peer, FTPFIX_TURN_CLOSED);
+	} else if (!(flow->marks & FTPFIX_MARK_SETTLED) && !flow_closing(flow) &&
+		   flow_answers(flow, peer, packet)) {
+		if (flow_settle(flow, peer) && flow->place & FTPFIX_PLACE_CONTROL)
+			flow_became(flow->place, FTPFIX_CONNECTION_OPENED,
+				    FTPFIX_BALANCED_ESTABLISHED);
 	}
-	return err;
 }
 
 #endif /* FTPFIX_FLOW_TRACK_H */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The next hop of a flow: asked of the kernel's routing and neighbour tables, and then kept
- * in the flow for so short a time that a change of either is followed at once. It is the
- * same for TC and XDP, whose packets only it does not look at.
+ * until these change, as far as the daemon tells, or for so short a time that a change is
+ * followed at once. Hops are few and flows many: a flow keeps the number of its hop. It is
+ * the same for TC and XDP, whose packets only it does not look at.
  */
 #ifndef FTPFIX_HOP_H
 #define FTPFIX_HOP_H
@@ -10,32 +11,141 @@
 #include "flow_table.h"
 
 /* How long a hop is used, in units of 2^HOP_SHIFT ticks: about a tenth of a second, many
- * packets of a flow that is worth the trouble, and less than any router needs to learn. */
+ * packets of a flow that is worth the trouble, and less than any router needs to learn. While
+ * changes are noted, some seconds: an MTU that the kernel learns is no change that it tells. */
 #define HOP_SHIFT 4
 #define HOP_UNITS 6
+#define HOP_UNITS_WATCHED 200
+
+/* Ticks that come round after 52 days are of the present only within these bounds. */
+#define HOP_WATCHED_TICKS (2 * FTPFIX_WATCHED_NS >> FTPFIX_TICK_SHIFT)
+#define HOP_CHANGED_TICKS (2 << (8 + HOP_SHIFT))
+
+/* Places of map hops in which a hop may be. */
+#define HOP_WAYS 4
 
 #ifndef AF_INET
 #define AF_INET 2
 #define AF_INET6 10
 #endif
 
-/* Whether it is time to ask again. A flow that was silent meanwhile asks in any case: so the
- * short count of hop_checked cannot have gone round. */
-static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_ticks)
+/* How long a hop is used. What makes an unknown one known is not always told. */
+static __always_inline __u32 hop_units(const struct ftpfix_hop *hop, __u32 now_ticks)
 {
-	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
-
-	return age >= HOP_UNITS || now_ticks - flow->seen_ticks >= HOP_UNITS << HOP_SHIFT;
+	if (hop->mtu && routes_watched_ticks - now_ticks - 1 < HOP_WATCHED_TICKS)
+		return HOP_UNITS_WATCHED;
+	return HOP_UNITS;
 }
 
-/* What makes a new flow ask at its first packet. */
+/* Whether it is time to ask again, as it is when the hop was asked for in the unit of the last
+ * change or before. A flow that was silent since it seems to have asked does so in any case:
+ * the short count of hop_checked has gone round. */
+static __always_inline int hop_stale(const struct ftpfix_flow *flow, const struct ftpfix_hop *hop,
+				     __u32 now_ticks)
+{
+	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
+	__u32 asked_ticks = ((now_ticks >> HOP_SHIFT) - age) << HOP_SHIFT;
+
+	return age >= hop_units(hop, now_ticks) ||
+	       now_ticks - flow->seen_ticks > now_ticks - asked_ticks ||
+	       routes_changed_ticks - asked_ticks < HOP_CHANGED_TICKS;
+}
+
+/* What makes a new flow, whose hop is not known, ask at its first packet. */
 static __always_inline __u8 hop_unasked(__u32 now_ticks)
 {
 	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
 }
 
+/* All but the version. */
+static __always_inline int hop_same(const struct ftpfix_hop *one, const struct ftpfix_hop *other)
+{
+	const __u32 *words = &one->out_ifindex, *others = &other->out_ifindex;
+	__u32 difference = 0;
+
+	for (__u32 i = 0; i < sizeof(*one) / sizeof(*words) - 1; i++)
+		difference |= words[i] ^ others[i];
+	return !difference;
+}
+
+/* Reads a place that may be written at the same time. Returns its version, which is odd when
+ * what was read is not whole. */
+static __always_inline __u32 hop_read(const struct ftpfix_hop *place, struct ftpfix_hop *hop)
+{
+	__u32 version = *(volatile const __u32 *)&place->version;
+
+	__builtin_memcpy(hop, place, sizeof(*hop));
+	barrier();
+	return version == *(volatile const __u32 *)&place->version ? version : version | 1;
+}
+
+/* The flow's hop into `hop`. Returns 0, or -ENOENT when another has taken its place. */
+static __always_inline int hop_get(const struct ftpfix_flow *flow, struct ftpfix_hop *hop)
+{
+	__u32 index = flow->hop, version;
+	const struct ftpfix_hop *place = bpf_map_lookup_elem(&hops, &index);
+
+	if (!place)
+		return -ENOENT;
+	version = hop_read(place, hop);
+	return version & 1 || (__u8)(version >> 1) != flow->hop_version ? -ENOENT : 0;
+}
+
+static __always_inline __u32 hop_set(const struct ftpfix_hop *hop)
+{
+	const __u8 *mac = hop->destination;
+	__u32 hash = hop->out_ifindex * 31 + mac[5] + (mac[4] << 8) + (mac[3] << 16);
+
+	return hash * 0x9e3779b1 >> 16 & (FTPFIX_HOPS_MAX / HOP_WAYS - 1);
+}
+
+/* Writes the hop in its place, unless another CPU does so. Returns the version, or 1. */
+static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ftpfix_hop *hop)
+{
+	__u32 version = *(volatile __u32 *)&place->version & ~1u;
+
+	if (__sync_val_compare_and_swap(&place->version, version, version + 1) != version)
+		return 1;
+	place->out_ifindex = hop->out_ifindex;
+	__builtin_memcpy(place->destination, hop->destination, sizeof(place->destination));
+	__builtin_memcpy(place->source, hop->source, sizeof(place->source));
+	place->be_vlan = hop->be_vlan;
+	place->mtu = hop->mtu;
+	__sync_fetch_and_add(&place->version, 1);
+	return version + 2;
+}
+
+/* Gives the flow this hop, whose version does not matter. */
+static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
+{
+	__u32 first = hop_set(hop) * HOP_WAYS, take = first, version;
+	struct ftpfix_hop *place, there;
+
+	for (int way = HOP_WAYS - 1; way >= 0; way--) {
+		__u32 index = first + way;
+
+		place = bpf_map_lookup_elem(&hops, &index);
+		if (!place)
+			return;
+		version = hop_read(place, &there);
+		if (!(version & 1) && version && hop_same(&there, hop)) {
+			flow->hop = index;
+			flow->hop_version = version >> 1;
+			return;
+		}
+		if (!version)
+			take = index;
+	}
+	place = bpf_map_lookup_elem(&hops, &take);
+	version = place ? hop_write(place, hop) : 1;
+	if (version & 1)
+		return;
+	flow->hop = take;
+	flow->hop_version = version >> 1;
+}
+
 static __always_inline void hop_question(struct bpf_fib_lookup *question,
-					 const struct ftpfix_flow *flow, __u32 ifindex)
+					 const struct ftpfix_tuple *to, __u32 ifindex)
 {
 	__builtin_memset(question, 0, sizeof(*question));
 	question->ifindex = ifindex;
@@ -43,52 +153,65 @@ static __always_inline void hop_question(struct bpf_fib_lookup *question,
 	/* With a size that suits every route the kernel tells the route's MTU, if it is locked
 	 * or was learned; without one it judges the packet itself by the device's. */
 	question->tot_len = sizeof(struct iphdr);
-	question->sport = flow->to.be_source_port;
-	question->dport = flow->to.be_destination_port;
-	if (address_mapped(&flow->to.destination)) {
+	question->sport = to->be_source_port;
+	question->dport = to->be_destination_port;
+	if (address_mapped(&to->destination)) {
 		question->family = AF_INET;
-		question->ipv4_src = address_to_v4(&flow->to.source);
-		question->ipv4_dst = address_to_v4(&flow->to.destination);
+		question->ipv4_src = address_to_v4(&to->source);
+		question->ipv4_dst = address_to_v4(&to->destination);
 	} else {
 		question->family = AF_INET6;
-		__builtin_memcpy(question->ipv6_src, &flow->to.source, sizeof(question->ipv6_src));
-		__builtin_memcpy(question->ipv6_dst, &flow->to.destination,
-				 sizeof(question->ipv6_dst));
+		__builtin_memcpy(question->ipv6_src, &to->source, sizeof(question->ipv6_src));
+		__builtin_memcpy(question->ipv6_dst, &to->destination, sizeof(question->ipv6_dst));
 	}
 }
 
 /*
- * Asks for the flow's next hop, for a packet that came in on `ifindex`. Where the neighbour
- * is not resolved, hop_mtu zero leaves the packet to TC, which has it resolved, on the
- * interface of the route; where the kernel does not forward, the interface stays what it was.
- * The context is that of either kind of program.
+ * Asks for the next hop of a flow whose packets become `to`, for one that came in on
+ * `ifindex`, keeps it, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of zero
+ * leaves the packet to TC, which has it resolved, on the interface of the route; where the
+ * kernel does not forward, the interface stays what it was. The context is that of either
+ * kind of program.
  */
-static __always_inline void hop_refresh(void *context, struct ftpfix_flow *flow, __u32 ifindex,
-					__u32 now_ticks)
+static __noinline int hop_ask(void *context, struct ftpfix_flow *flow,
+			      const struct ftpfix_tuple *to, __u32 ifindex, struct ftpfix_hop *hop)
 {
 	struct bpf_fib_lookup question;
 	const struct ftpfix_link *link;
 	__u32 out_ifindex;
 	long result;
 
-	flow->hop_checked = now_ticks >> HOP_SHIFT;
-	flow->hop_mtu = 0;
-	hop_question(&question, flow, ifindex);
+	if (hop_get(flow, hop))
+		hop->out_ifindex = 0;
+	out_ifindex = hop->out_ifindex;
+	__builtin_memset(hop, 0, sizeof(*hop));
+	hop_question(&question, to, ifindex);
 	result = bpf_fib_lookup(context, &question, sizeof(question), 0);
-	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+	if (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH)
+		out_ifindex = question.ifindex;
+	hop->out_ifindex = out_ifindex;
+	link = result == BPF_FIB_LKUP_RET_SUCCESS ? bpf_map_lookup_elem(&links, &out_ifindex)
+						  : NULL;
+	if (link) {
+		__builtin_memcpy(hop->destination, question.dmac, sizeof(hop->destination));
+		__builtin_memcpy(hop->source, question.smac, sizeof(hop->source));
+		hop->be_vlan = link->be_vlan;
+		/* The one that a route gives, or its device's. */
+		hop->mtu = question.mtu_result;
+	}
+	hop_keep(flow, hop);
+	return 0;
+}
+
+/* The hop of a flow whose packets become `to`, for one that came in on `ifindex`, into `hop`. */
+static __always_inline void hop_find(void *context, struct ftpfix_flow *flow,
+				     const struct ftpfix_tuple *to, __u32 ifindex, __u32 now_ticks,
+				     struct ftpfix_hop *hop)
+{
+	if (!hop_get(flow, hop) && !hop_stale(flow, hop, now_ticks))
 		return;
-	out_ifindex = question.ifindex;
-	flow->out_ifindex = out_ifindex;
-	if (result != BPF_FIB_LKUP_RET_SUCCESS)
-		return;
-	link = bpf_map_lookup_elem(&links, &out_ifindex);
-	if (!link)
-		return;
-	__builtin_memcpy(flow->hop_destination, question.dmac, sizeof(flow->hop_destination));
-	__builtin_memcpy(flow->hop_source, question.smac, sizeof(flow->hop_source));
-	flow->be_hop_vlan = link->be_vlan;
-	/* The one that a route gives, or its device's. */
-	flow->hop_mtu = question.mtu_result;
+	hop_ask(context, flow, to, ifindex, hop);
+	flow->hop_checked = now_ticks >> HOP_SHIFT;
 }
 
 #endif /* FTPFIX_HOP_H */

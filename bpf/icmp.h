@@ -8,6 +8,7 @@
 #define FTPFIX_ICMP_H
 
 #include "flow_track.h"
+#include "hop.h"
 #include "icmp_format.h"
 #include "nat.h"
 #include "scratch.h"
@@ -118,7 +119,7 @@ static __always_inline int icmp_in_flight(const struct ftpfix_flow *flow, __u32 
 
 	if (!sender || !(sender->progress & FTPFIX_PROGRESS_SYN))
 		return 0;
-	if (flow->place & FTPFIX_PLACE_SLOW)
+	if (flow->marks & FTPFIX_MARK_SLOW)
 		return 1;
 	first = flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING ? flow->acknowledged
 							       : sender->first_sequence;
@@ -136,10 +137,10 @@ static __always_inline void icmp_prepare(const struct ftpfix_flow *flow, struct 
 	const struct ftpfix_tuple *key = &scratch->back;
 	struct ftpfix_tuple *error = &scratch->to;
 
-	*error = flow->to;
-	if (address_equal(&flow->to.source, &key->source))
+	flow_to(flow, key, error);
+	tuple_turn(&scratch->quoted_to, error);
+	if (!flow->source)
 		error->source = scratch->packet.tuple.source;
-	tuple_turn(&scratch->quoted_to, &flow->to);
 }
 
 /*
@@ -230,7 +231,11 @@ __global int icmp_packet(struct __sk_buff *skb, int hook)
 		return -ETIME;
 	}
 	icmp_prepare(flow, scratch);
-	out_ifindex = flow->out_ifindex;
+	out_ifindex = hop_get(flow, &scratch->hop) ? 0 : scratch->hop.out_ifindex;
+	if (!path_stack && !out_ifindex) {
+		count(FTPFIX_PACKET_FAILED);
+		return -ENODEV;
+	}
 	if (icmp_translate(skb, scratch)) {
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;

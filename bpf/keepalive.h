@@ -46,13 +46,15 @@ static __always_inline int alive_expected(const struct ftpfix_session_key *sessi
 {
 	const struct ftpfix_tuple *tuple = &session->tuple;
 	__be16 be_peer = expected->be_peer_port, be_public = expected->be_port;
-	const struct ftpfix_tuple *beyond = carried ? &carried->to : tuple;
+	struct ftpfix_tuple beyond = *tuple;
 
 	if (!be_peer)
 		return 0;
+	if (carried)
+		flow_to(carried, tuple, &beyond);
 	return alive_flow(&tuple->source, be_peer, &tuple->destination, be_public, now_ticks,
 			  limit) ||
-	       alive_flow(&beyond->destination, be_peer, &beyond->source, be_public, now_ticks,
+	       alive_flow(&beyond.destination, be_peer, &beyond.source, be_public, now_ticks,
 			  limit);
 }
 

@@ -32,6 +32,11 @@ volatile __u32 source_count[FTPFIX_FAMILIES];
 const volatile __u32 source_port_low = FTPFIX_PORT_MIN;
 const volatile __u32 source_port_high = 65535;
 
+/* The loader's to write, in ticks of the coarse monotonic clock: when something that next hops
+ * depend on changed last, and until when that is sure to be noted here. */
+volatile __u32 routes_changed_ticks;
+volatile __u32 routes_watched_ticks;
+
 /* How servers learn the client's address under FULLNAT: enum ftpfix_client_address, and
  * the option kind of TOA for each family. */
 const volatile __u32 client_address;
@@ -121,6 +126,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FTPFIX_OWN_MAX);
 	__type(key, __u32);
 	__type(value, struct ftpfix_addr);
@@ -139,23 +145,48 @@ struct {
 	__type(value, struct ftpfix_expectation);
 } expectations SEC(".maps");
 
-/* Established connections. Full: new ones are refused and counted (table_full); those that
- * are established stay. */
+/* The connections that are carried. Full, when neither group of a key has a free slot: new
+ * ones are refused and counted (table_full); those that are there stay. The daemon reads
+ * it as memory. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, FTPFIX_FLOWS_MAX);
-	__type(key, struct ftpfix_tuple);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FTPFIX_FLOW_GROUPS_MAX *FTPFIX_GROUP_SLOTS);
+	__type(key, __u32);
 	__type(value, struct ftpfix_flow);
 } flows SEC(".maps");
 
-/* Connections that open or close. Full: the one that was silent longest goes. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, FTPFIX_UNSETTLED_MAX);
-	__type(key, struct ftpfix_tuple);
-	__type(value, struct ftpfix_flow);
-} unsettled SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FTPFIX_FLOW_GROUPS_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_flow_group);
+} flow_groups SEC(".maps");
+
+/* How many groups there are, and what makes their use unforeseeable to strangers. */
+const volatile __u32 flow_group_count = FTPFIX_FLOW_GROUPS_MAX;
+const volatile __u64 flow_seed;
+
+/* Full: of connections that open, and of those that are closed, the oldest goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_TURN_KINDS *FTPFIX_TURNS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} turns SEC(".maps");
+
+/* How many places each kind has, a power of two not above 65536; how many were ever taken. */
+const volatile __u32 turn_places = FTPFIX_TURNS_MAX;
+__u32 turns_taken[FTPFIX_TURN_KINDS];
+
+/* Full: a hop takes the place of another, which its flows then look up again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_HOPS_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_hop);
+} hops SEC(".maps");
 
 /* The balancer's. */
 struct {

@@ -69,18 +69,21 @@ struct opening {
 	__u32 out_ifindex;
 	__u32 in_ifindex;
 	__u32 side;	 /* enum ftpfix_side: where it comes in */
-	__u32 place;	 /* enum ftpfix_place: FTPFIX_PLACE_CONTROL or 0 */
+	__u8 place;	 /* enum ftpfix_place: FTPFIX_PLACE_CONTROL or 0 */
+	__u8 marks;	 /* enum ftpfix_mark that it has from the start */
 	__u32 pooled;	 /* 1: its source port, and where `source` is none its source address,
 			 * are of the FULLNAT pool */
 	__u32 addresses; /* of the pool to choose from */
 	__u32 first_try;
 	__u32 first_address;
 	__u32 reusing; /* 1: none was free, those of closing connections are taken too */
+	__u32 slot;    /* of its opener's flow, plus one */
 	int result;
 };
 
 struct scratch {
 	struct packet packet;
+	__u32 slot; /* of the packet's flow on its way in, plus one; 0: it has none */
 	struct ftp_scan scan;
 	struct ftp_chunk chunk;
 	struct ftp_announcement line;
@@ -99,11 +102,15 @@ struct scratch {
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct opening opening;
-	struct ftpfix_flow followed; /* as it was before it was moved */
-	struct ftpfix_flow flow;
-	struct ftpfix_tuple to;	  /* of the packet that is carried */
-	struct ftpfix_tuple back; /* key of a flow's other direction */
-	struct packet quoted;	  /* by an ICMP error; of its payload nothing is known */
+	struct ftpfix_flow ahead;  /* a new connection's, of its opener */
+	struct ftpfix_flow behind; /* and of the other direction */
+	struct ftpfix_hop hop;	   /* of the packet that is carried */
+	struct ftpfix_tuple to;	   /* that it becomes */
+	struct ftpfix_tuple back;  /* key of a flow's other direction */
+	struct ftpfix_tuple turned;
+	struct ftpfix_tuple removed; /* of a connection that is removed: its first packet */
+	struct ftpfix_tuple removed_to;
+	struct packet quoted; /* by an ICMP error; of its payload nothing is known */
 	struct ftpfix_tuple quoted_to;
 	__u32 answer_mtu; /* what a packet is too big for */
 };

@@ -77,7 +77,7 @@ __global int session_abandon(const struct ftpfix_session_key *key)
 		expect_end(key, &key->tuple.destination, be_port);
 		carried = flow_find(&key->tuple);
 		if (carried)
-			expect_end(key, &carried->to.destination, be_port);
+			expect_end(key, &carried->destination, be_port);
 	}
 	return 0;
 }

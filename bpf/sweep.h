@@ -38,74 +38,86 @@ static __always_inline __u64 sweep_limit_ns(const struct ftpfix_flow *flow)
 {
 	if (flow_closing(flow))
 		return flow_closing_ns;
-	if (!(flow->place & FTPFIX_PLACE_SETTLED))
+	if (!(flow->marks & FTPFIX_MARK_SETTLED))
 		return flow_half_open_ns;
 	return flow->place & FTPFIX_PLACE_CONTROL ? session_idle_ns : flow_idle_ns;
 }
 
 /* Whether it is of a second pair whose first one is gone: a reset ends each where it passes,
- * and the node's firewall may have dropped it in between. */
-static __always_inline int sweep_orphan(const struct ftpfix_tuple *key,
-					const struct ftpfix_flow *flow)
+ * and the node's firewall may have dropped it in between. The first one makes of the client's
+ * packets what the second one's opener takes. */
+static __always_inline int sweep_orphan(const struct ftpfix_flow *flow,
+					const struct ftpfix_flow *peer)
 {
-	struct ftpfix_tuple first = flow->to;
+	const struct ftpfix_flow *first = flow, *back = peer;
+	struct ftpfix_tuple from, to;
 
 	if (!(flow->place & FTPFIX_PLACE_INNER))
 		return 0;
-	if (flow->place & 1)
-		tuple_turn(&first, key);
-	return !flow_find(&first);
+	if (!(flow->place & FTPFIX_PLACE_OPENER)) {
+		first = peer;
+		back = flow;
+	}
+	flow_from(back, first, &from);
+	flow_to(back, &from, &to);
+	return !flow_find(&to);
 }
 
 /*
  * Whether a control connection that was silent for so long must stay because its session's
  * data connections move bytes. Its inner pair, through the stack, stays as long as the outer.
  */
-static __always_inline int sweep_alive(const struct sweep *sweep, const struct ftpfix_tuple *key,
-				       const struct ftpfix_flow *flow, __u64 limit_ns)
+static __always_inline int sweep_alive(const struct sweep *sweep, const struct ftpfix_flow *flow,
+				       const struct ftpfix_flow *peer, __u64 limit_ns)
 {
-	struct ftpfix_session_key session = {.tuple = *key, .side = FTPFIX_SIDE_UPLINK};
+	struct ftpfix_session_key session = {.side = FTPFIX_SIDE_UPLINK};
 	__u32 now_ticks = sweep->now_ns >> FTPFIX_TICK_SHIFT;
+	const struct ftpfix_flow *client = flow, *back = peer;
 
-	if (!(flow->place & FTPFIX_PLACE_CONTROL) || !(flow->place & FTPFIX_PLACE_SETTLED) ||
+	if (!(flow->place & FTPFIX_PLACE_CONTROL) || !marks_established(flow->marks) ||
 	    flow_closing(flow))
 		return 0;
 	if (flow->place & FTPFIX_PLACE_INNER)
 		return 1;
 	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN) {
-		tuple_turn(&session.tuple, &flow->to);
-		flow = bpf_map_lookup_elem(&flows, &session.tuple);
+		client = peer;
+		back = flow;
 	}
-	return flow && session_alive(&session, flow, now_ticks, limit_ns >> FTPFIX_TICK_SHIFT);
+	flow_from(client, back, &session.tuple);
+	return session_alive(&session, client, now_ticks, limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
-/* An entry of either table. */
-static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_flow *flow,
-		       void *context)
+/* A connection is looked at by its opener's entry. */
+static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, void *context)
 {
 	const struct sweep *sweep = context;
-	const struct ftpfix_flow *peer;
-	struct ftpfix_tuple own = *key;
-	__u64 age = sweep_age_ns(sweep, flow->seen_ticks), limit = sweep_limit_ns(flow), other;
-	__u8 place = flow->place;
-	int closed = flow_closed(flow);
+	__u64 age, limit, other;
+	struct ftpfix_flow *peer;
+	__u8 place, marks;
 
 	(void)map;
+	marks = flow->marks;
+	place = flow->place;
+	if (!(marks & FTPFIX_MARK_LIVE) || !(place & FTPFIX_PLACE_OPENER))
+		return 0;
+	age = sweep_age_ns(sweep, flow->seen_ticks);
+	limit = sweep_limit_ns(flow);
 	if (age < limit && age < flow_closing_ns)
 		return 0;
 	peer = flow_peer(flow);
-	if (peer) {
-		other = sweep_age_ns(sweep, peer->seen_ticks);
-		if (other < age)
-			age = other;
-	}
-	if (!peer || sweep_orphan(&own, flow)) {
+	if (!peer)
+		return 0;
+	other = sweep_age_ns(sweep, peer->seen_ticks);
+	if (other < age)
+		age = other;
+	if (sweep_orphan(flow, peer)) {
 		if (limit > flow_closing_ns)
 			limit = flow_closing_ns;
-	} else if (age >= limit && sweep_alive(sweep, &own, flow, limit)) {
+	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
 		return 0;
 	}
-	if (age >= limit && flow_remove(&own) && !closed)
+	marks = age >= limit ? flow_remove(*slot) : 0;
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
 }
@@ -115,7 +127,7 @@ static long sweep_flow(void *map, const struct ftpfix_tuple *key, struct ftpfix_
 static __always_inline int sweep_needed(const struct sweep *sweep,
 					const struct ftpfix_session_key *key, __u64 limit_ns)
 {
-	const struct ftpfix_flow *carried = bpf_map_lookup_elem(&flows, &key->tuple);
+	const struct ftpfix_flow *carried = flow_find(&key->tuple);
 
 	if (carried && carried->place & FTPFIX_PLACE_CONTROL)
 		return 1;
@@ -190,7 +202,6 @@ static __always_inline void sweep_all(void)
 
 	bpf_for_each_map_elem(&expectations, sweep_expectation, &sweep, 0);
 	bpf_for_each_map_elem(&flows, sweep_flow, &sweep, 0);
-	bpf_for_each_map_elem(&unsettled, sweep_flow, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
 	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
 }

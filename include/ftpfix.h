@@ -25,8 +25,9 @@
 #define FTPFIX_DRAFTS_MAX 16384
 #define FTPFIX_SEEN_MAX 16384
 #define FTPFIX_EXPECTATIONS_MAX 32768
-#define FTPFIX_FLOWS_MAX 131072
-#define FTPFIX_UNSETTLED_MAX 65536
+#define FTPFIX_FLOW_GROUPS_MAX 16384 /* of FTPFIX_GROUP_SLOTS flows each */
+#define FTPFIX_TURNS_MAX 32768	     /* a power of two, not above 65536 */
+#define FTPFIX_HOPS_MAX 4096	     /* a power of two */
 #define FTPFIX_ADVERTISE_MAX 1024
 #define FTPFIX_SOURCES_MAX 256	  /* FULLNAT addresses of one family */
 #define FTPFIX_VIRTUALS_MAX 64	  /* virtual addresses that ftpfix balances itself */
@@ -241,6 +242,9 @@ struct ftpfix_shift {
  * is 52 days. They are compared by their signed difference: no timeout may reach half of it. */
 #define FTPFIX_TICK_SHIFT 20
 
+/* How long the dataplane trusts in hearing of changed routes, unless the daemon renews it. */
+#define FTPFIX_WATCHED_NS (3 * FTPFIX_SECOND_NS)
+
 /* Columns of a line are counted up to here. */
 #define FTPFIX_COLUMN_MAX 2047
 
@@ -416,14 +420,12 @@ enum ftpfix_hook {
 	FTPFIX_HOOK_INSIDE_OUT,
 };
 
-/* What a flow is, in ftpfix_flow.place beside its hook. */
+/* What a flow is, in ftpfix_flow.place beside its hook: said when it is inserted. */
 enum ftpfix_place {
 	FTPFIX_PLACE_HOOK = 3,	       /* mask of enum ftpfix_hook */
 	FTPFIX_PLACE_CONTROL = 1 << 2, /* a control connection; otherwise a data connection */
-	FTPFIX_PLACE_SLOW = 1 << 3,    /* its sequence numbers were changed: not for XDP */
-	FTPFIX_PLACE_SETTLED = 1 << 4, /* its handshake is done: it stands in map flows */
-	FTPFIX_PLACE_INNER = 1 << 5,   /* the second pair of a connection: not counted */
-	FTPFIX_PLACE_OPENER = 1 << 6,  /* its sender sent the first SYN */
+	FTPFIX_PLACE_INNER = 1 << 3,   /* the second pair of a connection: not counted */
+	FTPFIX_PLACE_OPENER = 1 << 4,  /* its sender sent the first SYN */
 };
 
 /* How far one direction has come, in ftpfix_flow.progress. */
@@ -434,35 +436,94 @@ enum ftpfix_progress {
 	FTPFIX_PROGRESS_FIN_ACKNOWLEDGED = 1 << 3, /* it acknowledged the peer's FIN */
 };
 
+/* What either direction may say of a flow, in ftpfix_flow.marks: set atomically, in the word
+ * that they are in. */
+enum ftpfix_mark {
+	FTPFIX_MARK_SLOW = 1 << 0,     /* its sequence numbers were changed: not for XDP */
+	FTPFIX_MARK_SETTLED = 1 << 1,  /* its handshake is done */
+	FTPFIX_MARK_CLOSED = 1 << 2,   /* both FINs are acknowledged: it serves late packets */
+	FTPFIX_MARK_PEER_FIN = 1 << 3, /* the other direction's FIN has passed */
+	FTPFIX_MARK_LIVE = 1 << 7,     /* this slot holds a flow */
+};
+
+/* The tuple of a flow's packets as they come in: of IPv4 the addresses and the ports as
+ * they are in the packet, of IPv6 96 bits that stand for them (bpf/flow_key.h). */
+struct ftpfix_flow_key {
+	__u32 word[3];
+};
+
 /*
- * Maps flows and unsettled: one direction of a connection as it is at its hook → as it
- * goes on. The other direction's key is `to` turned round, unless the path goes through
- * the stack: then each direction is translated at two hooks for FULLNAT. Its own direction
- * writes an entry; peer_progress and peer_fin_end are written by the other one, and of
- * place the one bit FTPFIX_PLACE_SLOW is set by whoever changes sequence numbers.
+ * Map flows (array, with its directory in map flow_groups): one direction of a connection as
+ * it is at its hook → as it goes on. A slot is one cache line. The other direction's
+ * key is what this one becomes, turned round, unless the path goes through the stack: then
+ * each direction is translated at two hooks for FULLNAT. Its own direction writes an entry;
+ * of marks both set bits.
  *
- * A connection is in unsettled while it opens and again once it is closing, so that neither
- * a flood of SYNs nor of ended connections takes an established one's place.
+ * Connections that open, and those that are closed, stand here too, but no more of each
+ * than map turns has places: so neither a flood of SYNs nor of ended connections takes an
+ * established one's place.
  */
 struct ftpfix_flow {
-	struct ftpfix_tuple to;
-	__u32 out_ifindex; /* where it leaves; a VLAN device counts itself */
-	/* The next hop, as XDP writes it in front of the packet. */
-	__u8 hop_destination[6];
-	__u8 hop_source[6];
-	__be16 be_hop_vlan; /* tag control information; 0: untagged */
-	__u16 hop_mtu;	    /* the largest IP packet; 0: no hop is known */
-	__u32 seen_ticks;   /* when its last packet came */
-	__u8 hop_checked;   /* when the hop was looked up: ticks >> 4, modulo 2^8 */
-	__u8 place;	    /* bits of enum ftpfix_place */
-	__u8 progress;	    /* bits of enum ftpfix_progress */
-	__u8 peer_progress; /* 1 << of the same: FTPFIX_PROGRESS_FIN, peer_fin_end is valid */
-	__u64 bytes;	    /* of IP packets */
-	__u64 packets;
+	struct ftpfix_flow_key key;
+	__u32 peer;			/* slot of the other direction */
+	struct ftpfix_addr destination; /* to which it goes on */
+	__be16 be_source_port;		/* from which port, */
+	__be16 be_destination_port;	/* to which port */
+	__u16 source;	      /* from which own address: its number; 0: the packet's own */
+	__u16 turn;	      /* its place in map turns */
 	__u32 first_sequence; /* of the SYN */
 	__u32 end_sequence;   /* one past the highest byte sent */
 	__u32 acknowledged;   /* highest acknowledgement number sent */
-	__u32 peer_fin_end;   /* what acknowledges the peer's FIN */
+	__u32 seen_ticks;     /* when its last packet came */
+	__u16 hop;	      /* index of map hops, */
+	__u8 hop_version;     /* and what its version was, halved, modulo 2^8 */
+	__u8 hop_checked;     /* when the hop was looked up: ticks >> 4, modulo 2^8 */
+	__u8 place;	      /* bits of enum ftpfix_place */
+	__u8 marks;	      /* bits of enum ftpfix_mark */
+	__u8 progress;	      /* bits of enum ftpfix_progress */
+	__u8 wraps;	      /* how often its bytes filled 2^32, modulo 2^8 */
+} __attribute__((aligned(64)));
+
+/*
+ * Map flow_groups (array): the directory of map flows. Group g is slots g *
+ * FTPFIX_GROUP_SLOTS to g * FTPFIX_GROUP_SLOTS + FTPFIX_GROUP_SLOTS - 1; byte n of its words, the
+ * lowest first, is the tag of slot n. A key has two groups and one tag, which its hash tells
+ * (bpf/flow_key.h).
+ */
+#define FTPFIX_GROUP_SLOTS 16
+
+enum ftpfix_tag {
+	FTPFIX_TAG_FREE,  /* the slot is free */
+	FTPFIX_TAG_BUSY,  /* its contents are about to change */
+	FTPFIX_TAG_FIRST, /* from here on: a flow with this tag */
+};
+
+struct ftpfix_flow_group {
+	__u64 tags[FTPFIX_GROUP_SLOTS / 8];
+};
+
+/*
+ * Map turns (array): kind * places + turn → one more than the slot of a connection that
+ * opens, or of one that is closed, on the way in from its opener; 0: none. Written in a
+ * circle: whose place is needed gives way if it is still that.
+ */
+enum ftpfix_turn {
+	FTPFIX_TURN_OPENING,
+	FTPFIX_TURN_CLOSED,
+	FTPFIX_TURN_KINDS,
+};
+
+/*
+ * Map hops (array): where packets of flows leave the node, and the Ethernet header that is in
+ * front of them there. A place is taken by another hop when it is needed: version tells.
+ */
+struct ftpfix_hop {
+	__u32 version;	   /* odd while it is written, then one more */
+	__u32 out_ifindex; /* a VLAN device counts itself */
+	__u8 destination[6];
+	__u8 source[6];
+	__be16 be_vlan; /* tag control information; 0: untagged */
+	__u16 mtu;	/* the largest IP packet; 0: only the interface is known */
 };
 
 /*
@@ -522,6 +583,8 @@ struct ftpfix_flow {
 	X(CONNECTION_REPLACED, connections, "replaced",                                          \
 	  "the session asked for newer ones before this one was used")                           \
 	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")      \
+	X(CONNECTION_CROWDED_OUT, connections, "crowded_out",                                    \
+	  "was opening, and gave way to newer ones")                                             \
 	X(CONNECTION_NO_SOURCE_PORT, connections, "no_source_port",                              \
 	  "no FULLNAT source port was free: the SYN was answered with a reset")                  \
 	X(CONNECTION_TABLE_FULL, connections, "table_full",                                      \
@@ -530,6 +593,8 @@ struct ftpfix_flow {
 	X(BALANCED_ESTABLISHED, balanced, "established", "the server and the client answered")   \
 	X(BALANCED_CLOSED, balanced, "closed", "both sides finished, or one reset")              \
 	X(BALANCED_TIMED_OUT, balanced, "timed_out", "a control connection was silent too long") \
+	X(BALANCED_CROWDED_OUT, balanced, "crowded_out",                                         \
+	  "was opening, and gave way to newer ones")                                             \
 	X(BALANCED_NO_SERVER, balanced, "no_server",                                             \
 	  "no server takes new sessions: the SYN was answered with a reset")                     \
 	X(BALANCED_NO_SOURCE_PORT, balanced, "no_source_port",                                   \
@@ -589,6 +654,12 @@ struct ftpfix_event {
 	__u32 padding;
 };
 
+/* What the program ftpfix_count finds, which the daemon runs: how many entries there are. */
+struct ftpfix_tally {
+	__u64 sessions;
+	__u64 expectations;
+};
+
 #define FTPFIX_ASSERT_SIZE(type, size) \
 	_Static_assert(sizeof(type) == (size), #type " has changed its layout")
 
@@ -621,7 +692,11 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_source, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_link, 4);
 FTPFIX_ASSERT_SIZE(struct ftpfix_tagged_key, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_tagged, 8);
-FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 96);
+FTPFIX_ASSERT_SIZE(struct ftpfix_flow_key, 12);
+FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 64);
+FTPFIX_ASSERT_SIZE(struct ftpfix_flow_group, 16);
+FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 24);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
+FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 16);
 
 #endif /* FTPFIX_H */

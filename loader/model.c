@@ -293,7 +293,7 @@ static struct ftpfix_addr named_address(const struct section *section,
 	if (named == FTPFIX_NAMED_DESTINATION)
 		return expectation->session.tuple.destination;
 	if (named == FTPFIX_NAMED_NONE ||
-	    bpf_map_lookup_elem(section->dataplane->own_addresses, &named, &addr))
+	    bpf_map_lookup_elem(section->dataplane->flows.own_addresses, &named, &addr))
 		return none;
 	return addr;
 }
@@ -324,52 +324,47 @@ static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfi
 	__u8 both = flow->progress & back->progress, either = flow->progress | back->progress;
 
 	if (both & FTPFIX_PROGRESS_FIN)
-		return both & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED ? "closed" : "closing";
-	if (either & FTPFIX_PROGRESS_FIN)
-		return "half closed";
-	return both & FTPFIX_PROGRESS_SYN ? "established" : "opening";
+		return "closing";
+	return either & FTPFIX_PROGRESS_FIN ? "half closed" : "established";
 }
 
-static int read_flow(const void *key, const void *value, void *context)
+/* How much the flow's side has said: of its sequence numbers SYN and FIN have one each. They
+ * are written while they are read. */
+static json_int_t flow_bytes(const struct ftpfix_flow *flow)
 {
-	const struct ftpfix_tuple *from = key;
-	const struct ftpfix_flow *flow = value;
-	const struct ftpfix_tuple *to = &flow->to;
-	const struct section *section = context;
-	const struct ftpfix_tuple back_key = {
-		.source = to->destination,
-		.destination = to->source,
-		.be_source_port = to->be_destination_port,
-		.be_destination_port = to->be_source_port,
-	};
-	const struct ftpfix_flow *up, *down;
-	struct ftpfix_flow back = {0};
-	bool inside;
-	__u32 seen;
+	__u32 last = flow->end_sequence - flow->first_sequence;
+	__u64 numbers = (__u64)flow->wraps << 32 | last;
+	__u64 others = flow->progress & FTPFIX_PROGRESS_FIN ? 2 : 1;
 
-	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN)
-		return 0;
-	/* The other direction may have ended in the meantime: then it is zero. */
-	bpf_map_lookup_elem(section->dataplane->flows, &back_key, &back);
-	seen = flow->seen_ticks;
-	if (back.seen_ticks && (__s32)(back.seen_ticks - seen) > 0)
-		seen = back.seen_ticks;
-	inside = section->clients_inside;
-	up = inside ? &back : flow;
-	down = inside ? flow : &back;
-	return append(
-		section,
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "kind",
-			  flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
-			  inside ? "server" : "client",
-			  endpoint(&from->source, from->be_source_port), "public",
-			  endpoint(&from->destination, from->be_destination_port), "source",
-			  endpoint(&to->source, to->be_source_port), inside ? "client" : "server",
-			  endpoint(&to->destination, to->be_destination_port), "state",
-			  flow_state(flow, &back), "packets_to_server", (json_int_t)up->packets,
-			  "bytes_to_server", (json_int_t)up->bytes, "packets_to_client",
-			  (json_int_t)down->packets, "bytes_to_client", (json_int_t)down->bytes,
-			  "idle_seconds", seconds_since(section, seen)));
+	return flow->progress & FTPFIX_PROGRESS_SYN && numbers > others ? numbers - others : 0;
+}
+
+/* When either side was seen last. */
+static __u32 flow_seen(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)
+{
+	return (__s32)(back->seen_ticks - flow->seen_ticks) > 0 ? back->seen_ticks
+								: flow->seen_ticks;
+}
+
+static int read_flow(const struct flow_view *view, void *context)
+{
+	const struct ftpfix_flow *flow = &view->flow, *back = &view->peer;
+	const struct ftpfix_tuple *from = &view->from, *to = &view->to;
+	const struct section *section = context;
+	bool inside = section->clients_inside;
+
+	return append(section, json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "kind",
+					 flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
+					 inside ? "server" : "client",
+					 endpoint(&from->source, from->be_source_port), "public",
+					 endpoint(&from->destination, from->be_destination_port),
+					 "source", endpoint(&to->source, to->be_source_port),
+					 inside ? "client" : "server",
+					 endpoint(&to->destination, to->be_destination_port),
+					 "state", flow_state(flow, back), "bytes_to_server",
+					 flow_bytes(inside ? back : flow), "bytes_to_client",
+					 flow_bytes(inside ? flow : back), "idle_seconds",
+					 seconds_since(section, flow_seen(flow, back))));
 }
 
 static json_t *sides(__u32 bits)
@@ -465,8 +460,14 @@ static int read_expectations(const struct section *section, const struct instanc
 
 static int read_flows(const struct section *section, const struct instance *instance)
 {
-	return map_each(instance->dataplane.flows, sizeof(struct ftpfix_tuple),
-			sizeof(struct ftpfix_flow), read_flow, (void *)section);
+	struct flow_table table;
+	int err;
+
+	err = flow_table_open(&table, &instance->dataplane.flows);
+	if (!err)
+		err = flow_table_each(&table, read_flow, (void *)section);
+	flow_table_close(&table);
+	return err;
 }
 
 static int read_all_counters(const struct section *section, const struct instance *instance)

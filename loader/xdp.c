@@ -190,7 +190,7 @@ static int write_link(const struct xdp *xdp, const struct xdp_interface *interfa
 }
 
 /* Brings the maps to what the devices can do now. A device stays in map xdp_devices: flows
- * keep their next hop for a moment. */
+ * keep their next hop for a moment, until they see that it may be another. */
 static int look_at(struct xdp *xdp, size_t place, bool first)
 {
 	const struct xdp_interface *interface = &xdp->plan.interface[place];
@@ -209,6 +209,8 @@ static int look_at(struct xdp *xdp, size_t place, bool first)
 		log_line("the links map cannot be written: %s", strerror(-err));
 		return err;
 	}
+	if (sends != xdp->sends[place])
+		dataplane_hops_changed(xdp->dataplane);
 	if (first ? !sends : sends != xdp->sends[place])
 		say_sends(xdp, interface, sends);
 	xdp->sends[place] = sends;

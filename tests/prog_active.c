@@ -133,16 +133,6 @@ static void nat(void **state)
 	}
 }
 
-static void half_forgotten(void **state)
-{
-	struct active active = active_begin(state, FTPFIX_FORWARD_FULLNAT);
-	struct dial dial;
-
-	active_line(&active, EPRT_LINE, EPRT_INSIDE);
-	dial = active_dial(&active, active.talk.peer);
-	dial_made_whole(&dial);
-}
-
 /* What clients are told is nothing to a server that reaches the node directly. */
 static void advertised_to_others(void **state)
 {
@@ -313,7 +303,6 @@ int main(void)
 		cmocka_unit_test(fullnat_port),
 		cmocka_unit_test(fullnat_extended),
 		cmocka_unit_test(nat),
-		cmocka_unit_test(half_forgotten),
 		cmocka_unit_test(advertised_to_others),
 		cmocka_unit_test(proxied),
 		cmocka_unit_test(not_noted),

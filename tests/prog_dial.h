@@ -6,6 +6,7 @@
 #ifndef FTPFIX_PROG_DIAL_H
 #define FTPFIX_PROG_DIAL_H
 
+#include "prog_flows.h"
 #include "prog_talk.h"
 
 struct dial {
@@ -79,22 +80,25 @@ static inline struct ftpfix_tuple dial_down_key(const struct dial *dial)
 static inline int dial_flow(const struct dial *dial, struct ftpfix_tuple key,
 			    struct ftpfix_flow *flow)
 {
-	const struct ftpfix *skeleton = dial->world->skeleton;
+	const struct ftpfix_flow *found = flow_of(dial->world, key);
 
-	return !bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.flows), &key, flow) ||
-	       !bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.unsettled), &key, flow);
+	if (found)
+		*flow = *found;
+	return !!found;
 }
+
+#define DIAL_STATES (FTPFIX_MARK_LIVE | FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED)
 
 /* How many entries established connections have, */
 static inline __u32 dial_settled(const struct dial *dial)
 {
-	return map_entries(dial->world->skeleton->maps.flows);
+	return flows_marked(dial->world, DIAL_STATES, FTPFIX_MARK_LIVE | FTPFIX_MARK_SETTLED);
 }
 
-/* those that open or close, */
+/* those that open or are closed, */
 static inline __u32 dial_unsettled(const struct dial *dial)
 {
-	return map_entries(dial->world->skeleton->maps.unsettled);
+	return flows_marked(dial->world, FTPFIX_MARK_LIVE, FTPFIX_MARK_LIVE) - dial_settled(dial);
 }
 
 /* and all. */
@@ -196,35 +200,6 @@ static inline void dial_open_at(struct dial *dial, const char *file, int line)
 
 #define dial_open(dial) dial_open_at(dial, __FILE__, __LINE__)
 
-/* One half of a pair that opens is gone, as if others had pushed it out of the table. */
-static inline void dial_forget_half(const struct dial *dial, struct ftpfix_tuple key)
-{
-	assert_int_equal(
-		bpf_map_delete_elem(bpf_map__fd(dial->world->skeleton->maps.unsettled), &key), 0);
-}
-
-/* An expected connection of which the half was pushed out that the answer needs: the SYN that
- * comes again makes the same of it, though nobody is expected any more. */
-static inline void dial_made_whole(struct dial *dial)
-{
-	struct ftpfix_flow before, after;
-
-	dial_up(dial, SYN, "");
-	assert_true(dial_flow(dial, dial_down_key(dial), &before));
-	dial_forget_half(dial, dial_down_key(dial));
-	dial_down_passes(dial, SYN | ACK, "");
-	dial->client_sequence--;
-	dial_up(dial, SYN, "");
-	assert_true(dial_flow(dial, dial_down_key(dial), &after));
-	assert_memory_equal(&after.to, &before.to, sizeof(after.to));
-	assert_int_equal(after.place, before.place);
-	assert_int_equal(after.out_ifindex, before.out_ifindex);
-	dial_down(dial, SYN | ACK, "");
-	dial_up(dial, ACK, "");
-	assert_int_equal(dial_settled(dial), 2);
-	assert_int_equal(dial_unsettled(dial), 0);
-}
-
 /* The connection was closed before: what still comes of it is carried, nothing of it is
  * counted again, and a reset takes it away. */
 static inline void dial_closed_at(struct dial *dial, const char *file, int line)
@@ -257,16 +232,18 @@ static inline __u32 dial_number(const struct dial *dial, const struct ftpfix_add
 static inline void dial_learn_at(struct dial *dial, const char *file, int line)
 {
 	struct ftpfix_flow flow;
+	struct ftpfix_tuple to;
 	struct frame frame;
 
 	dial_up_frame(dial, SYN, dial->client_sequence, "", 0, &frame);
 	if (run(dial->world, dial->opens, &frame) != TC_ACT_REDIRECT ||
 	    !dial_flow(dial, dial_up_key(dial), &flow))
 		_fail(file, line);
-	dial->source = dial_number(dial, &flow.to.source);
-	dial->source_port = ntohs(flow.to.be_source_port);
-	dial->server = dial_number(dial, &flow.to.destination);
-	dial->server_port = ntohs(flow.to.be_destination_port);
+	to = flow_becomes(dial->world, &flow, dial_up_key(dial));
+	dial->source = dial_number(dial, &to.source);
+	dial->source_port = ntohs(to.be_source_port);
+	dial->server = dial_number(dial, &to.destination);
+	dial->server_port = ntohs(to.be_destination_port);
 	dial_up_frame(dial, SYN, dial->client_sequence, "", 1, &frame);
 	frame_compare(&dial->world->output, &frame, file, line);
 	dial->client_sequence++;
@@ -293,23 +270,21 @@ static inline struct dial dial_active(const struct talk *talk, enum program open
 	return dial;
 }
 
-/* Fills the map of established connections but for `room` entries, with what has no part in the test. */
-static inline void flows_fill(struct world *world, __u32 room)
+/* Another client's connection, which is established, reaches the dial's server from the dial's
+ * source with this port. */
+static inline void dial_source_taken(const struct dial *dial, __u16 source_port)
 {
-	__u32 count = FTPFIX_FLOWS_MAX - room;
-	struct ftpfix_tuple *keys = calloc(count, sizeof(*keys));
-	struct ftpfix_flow *values = calloc(count, sizeof(*values));
+	const struct ftpfix_flow flow = {.marks = FTPFIX_MARK_SETTLED};
+	struct ftpfix_flow back = flow;
+	struct ftpfix_tuple key, to;
+	struct dial other = *dial;
 
-	assert_non_null(keys);
-	assert_non_null(values);
-	for (__u32 index = 0; index < count; index++)
-		keys[index] = tuple_of(ip4(192, 0, 2, 1), index, ip4(192, 0, 2, 2), index >> 16);
-	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.flows), keys,
-					      values, &count, NULL),
-			 0);
-	assert_int_equal(count, FTPFIX_FLOWS_MAX - room);
-	free(keys);
-	free(values);
+	other.client = ip4(192, 0, 2, 200);
+	other.client_port = other.source_port = source_port;
+	key = dial_down_key(&other);
+	to = tuple_turned(&key);
+	back.place = FTPFIX_HOOK_INSIDE_IN;
+	flow_insert_of(dial->world, dial_up_key(&other), to, flow, back);
 }
 
 /* The counters of that many packets carried, with so many bytes of payload and

@@ -17,6 +17,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -50,6 +51,10 @@ struct world {
 	__u32 run_flags;		    /* of BPF_PROG_TEST_RUN */
 	__u32 clients_inside;
 	__u32 gso_size; /* of the packets; 0: none were joined */
+	/* The maps flows and flow_groups, and what they hold. */
+	struct ftpfix_flow *flows;
+	struct ftpfix_flow_group *groups;
+	__u32 group_count;
 };
 
 static inline struct ftpfix_addr mapped(__u32 address)
@@ -123,6 +128,37 @@ static inline void map_clear(const struct bpf_map *map)
 	}
 }
 
+/* A map's memory, as the daemon sees it; NULL when it cannot be had. */
+static inline void *map_memory(const struct bpf_map *map)
+{
+	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static inline void map_forget(void *memory, const struct bpf_map *map)
+{
+	if (memory)
+		munmap(memory, (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map));
+}
+
+/* Empties the table of flows. */
+static inline void world_clear_flows(struct world *world)
+{
+	for (__u32 group = 0; group < world->group_count; group++) {
+		struct ftpfix_flow_group *tags = &world->groups[group];
+
+		if (!tags->tags[0] && !tags->tags[1])
+			continue;
+		memset(&world->flows[group * FTPFIX_GROUP_SLOTS], 0,
+		       FTPFIX_GROUP_SLOTS * sizeof(*world->flows));
+		memset(tags, 0, sizeof(*tags));
+	}
+	map_clear(world->skeleton->maps.own_numbers);
+	world->skeleton->bss->own_count = 0;
+}
+
 static inline void world_write_service(struct world *world)
 {
 	static const __u32 ports[] = {SERVICE_PORT, OTHER_SERVICE_PORT};
@@ -176,12 +212,13 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.sessions);
 	map_clear(world->skeleton->maps.drafts);
 	map_clear(world->skeleton->maps.expectations);
-	map_clear(world->skeleton->maps.flows);
-	map_clear(world->skeleton->maps.unsettled);
+	world_clear_flows(world);
 	map_clear(world->skeleton->maps.virtuals);
 	map_clear(world->skeleton->maps.loads);
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
+	world->skeleton->bss->routes_watched_ticks = 0;
+	world->skeleton->bss->routes_changed_ticks = 0;
 	memset(&world->service, 0, sizeof(world->service));
 	world->run_flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
 	world->gso_size = 0;
@@ -195,8 +232,11 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 
 static inline void world_close(struct world *world)
 {
-	if (world)
+	if (world) {
+		map_forget(world->flows, world->skeleton->maps.flows);
+		map_forget(world->groups, world->skeleton->maps.flow_groups);
 		ftpfix__destroy(world->skeleton);
+	}
 	free(world);
 }
 
@@ -222,6 +262,11 @@ static inline struct world *world_open_configured(__u32 servers_configured, __u3
 	if (configure)
 		configure(skeleton);
 	if (ftpfix__load(skeleton))
+		goto fail;
+	world->flows = map_memory(skeleton->maps.flows);
+	world->groups = map_memory(skeleton->maps.flow_groups);
+	world->group_count = skeleton->rodata->flow_group_count;
+	if (!world->flows || !world->groups)
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
 	world->program[UPLINK_EGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_egress);

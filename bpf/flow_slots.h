@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The table of flows: finding the slot of a key, claiming one, giving it back. What the
+ * flows mean, and that they come in pairs, is not known here.
+ *
+ * Everything is done without locks. A tag is written by who claimed its slot, from free to
+ * busy, and a slot's contents are written while it is busy. Who looks a key up compares it in
+ * the slot, so that a tag that has become another's only costs time.
+ */
+#ifndef FTPFIX_FLOW_SLOTS_H
+#define FTPFIX_FLOW_SLOTS_H
+
+#include <linux/errno.h>
+
+#include "flow_key.h"
+#include "maps.h"
+
+#define SLOTS_OF_WORD 8
+#define WORDS_OF_GROUP (FTPFIX_GROUP_SLOTS / SLOTS_OF_WORD)
+
+/* How often a slot is tried to be claimed while other CPUs change tags beside it. */
+#define CLAIM_TRIES_MAX 8
+
+#define EACH_BYTE 0x0101010101010101ULL
+#define EACH_LOW_BITS 0x7f7f7f7f7f7f7f7fULL
+#define EACH_INDEX 0x0001020304050607ULL
+
+/* The high bit of each byte that is zero. */
+static __always_inline __u64 bytes_zero(__u64 word)
+{
+	return ~(((word & EACH_LOW_BITS) + EACH_LOW_BITS) | word | EACH_LOW_BITS);
+}
+
+/* The number of the lowest marked byte. */
+static __always_inline __u32 byte_first(__u64 marks)
+{
+	__u64 lowest = (marks & -marks) >> 7;
+
+	return lowest * EACH_INDEX >> 56;
+}
+
+static __always_inline struct ftpfix_flow *flow_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&flows, &slot);
+}
+
+/* The word that a slot's tag is in, and by how many bits that is shifted there. */
+static __always_inline __u64 *slot_tags(__u32 slot, __u32 *shift)
+{
+	__u32 group = slot / FTPFIX_GROUP_SLOTS;
+	struct ftpfix_flow_group *found = bpf_map_lookup_elem(&flow_groups, &group);
+
+	*shift = slot % SLOTS_OF_WORD * 8;
+	return found ? &found->tags[slot / SLOTS_OF_WORD % WORDS_OF_GROUP] : NULL;
+}
+
+/* Looks in one word of a group. Returns a slot's number plus one, or 0. */
+static __always_inline __u32 slot_among(__u64 tags, __u32 first, __u32 tag,
+					const struct ftpfix_flow_key *key)
+{
+	__u64 marks = bytes_zero(tags ^ tag * EACH_BYTE);
+
+	for (int try = 0; try < SLOTS_OF_WORD && marks; try++) {
+		__u32 slot = first + byte_first(marks);
+		const struct ftpfix_flow *flow = flow_at(slot);
+
+		if (flow && flow->marks & FTPFIX_MARK_LIVE && flow_key_equal(&flow->key, key))
+			return slot + 1;
+		marks &= marks - 1;
+	}
+	return 0;
+}
+
+/* The slot of the key plus one, or 0 where it has none. A slot that is not counted is
+ * `except`, a number plus one. */
+static __always_inline __u32 slot_find(const struct ftpfix_flow_key *key,
+				       const struct flow_spot *spot, __u32 except)
+{
+	for (int choice = 0; choice < 2; choice++) {
+		__u32 group = spot->group[choice];
+		const struct ftpfix_flow_group *found = bpf_map_lookup_elem(&flow_groups, &group);
+
+		for (int word = 0; found && word < WORDS_OF_GROUP; word++) {
+			__u32 first = group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
+			__u32 slot = slot_among(found->tags[word], first, spot->tag, key);
+
+			if (slot && slot != except)
+				return slot;
+		}
+	}
+	return 0;
+}
+
+/* The same of a tuple. */
+__global __u32 flow_slot(const struct ftpfix_tuple *tuple)
+{
+	struct ftpfix_flow_key key;
+	struct flow_spot spot;
+
+	if (!tuple)
+		return 0;
+	flow_key(&key, tuple, flow_seed);
+	flow_spot(&spot, &key, flow_seed, flow_group_count);
+	return slot_find(&key, &spot, 0);
+}
+
+/* How many slots of the group are free. */
+static __always_inline __u32 group_free(const struct ftpfix_flow_group *group)
+{
+	__u32 free = 0;
+
+	for (int word = 0; word < WORDS_OF_GROUP; word++)
+		free += (bytes_zero(group->tags[word]) >> 7) * EACH_BYTE >> 56;
+	return free;
+}
+
+/* Claims a free slot of the group. Returns its number plus one, or 0. */
+static __always_inline __u32 group_claim(__u32 number)
+{
+	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
+
+	for (int try = 0; group && try < CLAIM_TRIES_MAX; try++) {
+		__u32 word = bytes_zero(*(volatile __u64 *)&group->tags[0]) ? 0 : 1, byte;
+		__u64 tags = *(volatile __u64 *)&group->tags[word], marks = bytes_zero(tags);
+
+		if (!marks)
+			return 0;
+		byte = byte_first(marks);
+		if (__sync_val_compare_and_swap(&group->tags[word], tags,
+						tags | (__u64)FTPFIX_TAG_BUSY << byte * 8) == tags)
+			return number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD + byte + 1;
+	}
+	return 0;
+}
+
+/* Claims a slot for a key with this spot. Returns its number plus one, which is busy, or 0 when
+ * there is none. */
+static __always_inline __u32 slot_claim(const struct flow_spot *spot)
+{
+	__u32 first = spot->group[0], second = spot->group[1], slot;
+	const struct ftpfix_flow_group *one, *other;
+
+	one = bpf_map_lookup_elem(&flow_groups, &first);
+	other = bpf_map_lookup_elem(&flow_groups, &second);
+	if (!one || !other)
+		return 0;
+	if (group_free(one) <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED &&
+	    group_free(other) > group_free(one)) {
+		first = spot->group[1];
+		second = spot->group[0];
+	}
+	slot = group_claim(first);
+	return slot ? slot : group_claim(second);
+}
+
+/* Shows a busy slot to those who look for its tag. A full barrier: they see its contents. */
+static __always_inline void slot_publish(__u32 slot, __u32 tag)
+{
+	__u32 shift;
+	__u64 *tags = slot_tags(slot, &shift);
+
+	if (tags)
+		__sync_fetch_and_xor(tags, (__u64)(FTPFIX_TAG_BUSY ^ tag) << shift);
+}
+
+/* Gives a slot back that is the caller's. */
+static __always_inline void slot_release(__u32 slot)
+{
+	__u32 shift;
+	__u64 *tags = slot_tags(slot, &shift);
+
+	if (tags)
+		__sync_fetch_and_and(tags, ~(0xffULL << shift));
+}
+
+/* The word of a flow in which its marks are, which others set at the same time. */
+union flow_word {
+	__u32 word;
+	struct {
+		__u8 place;
+		__u8 marks;
+		__u8 progress;
+		__u8 wraps;
+	};
+};
+
+static __always_inline __u32 *flow_word(struct ftpfix_flow *flow)
+{
+	return (__u32 *)&flow->place;
+}
+
+/* Sets the mark. Returns the marks that were there before. */
+static __always_inline __u8 flow_mark(struct ftpfix_flow *flow, __u8 mark)
+{
+	union flow_word bits = {.marks = mark};
+
+	bits.word = __sync_fetch_and_or(flow_word(flow), bits.word);
+	return bits.marks;
+}
+
+/* Takes the mark away. Returns the marks that were there before. */
+static __always_inline __u8 flow_unmark(struct ftpfix_flow *flow, __u8 mark)
+{
+	union flow_word bits = {.marks = mark};
+
+	bits.word = __sync_fetch_and_and(flow_word(flow), ~bits.word);
+	return bits.marks;
+}
+
+#endif /* FTPFIX_FLOW_SLOTS_H */
