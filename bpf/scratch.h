@@ -42,6 +42,7 @@ struct position {
 	__u32 failed;	  /* 1: the packet must not travel on */
 	__u32 known;	  /* input sequence number from which on the packet is news */
 	__u32 stale;	  /* its bytes whose edits are forgotten, for their receiver has them */
+	__u32 draft_done; /* 1: of its direction's draft nothing is needed any more */
 };
 
 /* What is being settled for one announcement: see publish.h. */
