@@ -86,11 +86,12 @@ static __always_inline int fast_plain(const struct ftpfix_flow *flow, const stru
 }
 
 /*
- * Opens the data connection that the SYN, for which there is no flow, was expected for. Returns
- * one more than its slot, or 0: then TC looks for the same, and for whatever else a SYN may
- * be, and refuses what has no room.
+ * Opens the data connection that the SYN was expected for; `slot`, less one, has what is left of
+ * an earlier one. Returns one more than its slot, or 0: then TC looks for the same, and for
+ * whatever else a SYN may be, and refuses what has no room.
  */
-static __always_inline __u32 fast_open(const struct packet *packet, __u32 sides, __u32 ifindex)
+static __always_inline __u32 fast_open(const struct packet *packet, __u32 slot, __u32 sides,
+				       __u32 ifindex)
 {
 	struct scratch *scratch = scratch_memory();
 
@@ -98,7 +99,7 @@ static __always_inline __u32 fast_open(const struct packet *packet, __u32 sides,
 	    is_service_port(bpf_ntohs(packet->tuple.be_destination_port)))
 		return 0;
 	scratch->packet = *packet;
-	scratch->slot = 0;
+	scratch->slot = slot;
 	return flow_open_expected(ifindex, sides, scratch) ? 0 : scratch->slot;
 }
 
@@ -310,16 +311,21 @@ static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet
 						     __u32 ifindex)
 {
 	__u32 slot = flow_slot(&packet->tuple);
+	struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 flags = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 
-	if (flags == TCP_SYN)
-		slot = slot ? 0 : fast_open(packet, sides, ifindex);
-	else if ((flags & (TCP_ACK | TCP_RST)) != TCP_ACK)
+	if ((flags & (TCP_ACK | TCP_RST)) == TCP_ACK)
+		return flow;
+	if (flags != TCP_SYN)
 		return NULL;
+	/* The connection's own SYN, which comes again. */
+	if (flow && flow->first_sequence == packet->host_sequence)
+		return flow;
+	slot = fast_open(packet, slot, sides, ifindex);
 	return slot ? flow_at(slot - 1) : NULL;
 }
 
-/* Refuses nothing: a SYN that comes again, and a reset, are TC's. */
+/* Refuses nothing: a SYN that nobody expects, and a reset, are TC's. */
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct packet packet;
@@ -339,7 +345,7 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	now = ticks_now();
 	flow_to(flow, &packet.tuple, &to);
 	hop_find(xdp, flow, &to, ifindex, now, &hop);
-	if (!hop.mtu || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
+	if (!hop.fast || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
 	if (fast_plain(flow, &packet))
 		fast_track(flow, &packet, now);

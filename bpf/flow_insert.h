@@ -62,6 +62,16 @@ static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 sl
 	hop_keep(flow, &hop);
 }
 
+/* Takes an entry back that nobody knows yet, or whose key is another's. */
+static __always_inline void flow_withdraw(__u32 slot)
+{
+	struct ftpfix_flow *flow = flow_at(slot);
+
+	if (flow)
+		flow_unmark(flow, FTPFIX_MARK_LIVE);
+	slot_release(slot);
+}
+
 /* Claims a slot for the entry. Returns its number plus one, or 0. */
 static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 					     struct flow_spot *spot)
@@ -96,8 +106,8 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
 	slot_publish(back - 1, back_spot.tag);
 	if (slot_find(&scratch->behind.key, &back_spot, back)) {
-		slot_release(back - 1);
-		slot_release(slot - 1);
+		flow_withdraw(back - 1);
+		flow_withdraw(slot - 1);
 		return -EEXIST;
 	}
 	slot_publish(slot - 1, spot.tag);

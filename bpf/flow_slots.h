@@ -54,9 +54,9 @@ static __always_inline __u64 *slot_tags(__u32 slot, __u32 *shift)
 	return found ? &found->tags[slot / SLOTS_OF_WORD % WORDS_OF_GROUP] : NULL;
 }
 
-/* Looks in one word of a group. Returns a slot's number plus one, or 0. */
+/* Looks in one word of a group. Returns a slot's number plus one, or 0; never `except`. */
 static __always_inline __u32 slot_among(__u64 tags, __u32 first, __u32 tag,
-					const struct ftpfix_flow_key *key)
+					const struct ftpfix_flow_key *key, __u32 except)
 {
 	__u64 marks = bytes_zero(tags ^ tag * EACH_BYTE);
 
@@ -64,7 +64,8 @@ static __always_inline __u32 slot_among(__u64 tags, __u32 first, __u32 tag,
 		__u32 slot = first + byte_first(marks);
 		const struct ftpfix_flow *flow = flow_at(slot);
 
-		if (flow && flow->marks & FTPFIX_MARK_LIVE && flow_key_equal(&flow->key, key))
+		if (flow && flow->marks & FTPFIX_MARK_LIVE && flow_key_equal(&flow->key, key) &&
+		    slot + 1 != except)
 			return slot + 1;
 		marks &= marks - 1;
 	}
@@ -82,9 +83,9 @@ static __always_inline __u32 slot_find(const struct ftpfix_flow_key *key,
 
 		for (int word = 0; found && word < WORDS_OF_GROUP; word++) {
 			__u32 first = group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
-			__u32 slot = slot_among(found->tags[word], first, spot->tag, key);
+			__u32 slot = slot_among(found->tags[word], first, spot->tag, key, except);
 
-			if (slot && slot != except)
+			if (slot)
 				return slot;
 		}
 	}
