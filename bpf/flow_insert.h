@@ -58,11 +58,19 @@ static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 sl
 		return;
 	*flow = *entry;
 	flow->peer = peer;
-	flow->marks |= FTPFIX_MARK_LIVE;
 	hop_keep(flow, &hop);
 }
 
-/* Takes an entry back that nobody knows yet, or whose key is another's. */
+/* Says that a written slot holds a flow, by which it is found and may be removed. */
+static __always_inline void flow_begin(__u32 slot)
+{
+	struct ftpfix_flow *flow = flow_at(slot);
+
+	if (flow)
+		flow_mark(flow, FTPFIX_MARK_LIVE);
+}
+
+/* Takes an entry back whose key is another's. */
 static __always_inline void flow_withdraw(__u32 slot)
 {
 	struct ftpfix_flow *flow = flow_at(slot);
@@ -82,7 +90,8 @@ static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 
 /*
  * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
- * the source port ours: of two CPUs that insert the same at once at most one keeps it.
+ * the source port ours: of two CPUs that insert the same at once at most one keeps it. The
+ * opener's entry, by which a pair is removed, is live only when nothing is left to be done.
  * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
  */
 __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
@@ -104,13 +113,15 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	}
 	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
+	flow_begin(back - 1);
 	slot_publish(back - 1, back_spot.tag);
 	if (slot_find(&scratch->behind.key, &back_spot, back)) {
 		flow_withdraw(back - 1);
-		flow_withdraw(slot - 1);
+		slot_release(slot - 1);
 		return -EEXIST;
 	}
 	slot_publish(slot - 1, spot.tag);
+	flow_begin(slot - 1);
 	return 0;
 }
 
