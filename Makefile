@@ -19,7 +19,7 @@ VERSION := 0.1.0
 BPF_INCLUDES := -Iinclude -idirafter /usr/include/$(shell uname -m)-linux-gnu
 WARNINGS := -Wall -Wextra -Werror
 BPF_FLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 $(WARNINGS) $(BPF_INCLUDES) -MMD -MP
-C_FLAGS := -std=gnu17 -O2 -g $(WARNINGS) -Iinclude -I$(BUILD) -D_GNU_SOURCE \
+C_FLAGS := -std=gnu17 -O2 -g $(WARNINGS) -Iinclude -Ibpf -I$(BUILD) -D_GNU_SOURCE \
 	-DFTPFIX_VERSION='"$(VERSION)"' -MMD -MP
 LIBRARIES := -lbpf -lelf -lz -lmicrohttpd -ljansson -lmnl -lsystemd
 

@@ -17,12 +17,18 @@ static __always_inline int carried_find(struct scratch *scratch)
 	const struct ftpfix_tuple *tuple = &scratch->packet.tuple;
 	struct crossing *crossing = &scratch->crossing;
 	const struct ftpfix_flow *flow, *inner;
+	__u32 slot;
 
-	/* On the uplink the client's entry is looked for, inside the server's. */
+	/* On the uplink the client's entry is looked for, inside the server's: what comes in is
+	 * that entry's own packet. */
 	tuple_turn(&scratch->back, tuple);
-	if (crossing->from_client != (crossing->key.side == FTPFIX_SIDE_UPLINK))
+	if (crossing->from_client != (crossing->key.side == FTPFIX_SIDE_UPLINK)) {
 		tuple = &scratch->back;
-	flow = flow_find(tuple);
+		slot = flow_slot(tuple);
+	} else {
+		slot = crossing->entering ? scratch->slot : flow_slot(tuple);
+	}
+	flow = slot ? flow_at(slot - 1) : NULL;
 	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
 		return 0;
 	flow_to(flow, tuple, &crossing->beyond);

@@ -44,6 +44,14 @@ static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *
 	return -EMSGSIZE;
 }
 
+/* The flow that flow_lookup() found for the packet in the scratch. */
+static __always_inline struct ftpfix_flow *flow_of_packet(const struct scratch *scratch)
+{
+	__u32 slot = scratch->slot;
+
+	return slot ? flow_at(slot - 1) : NULL;
+}
+
 /*
  * Finds the flow of the packet in the scratch at this hook, and on the way in makes one of
  * a SYN that is for one. Returns 1 for a control connection, 0 for a data connection,
@@ -59,14 +67,15 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	flow = flow_find(&packet->tuple);
+	scratch->slot = flow_slot(&packet->tuple);
+	flow = flow_of_packet(scratch);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
 	/* Unless the SYN is that of a connection which is there. */
 	if (opening && (!flow || flow->first_sequence != packet->host_sequence)) {
 		err = flow_open(skb, hook >> 1, flow && marks_established(flow->marks));
 		if (err && err != -ENOENT)
 			return err;
-		flow = flow_find(&packet->tuple);
+		flow = flow_of_packet(scratch);
 	}
 	if (!flow || (flow->place & FTPFIX_PLACE_HOOK) != hook)
 		return -ENOENT;
@@ -75,6 +84,21 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 		return -ENOENT;
 	}
 	return !!(flow->place & FTPFIX_PLACE_CONTROL);
+}
+
+/*
+ * Writes the Ethernet header of the packet in the scratch, where its hop is known. The packet
+ * that asked for the hop is left to the kernel, which sees by it that the neighbour is in use,
+ * and asks that one whether it is still there.
+ */
+static __always_inline void flow_address(struct __sk_buff *skb, struct scratch *scratch, int asked)
+{
+	const struct ftpfix_hop *hop = &scratch->hop;
+
+	scratch->addressed =
+		hop->mtu && !asked && scratch->packet.network_offset == ETH_HLEN &&
+		!bpf_skb_store_bytes(skb, 0, hop->destination,
+				     sizeof(hop->destination) + sizeof(hop->source), 0);
 }
 
 enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
@@ -90,8 +114,8 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
- * sender is to be told; or another error when it must be dropped.
+ * it out of, as scratch->addressed says, or 0 when it goes on where it is, both translated;
+ * -ETIME or -EMSGSIZE when its sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
@@ -99,13 +123,13 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct packet *packet;
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
-	int tells, proxied, err = 0;
+	int tells, proxied, asked = 1, err = 0;
 	__u8 place;
 
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	flow = flow_find(&packet->tuple);
+	flow = flow_of_packet(scratch);
 	if (!flow)
 		return -ENOENT;
 	/* A FIN behind what was cut away will come again. */
@@ -116,7 +140,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	proxied = flow_proxied(flow);
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
-		hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
+		asked = hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
 		out_ifindex = scratch->hop.out_ifindex;
 		err = flow_obstacle(skb, scratch);
 		if (err)
@@ -137,6 +161,8 @@ __global int flow_carry(struct __sk_buff *skb)
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
 	}
+	if (out_ifindex)
+		flow_address(skb, scratch, asked);
 	packet->tuple = scratch->to;
 	/* Through the stack it comes by twice. */
 	if (!(place & FTPFIX_PLACE_INNER)) {

@@ -122,6 +122,8 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	}
 	slot_publish(slot - 1, spot.tag);
 	flow_begin(slot - 1);
+	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
+		scratch->opening.slot = slot;
 	return 0;
 }
 
@@ -137,7 +139,7 @@ static __always_inline int flow_held(struct scratch *scratch)
 		return 0;
 	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_give_up(slot - 1);
+	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
 
@@ -176,7 +178,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 {
 	struct opening *opening = &scratch->opening;
 	__u32 in = 2 * (opening->side & 1), out = in + 1;
-	__u32 other_in = 2 - in, other_out = other_in + 1, slot;
+	__u32 other_in = 2 - in, other_out = other_in + 1;
 	int err;
 
 	if (!path_stack)
@@ -189,9 +191,8 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 		return err;
 	err = flow_insert_pair(scratch, &opening->middle, &opening->to,
 			       FLOW_HOOKS(other_out, other_in, FTPFIX_PLACE_INNER));
-	slot = err ? flow_slot(&opening->key) : 0;
-	if (slot)
-		flow_remove(slot - 1);
+	if (err)
+		flow_remove(opening->slot - 1);
 	return err;
 }
 
@@ -258,7 +259,7 @@ __global int flow_insert(void)
 {
 	struct insert_loop loop = {.scratch = scratch_memory()};
 	struct opening *opening;
-	__u32 tries = SOURCE_TRIES_MAX, ports, slot;
+	__u32 tries = SOURCE_TRIES_MAX, ports;
 
 	if (!loop.scratch)
 		return -EINVAL;
@@ -284,9 +285,10 @@ __global int flow_insert(void)
 		opening->reusing = 1;
 		bpf_loop(tries + 1, source_try, &loop, 0);
 	}
-	slot = opening->result ? 0 : flow_slot(&opening->key);
-	if (slot)
-		flow_turn(slot - 1, FTPFIX_TURN_OPENING);
+	if (!opening->result) {
+		loop.scratch->slot = opening->slot;
+		flow_turn(opening->slot - 1, FTPFIX_TURN_OPENING);
+	}
 	return opening->result;
 }
 

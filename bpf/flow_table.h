@@ -138,8 +138,8 @@ static __always_inline int flow_close(struct ftpfix_flow *flow, struct ftpfix_fl
 	return 1;
 }
 
-/* Removes both directions of a connection, of which this slot has one. Of several that do so
- * at once, one gets 1 for it. */
+/* Removes both directions of a connection, of which this slot has one. Returns the marks that
+ * it had, or 0: of several that do so at once, one gets them. */
 __global int flow_remove(__u32 slot)
 {
 	struct ftpfix_flow *flow = flow_at(slot), *peer, *first;
@@ -161,15 +161,18 @@ __global int flow_remove(__u32 slot)
 	flow_unmark(first == flow ? peer : flow, FTPFIX_MARK_LIVE);
 	slot_release(slot);
 	slot_release(other);
-	return 1;
+	return before;
 }
 
 /* Whether a connection whose turn is over still only opens, or is only closed, so that it must
  * give way. */
 static __always_inline int flow_yields(const struct ftpfix_flow *first, __u32 turn, __u32 kind)
 {
+	__u8 place = first->place & (FTPFIX_PLACE_OPENER | FTPFIX_PLACE_INNER);
+
+	/* A second pair has no turn of its own. */
 	if (first->turn != turn || !(first->marks & FTPFIX_MARK_LIVE) ||
-	    !(first->place & FTPFIX_PLACE_OPENER))
+	    place != FTPFIX_PLACE_OPENER)
 		return 0;
 	if (kind == FTPFIX_TURN_CLOSED)
 		return first->marks & FTPFIX_MARK_CLOSED;

@@ -126,7 +126,7 @@ static __always_inline int flow_answers(const struct ftpfix_flow *flow,
 }
 
 /* Removes a connection, of which this slot has one direction, and its second pair, through the
- * stack, too. Returns 1 for whoever did so, or 0. */
+ * stack, too. Returns the first one's marks to whoever did so, or 0. */
 __global int flow_remove_all(__u32 slot)
 {
 	struct scratch *scratch = scratch_memory();
@@ -148,26 +148,27 @@ __global int flow_remove_all(__u32 slot)
 	return flow_remove(slot);
 }
 
-/* Gives up what is left in this slot of an earlier connection where a new one begins. */
-static __always_inline void flow_give_up(__u32 slot)
+/* Gives up a connection whose place another one needs: `slot` is one more than that of either
+ * direction, or 0. Why is counted unless it was closed before. */
+static __always_inline void flow_give_up(__u32 slot, enum ftpfix_reason data,
+					 enum ftpfix_reason control)
 {
-	const struct ftpfix_flow *flow = flow_at(slot);
+	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 place, marks;
 
 	if (!flow)
 		return;
 	place = flow->place;
-	marks = flow->marks;
-	if (flow_remove_all(slot) && !(marks & FTPFIX_MARK_CLOSED))
-		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	marks = flow_remove_all(slot - 1);
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
+		flow_became(place, data, control);
 }
 
 /* Gives the connection of which this slot has one direction a turn, and takes away the one that
  * had it. A second pair, through the stack, goes with the first. */
 __global int flow_turn(__u32 slot, int kind)
 {
-	struct ftpfix_flow *flow = flow_at(slot), *peer = flow ? flow_peer(flow) : NULL, *before;
-	__u8 place;
+	struct ftpfix_flow *flow = flow_at(slot), *peer = flow ? flow_peer(flow) : NULL;
 
 	if (!peer || flow->place & FTPFIX_PLACE_INNER)
 		return 0;
@@ -176,12 +177,7 @@ __global int flow_turn(__u32 slot, int kind)
 		flow = peer;
 	}
 	slot = flow_take_turn(flow, slot, kind);
-	before = slot ? flow_at(slot - 1) : NULL;
-	if (!before)
-		return 0;
-	place = before->place;
-	if (flow_remove_all(slot - 1) && kind == FTPFIX_TURN_OPENING)
-		flow_became(place, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
+	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
 	return 0;
 }
 
@@ -190,10 +186,11 @@ static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
 					     const struct ftpfix_flow *peer,
 					     const struct packet *packet)
 {
-	__u8 place = flow->place, marks = flow->marks;
+	__u8 place = flow->place, marks;
 
 	flow->seen_ticks = ticks_now();
-	if (flow_reset(flow, peer, packet) && flow_remove(peer->peer) && !(marks & FTPFIX_MARK_CLOSED))
+	marks = flow_reset(flow, peer, packet) ? flow_remove(peer->peer) : 0;
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 

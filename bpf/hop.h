@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The next hop of a flow: asked of the kernel's routing and neighbour tables, and then kept
- * for so short a time that a change of either is followed at once. Hops are few and flows
- * many: a flow keeps the number of its hop. It is the same for TC and XDP, whose packets
- * only it does not look at.
+ * until these change, as far as the daemon tells, or for so short a time that a change is
+ * followed at once. Hops are few and flows many: a flow keeps the number of its hop. It is
+ * the same for TC and XDP, whose packets only it does not look at.
  */
 #ifndef FTPFIX_HOP_H
 #define FTPFIX_HOP_H
@@ -11,9 +11,15 @@
 #include "flow_table.h"
 
 /* How long a hop is used, in units of 2^HOP_SHIFT ticks: about a tenth of a second, many
- * packets of a flow that is worth the trouble, and less than any router needs to learn. */
+ * packets of a flow that is worth the trouble, and less than any router needs to learn. While
+ * changes are noted, some seconds: an MTU that the kernel learns is no change that it tells. */
 #define HOP_SHIFT 4
 #define HOP_UNITS 6
+#define HOP_UNITS_WATCHED 200
+
+/* Ticks that come round after 52 days are of the present only within these bounds. */
+#define HOP_WATCHED_TICKS (2 * FTPFIX_WATCHED_NS >> FTPFIX_TICK_SHIFT)
+#define HOP_CHANGED_TICKS (2 << (8 + HOP_SHIFT))
 
 /* Places of map hops in which a hop may be. */
 #define HOP_WAYS 4
@@ -23,16 +29,29 @@
 #define AF_INET6 10
 #endif
 
-/* Whether it is time to ask again. A flow that was silent meanwhile asks in any case: so the
- * short count of hop_checked cannot have gone round. */
-static __always_inline int hop_stale(const struct ftpfix_flow *flow, __u32 now_ticks)
+/* How long a hop is used. What makes an unknown one known is not always told. */
+static __always_inline __u32 hop_units(const struct ftpfix_hop *hop, __u32 now_ticks)
 {
-	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
-
-	return age >= HOP_UNITS || now_ticks - flow->seen_ticks >= HOP_UNITS << HOP_SHIFT;
+	if (hop->mtu && routes_watched_ticks - now_ticks - 1 < HOP_WATCHED_TICKS)
+		return HOP_UNITS_WATCHED;
+	return HOP_UNITS;
 }
 
-/* What makes a new flow ask at its first packet. */
+/* Whether it is time to ask again, as it is when the hop was asked for in the unit of the last
+ * change or before. A flow that was silent since it seems to have asked does so in any case:
+ * the short count of hop_checked has gone round. */
+static __always_inline int hop_stale(const struct ftpfix_flow *flow, const struct ftpfix_hop *hop,
+				     __u32 now_ticks)
+{
+	__u8 age = (now_ticks >> HOP_SHIFT) - flow->hop_checked;
+	__u32 asked_ticks = ((now_ticks >> HOP_SHIFT) - age) << HOP_SHIFT;
+
+	return age >= hop_units(hop, now_ticks) ||
+	       now_ticks - flow->seen_ticks > now_ticks - asked_ticks ||
+	       routes_changed_ticks - asked_ticks < HOP_CHANGED_TICKS;
+}
+
+/* What makes a new flow, whose hop is not known, ask at its first packet. */
 static __always_inline __u8 hop_unasked(__u32 now_ticks)
 {
 	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
@@ -92,12 +111,14 @@ static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ft
 	__builtin_memcpy(place->source, hop->source, sizeof(place->source));
 	place->be_vlan = hop->be_vlan;
 	place->mtu = hop->mtu;
+	place->fast = hop->fast;
 	__sync_fetch_and_add(&place->version, 1);
 	return version + 2;
 }
 
-/* Gives the flow this hop, whose version does not matter. */
-static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
+/* Gives the flow this hop, whose version does not matter. Returns 0, or -EBUSY when there is no
+ * place for it at the moment. */
+static __always_inline int hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
 {
 	__u32 first = hop_set(hop) * HOP_WAYS, take = first, version;
 	struct ftpfix_hop *place, there;
@@ -107,12 +128,12 @@ static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpf
 
 		place = bpf_map_lookup_elem(&hops, &index);
 		if (!place)
-			return;
+			return -EBUSY;
 		version = hop_read(place, &there);
 		if (!(version & 1) && version && hop_same(&there, hop)) {
 			flow->hop = index;
 			flow->hop_version = version >> 1;
-			return;
+			return 0;
 		}
 		if (!version)
 			take = index;
@@ -120,9 +141,10 @@ static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpf
 	place = bpf_map_lookup_elem(&hops, &take);
 	version = place ? hop_write(place, hop) : 1;
 	if (version & 1)
-		return;
+		return -EBUSY;
 	flow->hop = take;
 	flow->hop_version = version >> 1;
+	return 0;
 }
 
 static __always_inline void hop_question(struct bpf_fib_lookup *question,
@@ -149,10 +171,10 @@ static __always_inline void hop_question(struct bpf_fib_lookup *question,
 
 /*
  * Asks for the next hop of a flow whose packets become `to`, for one that came in on
- * `ifindex`, keeps it, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of zero
- * leaves the packet to TC, which has it resolved, on the interface of the route; where the
+ * `ifindex`, keeps it, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of
+ * zero leaves the packet to TC, which has it resolved, on the interface of the route; where the
  * kernel does not forward, the interface stays what it was. The context is that of either
- * kind of program.
+ * kind of program. Returns what hop_keep() does.
  */
 static __noinline int hop_ask(void *context, struct ftpfix_flow *flow,
 			      const struct ftpfix_tuple *to, __u32 ifindex, struct ftpfix_hop *hop)
@@ -179,20 +201,23 @@ static __noinline int hop_ask(void *context, struct ftpfix_flow *flow,
 		hop->be_vlan = link->be_vlan;
 		/* The one that a route gives, or its device's. */
 		hop->mtu = question.mtu_result;
+		hop->fast = link->fast;
 	}
-	hop_keep(flow, hop);
-	return 0;
+	return hop_keep(flow, hop);
 }
 
-/* The hop of a flow whose packets become `to`, for one that came in on `ifindex`, into `hop`. */
-static __always_inline void hop_find(void *context, struct ftpfix_flow *flow,
-				     const struct ftpfix_tuple *to, __u32 ifindex, __u32 now_ticks,
-				     struct ftpfix_hop *hop)
+/* The hop of a flow whose packets become `to`, for one that came in on `ifindex`, into `hop`.
+ * Returns 1 when the kernel was asked for it, otherwise 0. */
+static __always_inline int hop_find(void *context, struct ftpfix_flow *flow,
+				    const struct ftpfix_tuple *to, __u32 ifindex, __u32 now_ticks,
+				    struct ftpfix_hop *hop)
 {
-	if (!hop_stale(flow, now_ticks) && !hop_get(flow, hop))
-		return;
-	hop_ask(context, flow, to, ifindex, hop);
-	flow->hop_checked = now_ticks >> HOP_SHIFT;
+	if (!hop_get(flow, hop) && !hop_stale(flow, hop, now_ticks))
+		return 0;
+	/* Where it is not kept the next packet asks: the one that the flow has may be wrong. */
+	if (!hop_ask(context, flow, to, ifindex, hop))
+		flow->hop_checked = now_ticks >> HOP_SHIFT;
+	return 1;
 }
 
 #endif /* FTPFIX_HOP_H */

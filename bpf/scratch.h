@@ -42,15 +42,18 @@ struct position {
 	__u32 failed;	  /* 1: the packet must not travel on */
 	__u32 known;	  /* input sequence number from which on the packet is news */
 	__u32 stale;	  /* its bytes whose edits are forgotten, for their receiver has them */
+	__u32 draft_done; /* 1: of its direction's draft nothing is needed any more */
 };
 
 /* What is being settled for one announcement: see publish.h. */
 struct publishing {
 	struct ftpfix_addr addr; /* that is announced instead */
-	__u32 fixed_port;	 /* 1: the announced port must be kept */
-	__u32 room;		 /* enum ftp_room that was settled on */
-	__u32 host_port;	 /* public port that was settled on */
-	int digits;		 /* that it may have */
+	/* Toward the target; none: the peer's own. */
+	struct ftpfix_addr source;
+	__u32 fixed_port; /* 1: the announced port must be kept */
+	__u32 room;	  /* enum ftp_room that was settled on */
+	__u32 host_port;  /* public port that was settled on */
+	int digits;	  /* that it may have */
 	struct port_choice choice;
 	__u32 first_try;
 	int result;
@@ -75,11 +78,13 @@ struct opening {
 	__u32 first_try;
 	__u32 first_address;
 	__u32 reusing; /* 1: none was free, those of closing connections are taken too */
+	__u32 slot;    /* of its opener's flow, plus one */
 	int result;
 };
 
 struct scratch {
 	struct packet packet;
+	__u32 slot; /* of the packet's flow on its way in, plus one; 0: it has none */
 	struct ftp_scan scan;
 	struct ftp_chunk chunk;
 	struct ftp_announcement line;
@@ -101,6 +106,7 @@ struct scratch {
 	struct ftpfix_flow ahead;  /* a new connection's, of its opener */
 	struct ftpfix_flow behind; /* and of the other direction */
 	struct ftpfix_hop hop;	   /* of the packet that is carried */
+	__u32 addressed;	   /* 1: its Ethernet header is that of the hop */
 	struct ftpfix_tuple to;	   /* that it becomes */
 	struct ftpfix_tuple back;  /* key of a flow's other direction */
 	struct ftpfix_tuple turned;

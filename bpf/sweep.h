@@ -25,16 +25,11 @@ static long sweep_expectation(void *map, const struct ftpfix_expectation_key *ke
 			      struct ftpfix_expectation *expectation, void *context)
 {
 	struct ftpfix_expectation_key own = *key;
-	struct ftpfix_endpoint target = expectation->target, published = {};
-	struct ftpfix_session_key session = expectation->session;
 	const struct sweep *sweep = context;
 
-	if (expectation->deadline_ns > sweep->now_ns)
-		return 0;
-	published.addr = expectation->advertised;
-	published.be_port = own.be_port;
-	if (!bpf_map_delete_elem(map, &own))
-		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &target, &published);
+	(void)map;
+	if (expect_over(expectation, sweep->now_ns >> FTPFIX_TICK_SHIFT))
+		expect_drop(&own, expectation);
 	return 0;
 }
 
@@ -121,7 +116,8 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
 		return 0;
 	}
-	if (age >= limit && flow_remove(*slot) && !(marks & FTPFIX_MARK_CLOSED))
+	marks = age >= limit ? flow_remove(*slot) : 0;
+	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;
 }
@@ -155,6 +151,7 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 		return 0;
 	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
 		return 0;
+	session_abandon(&own);
 	draft_end(&name, &own, session);
 	bpf_map_delete_elem(map, &own);
 	return 0;

@@ -105,22 +105,19 @@ static void health_changed(void *context)
 	write_pools(server->balancer);
 }
 
-/* The server's answers would have this key. */
+/* The server's answers would come in as these. */
 static bool is_taken(void *context, const struct ftpfix_endpoint *local)
 {
 	const struct server *server = context;
 	const struct ftpfix_endpoint *endpoint = &server->backend.endpoint;
-	const struct dataplane *dataplane = server->balancer->dataplane;
 	const struct ftpfix_tuple answers = {
 		.source = endpoint->addr,
 		.destination = local->addr,
 		.be_source_port = endpoint->be_port,
 		.be_destination_port = local->be_port,
 	};
-	struct ftpfix_flow flow;
 
-	return !bpf_map_lookup_elem(dataplane->flows, &answers, &flow) ||
-	       !bpf_map_lookup_elem(dataplane->unsettled, &answers, &flow);
+	return flow_table_holds(&server->balancer->dataplane->flows, &answers);
 }
 
 static void describe_route(struct server *server, const struct next_hop *hop, int err)

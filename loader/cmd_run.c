@@ -61,6 +61,9 @@ static int set_up(struct daemon *daemon)
 		if (!instance->balancer)
 			return -EIO;
 	}
+	instance->routes = route_watch_start(&daemon->loop, &instance->dataplane);
+	if (!instance->routes)
+		return -EIO;
 	daemon->events = events_start(&daemon->loop, instance->dataplane.events,
 				      instance->config.clients_inside);
 	if (!daemon->events)
@@ -79,6 +82,7 @@ static void take_down(struct daemon *daemon)
 	xdp_stop(daemon->instance.xdp);
 	detach_all(&daemon->instance.attachments);
 	events_stop(daemon->events);
+	route_watch_stop(daemon->instance.routes);
 	balancer_stop(daemon->instance.balancer);
 	follow_stop(daemon->instance.follow);
 	http_stop(daemon->http);

@@ -72,7 +72,6 @@ static const struct column flows[] = {
 	{"SOURCE", "{source}"},
 	{"SERVER", "{server}"},
 	{"STATE", "{state}"},
-	{"PACKETS UP/DOWN", "{packets_to_server}/{packets_to_client}"},
 	{"BYTES UP/DOWN", "{bytes_to_server}/{bytes_to_client}"},
 	{"IDLE", "{idle_seconds} s"},
 };

@@ -45,6 +45,7 @@ static void clock_ready(void *context, uint32_t events)
 	follow_second(service->daemon->instance.follow);
 	balancer_second(service->daemon->instance.balancer);
 	xdp_second(service->daemon->instance.xdp);
+	route_watch_second(service->daemon->instance.routes);
 	service->seconds += seconds;
 	if (service->seconds >= SWEEP_SECONDS) {
 		service->seconds = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Loads the programs, writes the configuration into their maps, runs the sweep.
+ * Loads the programs, writes the configuration into their maps, runs those that the daemon runs.
  * This file knows nothing of interfaces, nor of who reads the maps.
  */
 #include "dataplane.h"
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #include "address.h"
 #include "ftpfix.skel.h"
@@ -62,6 +64,21 @@ static void port_bits(const struct config *config, __u64 bits[PORT_WORDS])
 	memset(bits, 0, PORT_WORDS * sizeof(*bits));
 	for (size_t i = 0; i < config->port_count; i++)
 		bits[config->port[i] >> 6] |= 1ULL << (config->port[i] & 63);
+}
+
+/* A seed that a stranger knew would tell him which connections stand in one place. */
+static int write_table_constants(struct ftpfix *skeleton, const struct config *config)
+{
+	__u64 seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		log_line("the kernel gives no random number: %s", strerror(errno));
+		return -EIO;
+	}
+	skeleton->rodata->flow_seed = seed;
+	skeleton->rodata->flow_group_count = sizes_flow_groups(config);
+	skeleton->rodata->turn_places = sizes_turn_places(config);
+	return 0;
 }
 
 static void write_constants(struct ftpfix *skeleton, const struct config *config)
@@ -243,6 +260,19 @@ static void take_xdp(struct dataplane *dataplane)
 	dataplane->xdp[uplink | inside] = bpf_program__fd(skeleton->progs.ftpfix_both_xdp);
 }
 
+static void take_flow_maps(struct dataplane *dataplane)
+{
+	const struct ftpfix *skeleton = dataplane->skeleton;
+
+	dataplane->flows = (struct flow_maps){
+		.flows = bpf_map__fd(skeleton->maps.flows),
+		.groups = bpf_map__fd(skeleton->maps.flow_groups),
+		.own_addresses = bpf_map__fd(skeleton->maps.own_addresses),
+		.group_count = skeleton->rodata->flow_group_count,
+		.seed = skeleton->rodata->flow_seed,
+	};
+}
+
 static void take_descriptors(struct dataplane *dataplane)
 {
 	const struct ftpfix *skeleton = dataplane->skeleton;
@@ -252,6 +282,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->inside_ingress = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
 	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
+	dataplane->count = bpf_program__fd(skeleton->progs.ftpfix_count);
 	take_xdp(dataplane);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
 	dataplane->servers = bpf_map__fd(skeleton->maps.servers);
@@ -262,8 +293,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->loads = bpf_map__fd(skeleton->maps.loads);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
 	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
-	dataplane->flows = bpf_map__fd(skeleton->maps.flows);
-	dataplane->unsettled = bpf_map__fd(skeleton->maps.unsettled);
+	take_flow_maps(dataplane);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);
 	dataplane->links = bpf_map__fd(skeleton->maps.links);
@@ -302,7 +332,9 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 		return err;
 	}
 	write_constants(dataplane->skeleton, config);
-	err = sizes_set(dataplane->skeleton->obj, config);
+	err = write_table_constants(dataplane->skeleton, config);
+	if (!err)
+		err = sizes_set(dataplane->skeleton->obj, config);
 	if (err)
 		return err;
 	loading = true;
@@ -326,6 +358,25 @@ int dataplane_load(struct dataplane *dataplane, const struct config *config)
 	return dataplane_write_services(dataplane, config);
 }
 
+/* By the clock that the dataplane reads: by a finer one it could be the future there. */
+static __u32 ticks_at(__u64 later_ns)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec + later_ns) >> FTPFIX_TICK_SHIFT;
+}
+
+void dataplane_hops_changed(const struct dataplane *dataplane)
+{
+	dataplane->skeleton->bss->routes_changed_ticks = ticks_at(0);
+}
+
+void dataplane_hops_watched(const struct dataplane *dataplane, __u64 time_ns)
+{
+	dataplane->skeleton->bss->routes_watched_ticks = ticks_at(time_ns);
+}
+
 void dataplane_sweep(const struct dataplane *dataplane)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options);
@@ -333,6 +384,14 @@ void dataplane_sweep(const struct dataplane *dataplane)
 
 	if (err)
 		log_line("the sweep of silent connections cannot run: %s", strerror(-err));
+}
+
+int dataplane_count(const struct dataplane *dataplane, struct ftpfix_tally *tally)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = tally, .ctx_size_in = sizeof(*tally));
+
+	*tally = (struct ftpfix_tally){0};
+	return bpf_prog_test_run_opts(dataplane->count, &options);
 }
 
 void dataplane_free(struct dataplane *dataplane)

@@ -7,6 +7,7 @@
 #define DATAPLANE_H
 
 #include "config.h"
+#include "flow_table.h"
 
 struct ftpfix; /* the skeleton */
 
@@ -18,6 +19,7 @@ struct dataplane {
 	int inside_ingress;
 	int inside_egress;
 	int sweep;
+	int count;
 	int xdp[4]; /* by the sides of untagged frames, bits 1 << enum ftpfix_side */
 	/* Maps: */
 	int services;
@@ -29,8 +31,7 @@ struct dataplane {
 	int loads;
 	int sessions;
 	int expectations;
-	int flows;
-	int unsettled;
+	struct flow_maps flows;
 	int counters;
 	int events;
 	int links;
@@ -55,8 +56,18 @@ void dataplane_remove_server(const struct dataplane *dataplane, const struct ftp
 /* Makes the advertise map what the rules say at present. */
 int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise);
 
+/* Has the dataplane ask the kernel again for the next hops that it knows. */
+void dataplane_hops_changed(const struct dataplane *dataplane);
+
+/* For so long from now the dataplane may go by what it knows: dataplane_hops_changed() is
+ * called when that changes. */
+void dataplane_hops_watched(const struct dataplane *dataplane, __u64 time_ns);
+
 /* Ends what was silent for too long. */
 void dataplane_sweep(const struct dataplane *dataplane);
+
+/* Counts what the tables hold. 0 or a negative errno. */
+int dataplane_count(const struct dataplane *dataplane, struct ftpfix_tally *tally);
 
 /* Closes everything; of a dataplane that was never loaded too. */
 void dataplane_free(struct dataplane *dataplane);

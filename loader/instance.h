@@ -13,6 +13,7 @@
 #include "config.h"
 #include "dataplane.h"
 #include "follow.h"
+#include "route_watch.h"
 #include "xdp.h"
 
 struct instance {
@@ -22,6 +23,7 @@ struct instance {
 	struct balancer *balancer; /* of config.virtual; NULL: there are none */
 	struct attachments attachments;
 	struct xdp *xdp;
+	struct route_watch *routes;
 	time_t started; /* wall clock */
 };
 

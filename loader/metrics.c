@@ -13,6 +13,7 @@
 #include "interface.h"
 #include "maps.h"
 #include "reason.h"
+#include "sizes.h"
 
 static int write_counters(FILE *out, const struct instance *instance)
 {
@@ -33,63 +34,37 @@ static int write_counters(FILE *out, const struct instance *instance)
 	return 0;
 }
 
-static int count_entry(const void *key, const void *value, void *context)
+static void write_gauges(FILE *out, const char *name, const char *help, unsigned long max,
+			 unsigned long count)
 {
-	unsigned long *count = context;
-
-	(void)key;
-	(void)value;
-	(*count)++;
-	return 0;
-}
-
-/* A connection has two entries, one for each side that its packets enter from. */
-static int count_connection(const void *key, const void *value, void *context)
-{
-	const struct ftpfix_flow *flow = value;
-
-	return (flow->place & FTPFIX_PLACE_HOOK) == FTPFIX_HOOK_UPLINK_IN
-		       ? count_entry(key, value, context)
-		       : 0;
-}
-
-static int write_table(FILE *out, const char *name, const char *help, unsigned long max, int map,
-		       size_t key_size, size_t value_size, map_entry each)
-{
-	unsigned long count = 0;
-	int err;
-
-	err = map_each(map, key_size, value_size, each, &count);
-	if (err)
-		return err;
 	fprintf(out, "# HELP ftpfix_%s %s.\n# TYPE ftpfix_%s gauge\nftpfix_%s %lu\n", name, help,
 		name, name, count);
 	fprintf(out, "# HELP ftpfix_%s_max What the table of ftpfix_%s holds at most.\n", name,
 		name);
 	fprintf(out, "# TYPE ftpfix_%s_max gauge\nftpfix_%s_max %lu\n", name, name, max);
-	return 0;
 }
 
-static int write_tables(FILE *out, const struct dataplane *dataplane)
+static int write_tables(FILE *out, const struct instance *instance)
 {
+	const struct dataplane *dataplane = &instance->dataplane;
+	struct ftpfix_tally tally;
+	struct flow_table table;
 	int err;
 
-	err = write_table(out, "sessions", "Control connections that are remembered",
-			  map_max(dataplane->sessions), dataplane->sessions,
-			  sizeof(struct ftpfix_session_key), sizeof(struct ftpfix_session),
-			  count_entry);
+	err = dataplane_count(dataplane, &tally);
 	if (err)
 		return err;
-	err = write_table(out, "expectations", "Data connections that are expected",
-			  map_max(dataplane->expectations), dataplane->expectations,
-			  sizeof(struct ftpfix_expectation_key), sizeof(struct ftpfix_expectation),
-			  count_entry);
+	err = flow_table_open(&table, &dataplane->flows);
 	if (err)
 		return err;
-	return write_table(out, "flows", "Data connections that are carried",
-			   map_max(dataplane->flows) / 2, dataplane->flows,
-			   sizeof(struct ftpfix_tuple), sizeof(struct ftpfix_flow),
-			   count_connection);
+	write_gauges(out, "sessions", "Control connections that are remembered",
+		     map_max(dataplane->sessions), tally.sessions);
+	write_gauges(out, "expectations", "Data connections that are expected",
+		     map_max(dataplane->expectations), tally.expectations);
+	write_gauges(out, "flows", "Connections that are carried",
+		     sizes_connections(&instance->config), flow_table_count(&table));
+	flow_table_close(&table);
+	return 0;
 }
 
 /* The name of an interface may hold what a label must escape. */
@@ -223,7 +198,7 @@ char *metrics_text(const struct instance *instance)
 		return NULL;
 	err = write_counters(out, instance);
 	if (!err)
-		err = write_tables(out, &instance->dataplane);
+		err = write_tables(out, instance);
 	write_rules(out, &instance->config.advertise);
 	write_servers(out, instance->balancer);
 	write_interfaces(out, instance->xdp);

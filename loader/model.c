@@ -39,18 +39,21 @@ static __u64 monotonic_ns(void)
 	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
 }
 
-/* How long ago that was, in the time of flows and sessions: see FTPFIX_TICK_SHIFT.
- * Entries are written while they are read: a time may lie after ours. */
-static json_int_t ticks_seconds(const struct section *section, __u32 ticks)
+/* How many seconds that is, of a difference of FTPFIX_TICK_SHIFT's times. Entries are written
+ * while they are read: what is past may lie after our time. */
+static json_int_t ticks_seconds(__s32 ticks)
 {
-	__s32 since = (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks;
-
-	return since > 0 ? ((__u64)since << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
+	return ticks > 0 ? ((__u64)ticks << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
 }
 
-static json_int_t seconds_until(const struct section *section, __u64 then_ns)
+static json_int_t seconds_since(const struct section *section, __u32 ticks)
 {
-	return then_ns > section->now_ns ? (then_ns - section->now_ns) / FTPFIX_SECOND_NS : 0;
+	return ticks_seconds((__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks);
+}
+
+static json_int_t seconds_until(const struct section *section, __u32 ticks)
+{
+	return ticks_seconds(ticks - (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT));
 }
 
 static json_t *address(const struct ftpfix_addr *addr)
@@ -276,7 +279,23 @@ static int read_session(const void *key, const void *value, void *context)
 				"state", session_state(session), "outstanding_pasv",
 				pasv > 0 ? pasv : 0, "outstanding_epsv", epsv > 0 ? epsv : 0,
 				"announcements", (json_int_t)session->announcements, "idle_seconds",
-				ticks_seconds(section, session_seen(session))));
+				seconds_since(section, session_seen(session))));
+}
+
+/* The address that the expectation names so; none if the map does not say. */
+static struct ftpfix_addr named_address(const struct section *section,
+					const struct ftpfix_expectation *expectation, __u32 named)
+{
+	struct ftpfix_addr none = {0}, addr;
+
+	if (named == FTPFIX_NAMED_SOURCE)
+		return expectation->session.tuple.source;
+	if (named == FTPFIX_NAMED_DESTINATION)
+		return expectation->session.tuple.destination;
+	if (named == FTPFIX_NAMED_NONE ||
+	    bpf_map_lookup_elem(section->dataplane->flows.own_addresses, &named, &addr))
+		return none;
+	return addr;
 }
 
 static int read_expectation(const void *key, const void *value, void *context)
@@ -285,17 +304,19 @@ static int read_expectation(const void *key, const void *value, void *context)
 	const struct ftpfix_expectation *expectation = value;
 	const struct ftpfix_tuple *session = &expectation->session.tuple;
 	const struct section *section = context;
+	const struct ftpfix_addr advertised =
+		named_address(section, expectation, expectation->advertised);
+	const struct ftpfix_addr source = named_address(section, expectation, expectation->source);
 
 	return append(section,
 		      json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
 				address(&name->peer), "side", side_name(expectation->side),
-				"public", endpoint(&expectation->advertised, name->be_port),
-				"target",
+				"public", endpoint(&advertised, name->be_port), "target",
 				endpoint(&expectation->target.addr, expectation->target.be_port),
-				"source", address(&expectation->source), "device",
+				"source", address(&source), "device",
 				interface(expectation->out_ifindex), "session",
 				endpoint(&session->source, session->be_source_port), "seconds_left",
-				seconds_until(section, expectation->deadline_ns)));
+				seconds_until(section, expectation->deadline_ticks)));
 }
 
 static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)
@@ -303,52 +324,47 @@ static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfi
 	__u8 both = flow->progress & back->progress, either = flow->progress | back->progress;
 
 	if (both & FTPFIX_PROGRESS_FIN)
-		return both & FTPFIX_PROGRESS_FIN_ACKNOWLEDGED ? "closed" : "closing";
-	if (either & FTPFIX_PROGRESS_FIN)
-		return "half closed";
-	return both & FTPFIX_PROGRESS_SYN ? "established" : "opening";
+		return "closing";
+	return either & FTPFIX_PROGRESS_FIN ? "half closed" : "established";
 }
 
-static int read_flow(const void *key, const void *value, void *context)
+/* How much the flow's side has said: of its sequence numbers SYN and FIN have one each. They
+ * are written while they are read. */
+static json_int_t flow_bytes(const struct ftpfix_flow *flow)
 {
-	const struct ftpfix_tuple *from = key;
-	const struct ftpfix_flow *flow = value;
-	const struct ftpfix_tuple *to = &flow->to;
-	const struct section *section = context;
-	const struct ftpfix_tuple back_key = {
-		.source = to->destination,
-		.destination = to->source,
-		.be_source_port = to->be_destination_port,
-		.be_destination_port = to->be_source_port,
-	};
-	const struct ftpfix_flow *up, *down;
-	struct ftpfix_flow back = {0};
-	bool inside;
-	__u32 seen;
+	__u32 last = flow->end_sequence - flow->first_sequence;
+	__u64 numbers = (__u64)flow->wraps << 32 | last;
+	__u64 others = flow->progress & FTPFIX_PROGRESS_FIN ? 2 : 1;
 
-	if ((flow->place & FTPFIX_PLACE_HOOK) != FTPFIX_HOOK_UPLINK_IN)
-		return 0;
-	/* The other direction may have ended in the meantime: then it is zero. */
-	bpf_map_lookup_elem(section->dataplane->flows, &back_key, &back);
-	seen = flow->seen_ticks;
-	if (back.seen_ticks && (__s32)(back.seen_ticks - seen) > 0)
-		seen = back.seen_ticks;
-	inside = section->clients_inside;
-	up = inside ? &back : flow;
-	down = inside ? flow : &back;
-	return append(
-		section,
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "kind",
-			  flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
-			  inside ? "server" : "client",
-			  endpoint(&from->source, from->be_source_port), "public",
-			  endpoint(&from->destination, from->be_destination_port), "source",
-			  endpoint(&to->source, to->be_source_port), inside ? "client" : "server",
-			  endpoint(&to->destination, to->be_destination_port), "state",
-			  flow_state(flow, &back), "packets_to_server", (json_int_t)up->packets,
-			  "bytes_to_server", (json_int_t)up->bytes, "packets_to_client",
-			  (json_int_t)down->packets, "bytes_to_client", (json_int_t)down->bytes,
-			  "idle_seconds", ticks_seconds(section, seen)));
+	return flow->progress & FTPFIX_PROGRESS_SYN && numbers > others ? numbers - others : 0;
+}
+
+/* When either side was seen last. */
+static __u32 flow_seen(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)
+{
+	return (__s32)(back->seen_ticks - flow->seen_ticks) > 0 ? back->seen_ticks
+								: flow->seen_ticks;
+}
+
+static int read_flow(const struct flow_view *view, void *context)
+{
+	const struct ftpfix_flow *flow = &view->flow, *back = &view->peer;
+	const struct ftpfix_tuple *from = &view->from, *to = &view->to;
+	const struct section *section = context;
+	bool inside = section->clients_inside;
+
+	return append(section, json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "kind",
+					 flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
+					 inside ? "server" : "client",
+					 endpoint(&from->source, from->be_source_port), "public",
+					 endpoint(&from->destination, from->be_destination_port),
+					 "source", endpoint(&to->source, to->be_source_port),
+					 inside ? "client" : "server",
+					 endpoint(&to->destination, to->be_destination_port),
+					 "state", flow_state(flow, back), "bytes_to_server",
+					 flow_bytes(inside ? back : flow), "bytes_to_client",
+					 flow_bytes(inside ? flow : back), "idle_seconds",
+					 seconds_since(section, flow_seen(flow, back))));
 }
 
 static json_t *sides(__u32 bits)
@@ -444,8 +460,14 @@ static int read_expectations(const struct section *section, const struct instanc
 
 static int read_flows(const struct section *section, const struct instance *instance)
 {
-	return map_each(instance->dataplane.flows, sizeof(struct ftpfix_tuple),
-			sizeof(struct ftpfix_flow), read_flow, (void *)section);
+	struct flow_table table;
+	int err;
+
+	err = flow_table_open(&table, &instance->dataplane.flows);
+	if (!err)
+		err = flow_table_each(&table, read_flow, (void *)section);
+	flow_table_close(&table);
+	return err;
 }
 
 static int read_all_counters(const struct section *section, const struct instance *instance)

@@ -12,40 +12,66 @@
 /* A session is one control connection, and one data connection at a time. */
 struct size {
 	const char *map;
-	unsigned int entries; /* for so many sessions: */
-	unsigned int sessions;
+	unsigned int entries;
 	unsigned int floor;
 };
 
-/* Two directions of the data connection; of the control connection where it is carried,
- * too; and where the stack stands between the two translations of FULLNAT, both. */
-static unsigned int flows_of_one(const struct config *config)
-{
-	unsigned int flows = config->virtual_count ? 6 : 4;
+/* Below the greatest. Of connections that open or are closed a few thousand are common on
+ * the smallest node, and on a large one they are far fewer than its sessions. */
+#define TURN_PLACES_MIN 4096
 
-	return config->flow.path_stack && config->forward == FTPFIX_FORWARD_FULLNAT ? 2 * flows
-										    : flows;
+unsigned int sizes_turn_places(const struct config *config)
+{
+	unsigned int places = TURN_PLACES_MIN;
+
+	while (places < FTPFIX_TURNS_MAX && 2 * places <= config->flow.sessions_max)
+		places *= 2;
+	return places;
+}
+
+/* The control connection is carried behind a virtual address. */
+unsigned int sizes_connections(const struct config *config)
+{
+	unsigned int of_one = config->virtual_count ? 2 : 1;
+
+	return of_one * config->flow.sessions_max + FTPFIX_TURN_KINDS * sizes_turn_places(config);
+}
+
+/* Two directions, and both twice where the stack stands between the two translations of
+ * FULLNAT. */
+static unsigned int flows_of_connection(const struct config *config)
+{
+	return config->flow.path_stack && config->forward == FTPFIX_FORWARD_FULLNAT ? 4 : 2;
+}
+
+/* A fifth stays free: a key has two groups, which fill up unevenly. */
+unsigned int sizes_flow_groups(const struct config *config)
+{
+	__u64 slots = (__u64)flows_of_connection(config) * sizes_connections(config) * 5 / 4;
+
+	return slots / FTPFIX_GROUP_SLOTS + 1;
 }
 
 int sizes_set(const struct bpf_object *object, const struct config *config)
 {
+	const unsigned int groups = sizes_flow_groups(config);
 	const struct size sizes[] = {
-		/* On the uplink and on the inside; those that are only begun cannot fill it. */
-		{"sessions", 2, 1, 2 * FTPFIX_BEGUN_MAX},
+		/* On the uplink, and where the connection is not carried on the inside, too; those
+		 * that are only begun cannot fill it. */
+		{"sessions", (config->virtual_count ? 1 : 2) * config->flow.sessions_max,
+		 2 * FTPFIX_BEGUN_MAX},
 		/* All may wait for the end of one line, or for its acknowledgement. */
-		{"drafts", 1, 1, FTPFIX_DRAFTS_MAX},
-		{"expectations", 1, 1, 0},
-		{"flows", flows_of_one(config), 1, 0},
-		/* What opens and closes within a minute; what was announced and is on its
-		 * way through the node. */
-		{"unsettled", 1, 4, FTPFIX_UNSETTLED_MAX},
-		{"seen", 1, 8, FTPFIX_SEEN_MAX},
+		{"drafts", config->flow.sessions_max, FTPFIX_DRAFTS_MAX},
+		{"expectations", config->flow.sessions_max, 0},
+		{"flows", groups * FTPFIX_GROUP_SLOTS, 0},
+		{"flow_groups", groups, 0},
+		{"turns", FTPFIX_TURN_KINDS * sizes_turn_places(config), 0},
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		const struct size *size = &sizes[i];
 		struct bpf_map *map = bpf_object__find_map_by_name(object, size->map);
-		unsigned int entries = config->flow.sessions_max / size->sessions * size->entries;
+		unsigned int entries = size->entries;
 		int err;
 
 		if (entries < size->floor)

@@ -10,6 +10,14 @@
 
 struct bpf_object;
 
+/* How many groups the table of flows has, and how many of the connections that open, and as
+ * many of those that are closed, it takes: constants of the programs. */
+unsigned int sizes_flow_groups(const struct config *config);
+unsigned int sizes_turn_places(const struct config *config);
+
+/* How many connections the table of flows is made for. */
+unsigned int sizes_connections(const struct config *config);
+
 /* Sizes the maps of an object that is not loaded yet. Prints what is wrong; 0 or a
  * negative errno. */
 int sizes_set(const struct bpf_object *object, const struct config *config);

@@ -308,7 +308,7 @@ static void too_late(void **state)
 	struct ftpfix_expectation expectation;
 
 	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
-	expectation.deadline_ns = now_ns() - FTPFIX_SECOND_NS;
+	expectation.deadline_ticks = (now_ns() - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
 	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
 	dial_up_passes(&dial, SYN, "");
 	counted(dial.world, NOTHING);

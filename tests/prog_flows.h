@@ -81,6 +81,21 @@ static inline struct ftpfix_hop flow_hop(const struct world *world, const struct
 	return hop;
 }
 
+/* Gives the entry this hop, in a place that is taken from whatever was there. */
+static inline void flow_set_hop(const struct world *world, struct ftpfix_flow *flow,
+				struct ftpfix_hop hop)
+{
+	__u32 index = FTPFIX_HOPS_MAX - 1;
+	int map = bpf_map__fd(world->skeleton->maps.hops);
+	struct ftpfix_hop before;
+
+	assert_int_equal(bpf_map_lookup_elem(map, &index, &before), 0);
+	hop.version = before.version + 2;
+	assert_int_equal(bpf_map_update_elem(map, &index, &hop, BPF_ANY), 0);
+	flow->hop = index;
+	flow->hop_version = hop.version >> 1;
+}
+
 /* How many entries have just these of the marks. */
 static inline __u32 flows_marked(const struct world *world, __u8 marks, __u8 these)
 {

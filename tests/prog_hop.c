@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The next hop of the fast path: kept for a tenth of a second and then asked for again, so
- * that a change of neighbour, route or MTU is followed; and what is not sent on by it.
+ * that a change of neighbour, route or MTU is followed, or for as long as it is known that
+ * nothing changed; and what is not sent on by it.
  */
 #include "prog_fast.h"
 
@@ -9,25 +10,48 @@
 #define KEPT_US 150000
 #define KEPT_NS 90000000ULL
 
-static void set_hop(struct fast_dial *fast, struct ftpfix_tuple key,
-		    const struct ethernet *ethernet, __u16 mtu)
-{
-	struct ftpfix_flow flow;
+/* Another than the kernel knows. */
+static const struct ethernet false_hop = {{2, 0, 0, 0, 0, 0x77}, {2, 0, 0, 0, 0, 0x78}};
 
-	assert_true(dial_flow(&fast->dial, key, &flow));
-	memcpy(flow.hop_destination, ethernet->destination, sizeof(flow.hop_destination));
-	memcpy(flow.hop_source, ethernet->source, sizeof(flow.hop_source));
-	flow.hop_mtu = mtu;
-	/* The kernel reads a coarser clock, which must not be before it. */
-	flow.seen_ticks = (now_ns() - 10000000) >> FTPFIX_TICK_SHIFT;
-	flow.hop_checked = flow.seen_ticks >> 4;
-	balance_write(fast->dial.world->skeleton->maps.flows, &key, &flow);
+/* Gives the flow of the next segment a hop that was asked for so long ago, and a packet that
+ * came so long ago. */
+static void set_hop(struct fast_dial *fast, __u16 mtu, __u64 asked_ns, __u64 seen_ns)
+{
+	struct ftpfix_flow *flow = flow_of(fast->dial.world, dial_up_key(&fast->dial));
+	struct ftpfix_hop hop = {
+		.out_ifindex = fast->dial.world->server,
+		.mtu = mtu,
+		.fast = !!mtu,
+	};
+
+	assert_non_null(flow);
+	memcpy(hop.destination, false_hop.destination, sizeof(hop.destination));
+	memcpy(hop.source, false_hop.source, sizeof(hop.source));
+	flow_set_hop(fast->dial.world, flow, hop);
+	flow->seen_ticks = ticks_before(seen_ns);
+	flow->hop_checked = ticks_before(asked_ns) >> 4;
 }
+
+/* What the next segment has in front of it when it is sent on. */
+static void hop_used(struct fast_dial *fast, const struct ethernet *ethernet, const char *file,
+		     int line)
+{
+	static struct fast_output output;
+	struct frame input, expected;
+
+	fast_up_frames(fast, ACK, "data", &input, &expected);
+	if (fast_run(fast->dial.world, FAST_UPLINK, fast->uplink, input.bytes, input.length,
+		     &output) != XDP_REDIRECT ||
+	    memcmp(output.bytes, ethernet, sizeof(*ethernet)))
+		_fail(file, line);
+}
+
+#define is_kept(fast) hop_used(fast, &false_hop, __FILE__, __LINE__)
+#define is_asked(fast) hop_used(fast, &to_server, __FILE__, __LINE__)
 
 /* Another than the kernel knows is used while it is fresh, and not a moment longer. */
 static void kept_and_asked_again(void **state)
 {
-	static const struct ethernet other = {{2, 0, 0, 0, 0, 0x77}, {2, 0, 0, 0, 0, 0x78}};
 	struct fast_dial fast = fast_open(state, 0);
 	static struct fast_output output;
 	struct frame input, expected;
@@ -37,14 +61,95 @@ static void kept_and_asked_again(void **state)
 	/* On a machine that was busy meanwhile the hop was not fresh any more. */
 	do {
 		began = now_ns();
-		set_hop(&fast, dial_up_key(&fast.dial), &other, 1500);
+		set_hop(&fast, 1500, 0, 0);
 		assert_int_equal(fast_run(fast.dial.world, FAST_UPLINK, fast.uplink, input.bytes,
 					  input.length, &output),
 				 XDP_REDIRECT);
 	} while (now_ns() - began > KEPT_NS);
-	assert_memory_equal(output.bytes, &other, sizeof(other));
+	assert_memory_equal(output.bytes, &false_hop, sizeof(false_hop));
 	usleep(KEPT_US);
 	fast_up(&fast, ACK, "data");
+}
+
+/* While changes are told of, a hop is used for three seconds, however often packets come. */
+static void watched(void **state)
+{
+	static const __u64 second = FTPFIX_SECOND_NS;
+	struct fast_dial fast = fast_open(state, 0);
+
+	tell(&fast, 3 * second, 10 * second);
+	set_hop(&fast, 1500, 2 * second, second / 100);
+	is_kept(&fast);
+	set_hop(&fast, 1500, 2 * second, 19 * second / 10);
+	is_kept(&fast);
+	set_hop(&fast, 1500, 34 * second / 10, second / 100);
+	is_asked(&fast);
+	/* Its count has gone round: it looks like one of less than a second ago. */
+	set_hop(&fast, 1500, 5 * second, 25 * second / 10);
+	is_asked(&fast);
+	set_hop(&fast, 1500, 3600 * second, 3600 * second);
+	is_asked(&fast);
+}
+
+static void change_is_told(void **state)
+{
+	static const __u64 second = FTPFIX_SECOND_NS;
+	struct fast_dial fast = fast_open(state, 0);
+
+	tell(&fast, 3 * second, 22 * second / 10);
+	set_hop(&fast, 1500, 2 * second, second);
+	is_kept(&fast);
+	tell(&fast, 3 * second, 18 * second / 10);
+	is_asked(&fast);
+	/* Once is enough, a moment after the change. */
+	set_hop(&fast, 1500, 17 * second / 10, second);
+	is_kept(&fast);
+	tell(&fast, 3 * second, 0);
+	is_asked(&fast);
+	/* In the moment of the change itself, which may have come after the question. */
+	set_hop(&fast, 1500, 0, 0);
+	tell(&fast, 3 * second, 0);
+	is_asked(&fast);
+	/* Without the daemon, too, its last word counts. */
+	set_hop(&fast, 1500, second / 20, second / 100);
+	tell(&fast, 0, second / 100);
+	is_asked(&fast);
+}
+
+/* Nobody tells any more: as if nobody ever had, weeks later too. */
+static void watch_runs_out(void **state)
+{
+	static const __u64 second = FTPFIX_SECOND_NS;
+	struct fast_dial fast = fast_open(state, 0);
+	struct ftpfix *skeleton = fast.dial.world->skeleton;
+
+	tell(&fast, 3 * second, 10 * second);
+	skeleton->bss->routes_watched_ticks = ticks_before(second / 50);
+	set_hop(&fast, 1500, second / 5, second / 100);
+	is_asked(&fast);
+	for (__u64 days = 1; days < 52; days++) {
+		skeleton->bss->routes_watched_ticks = ticks_before(days * 86400 * second);
+		set_hop(&fast, 1500, second / 5, second / 100);
+		is_asked(&fast);
+	}
+	/* A change of that time is none of now. */
+	tell(&fast, 3 * second, 10 * second);
+	for (__u64 days = 1; days < 52; days++) {
+		skeleton->bss->routes_changed_ticks = ticks_before(days * 86400 * second);
+		set_hop(&fast, 1500, second / 5, second / 100);
+		is_kept(&fast);
+	}
+}
+
+/* Not all that makes a hop known is told. */
+static void unknown_hop_is_asked_for(void **state)
+{
+	static const __u64 second = FTPFIX_SECOND_NS;
+	struct fast_dial fast = fast_open(state, 0);
+
+	tell(&fast, 3 * second, 10 * second);
+	set_hop(&fast, 0, second / 5, second / 100);
+	is_asked(&fast);
 }
 
 static void neighbour_changes(void **state)
@@ -89,7 +194,7 @@ static void route_changes(void **state)
 	fast_check(fast.dial.world, FAST_INSIDE, fast.inside, &input, XDP_REDIRECT, &expected,
 		   __FILE__, __LINE__);
 	assert_true(dial_flow(&fast.dial, dial_down_key(&fast.dial), &flow));
-	assert_int_equal(flow.out_ifindex, fast.dial.world->server);
+	assert_int_equal(flow_hop(fast.dial.world, &flow).out_ifindex, fast.dial.world->server);
 	fast_command("ip route replace 198.51.100.0/24 via 203.0.113.1");
 	usleep(KEPT_US);
 	fast_down(&fast, ACK, "data");
@@ -187,9 +292,16 @@ static void several_buffers(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kept_and_asked_again), cmocka_unit_test(neighbour_changes),
-		cmocka_unit_test(route_changes),	cmocka_unit_test(route_has_an_mtu),
-		cmocka_unit_test(no_way_out),		cmocka_unit_test(several_buffers),
+		cmocka_unit_test(kept_and_asked_again),
+		cmocka_unit_test(watched),
+		cmocka_unit_test(change_is_told),
+		cmocka_unit_test(watch_runs_out),
+		cmocka_unit_test(unknown_hop_is_asked_for),
+		cmocka_unit_test(neighbour_changes),
+		cmocka_unit_test(route_changes),
+		cmocka_unit_test(route_has_an_mtu),
+		cmocka_unit_test(no_way_out),
+		cmocka_unit_test(several_buffers),
 	};
 
 	return cmocka_run_group_tests(tests, fast_setup, world_teardown);

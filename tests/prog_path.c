@@ -4,6 +4,7 @@
  * that the stack in between sees the client and the server, and routes and filters it.
  */
 #include "prog_balance.h"
+#include "prog_refuse.h"
 
 /* Where a packet is. */
 enum place { OUTSIDE, MIDDLE, INSIDE };
@@ -210,68 +211,83 @@ static void reset(void **state)
 	}
 }
 
-/* Others pushed one half of it out of the table: the one by which the server's packets leave
- * the node is made again, by the SYN that comes again. */
-static void half_forgotten(void **state)
+/* A SYN that comes again, before it is answered or after, makes no second connection. */
+static void syn_again(void **state)
 {
 	for (int round = 0; round < 4; round++) {
 		struct talk talk = path_begin(state, round);
-		struct dial dial = balance_dial(&talk), middle;
+		struct dial dial = balance_dial(&talk);
 
 		up(&dial, SYN, "");
-		middle = dial;
-		middle.source = dial.client;
-		dial_forget_half(&dial, dial_down_key(&middle));
+		dial.client_sequence--;
+		up(&dial, SYN, "");
+		assert_int_equal(dial_unsettled(&dial), entries_of(&talk));
 		dial.client_sequence--;
 		opens(&dial);
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
+			CARRIED_OF(&dial, 5, 0));
 		assert_int_equal(dial_settled(&dial), entries_of(&talk));
 		assert_int_equal(dial_unsettled(&dial), 0);
 		assert_int_equal(balance_load(&dial), 1);
 	}
 }
 
-/* Room for the first of its two pairs: neither stays, and its server is not counted to have it. */
+/* How many slots are free in all. */
+static int room_left(const struct world *world)
+{
+	int room = 0;
+
+	for (__u32 slot = 0; slot < world->group_count * FTPFIX_GROUP_SLOTS; slot++)
+		room += !*slot_tag(world, slot);
+	return room;
+}
+
+/* With room for less than both of its pairs neither stays, and the room does. */
 static void table_full(void **state)
 {
-	for (int round = 1; round < 4; round += 2) {
-		struct talk talk = path_begin(state, round);
-		struct dial dial = balance_dial(&talk);
-		struct frame frame;
+	for (int room = 0; room <= 4; room++) {
+		struct talk talk = path_begin(state, 1);
+		struct dial dial = balance_dial(&talk), middle = dial;
+		struct ftpfix_tuple keys[4];
 
-		flows_fill(talk.world, 2);
-		up(&dial, SYN, "");
-		down(&dial, SYN | ACK, "");
-		up_enters(&dial, ACK, "");
-		path_frame(&dial, 1, MIDDLE, 63, ACK, "", &frame);
-		run_drops(talk.world, INSIDE_EGRESS, &frame);
-		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
-			{FTPFIX_BALANCED_TABLE_FULL, 1}, CARRIED_OF(&dial, 3, 0));
-		assert_int_equal(dial_settled(&dial), FTPFIX_FLOWS_MAX - 2);
-		assert_int_equal(dial_unsettled(&dial), 0);
+		middle.source = dial.client;
+		keys[0] = dial_up_key(&dial);
+		keys[1] = dial_down_key(&middle);
+		keys[2] = tuple_turned(&keys[1]);
+		keys[3] = dial_down_key(&dial);
+		flows_fill(talk.world);
+		for (int number = 0; number < room; number++)
+			flows_make_room(talk.world, keys[number]);
+		if (room == 4) {
+			opens(&dial);
+			assert_int_equal(dial_settled(&dial), 4);
+			continue;
+		}
+		for (int time = 0; time < 2; time++) {
+			dial_refused(&dial, SYN, "");
+			counted(talk.world, {FTPFIX_BALANCED_TABLE_FULL, 1}, {FTPFIX_EVENT_SENT, 1},
+				{FTPFIX_PACKET_REFUSED, 1});
+		}
+		assert_int_equal(dial_entries(&dial), 0);
+		assert_int_equal(room_left(talk.world), room);
 		assert_int_equal(balance_load(&dial), 0);
-		map_clear(talk.world->skeleton->maps.flows);
-		dial_up_passes(&dial, ACK, "");
 	}
 }
 
-/* The same where the server's packet is the first to find no room: with a client's address in
- * the TCP options it ends the handshake. */
-static void table_full_for_the_server(void **state)
+/* What has its places keeps them: to become established it needs no others. */
+static void settles_without_room(void **state)
 {
-	struct talk talk = path_begin(state, 1);
-	struct dial dial = balance_dial(&talk);
-	struct frame frame;
+	for (int round = 0; round < 4; round++) {
+		struct talk talk = path_begin(state, round);
+		struct dial dial = balance_dial(&talk);
 
-	flows_fill(talk.world, 1);
-	up(&dial, SYN, "");
-	down(&dial, SYN | ACK, "");
-	path_frame(&dial, 0, INSIDE, 64, ACK, "", &frame);
-	assert_int_equal(run(talk.world, INSIDE_INGRESS, &frame), TC_ACT_REDIRECT);
-	assert_int_equal(talk.world->output.bytes[frame.transport + 13], RST);
-	counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_TABLE_FULL, 1},
-		{FTPFIX_PACKET_REFUSED, 1}, CARRIED(2, 0));
-	assert_int_equal(dial_unsettled(&dial), 0);
-	map_clear(talk.world->skeleton->maps.flows);
+		up(&dial, SYN, "");
+		flows_fill(talk.world);
+		down(&dial, SYN | ACK, "");
+		up(&dial, ACK, "");
+		assert_int_equal(dial_settled(&dial), entries_of(&talk));
+		assert_int_equal(balance_load(&dial), 1);
+	}
 }
 
 /* Opens a connection whose port, as the server sees it, is another one. */
@@ -283,23 +299,18 @@ static void opens_elsewhere(struct dial *dial)
 	path_frame(dial, 1, OUTSIDE, 64, SYN, "", &frame);
 	assert_int_equal(run(dial->world, UPLINK_INGRESS, &frame), TC_ACT_UNSPEC);
 	assert_true(dial_flow(dial, dial_up_key(dial), &flow));
-	assert_int_not_equal(ntohs(flow.to.be_source_port), dial->source_port);
-	dial->source_port = ntohs(flow.to.be_source_port);
+	assert_int_not_equal(ntohs(flow.be_source_port), dial->source_port);
+	dial->source_port = ntohs(flow.be_source_port);
 	opens(dial);
 }
 
 /* Makes all of the table's entries older than what closes lives. */
-static void made_old(const struct bpf_map *map)
+static void made_old(struct world *world)
 {
-	struct ftpfix_tuple key, *before = NULL;
-	struct ftpfix_flow flow;
+	__u64 then = now_ns() - FTPFIX_FLOW_CLOSING_NS - FTPFIX_SECOND_NS;
 
-	for (; !bpf_map_get_next_key(bpf_map__fd(map), before, &key); before = &key) {
-		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &key, &flow), 0);
-		flow.seen_ticks =
-			(now_ns() - FTPFIX_FLOW_CLOSING_NS - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
-		assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, &flow, BPF_EXIST), 0);
-	}
+	for (__u32 slot = 0; slot < world->group_count * FTPFIX_GROUP_SLOTS; slot++)
+		world->flows[slot].seen_ticks = then >> FTPFIX_TICK_SHIFT;
 }
 
 /* The node's firewall drops the reset: what is left of the connection is in the way of no
@@ -319,7 +330,7 @@ static void filtered_reset(void **state)
 		{FTPFIX_BALANCED_CLOSED, 1}, CARRIED(8, 0));
 	sweep(talk.world);
 	assert_int_equal(dial_settled(&dial), 6);
-	made_old(talk.world->skeleton->maps.flows);
+	made_old(talk.world);
 	sweep(talk.world);
 	assert_int_equal(dial_settled(&dial), 4);
 	down(&dial, PSH | ACK, "220 new\r\n");
@@ -387,9 +398,9 @@ int main(void)
 		cmocka_unit_test(passive),
 		cmocka_unit_test(active),
 		cmocka_unit_test(stack_routes),
-		cmocka_unit_test(half_forgotten),
+		cmocka_unit_test(syn_again),
 		cmocka_unit_test(table_full),
-		cmocka_unit_test(table_full_for_the_server),
+		cmocka_unit_test(settles_without_room),
 		cmocka_unit_test(reset),
 		cmocka_unit_test(filtered_reset),
 		cmocka_unit_test(replaced),

@@ -324,9 +324,9 @@ static void left_to_tc(void **state)
 	struct ftpfix_flow flow;
 
 	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
-	assert_true(flow.place & FTPFIX_PLACE_SLOW);
+	assert_true(flow.marks & FTPFIX_MARK_SLOW);
 	assert_true(dial_flow(&dial, dial_down_key(&dial), &flow));
-	assert_true(flow.place & FTPFIX_PLACE_SLOW);
+	assert_true(flow.marks & FTPFIX_MARK_SLOW);
 }
 
 static void not_on_data_connections(void **state)

@@ -128,14 +128,16 @@ static void closes(struct dial *dial)
 	counted(dial->world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED_OF(dial, 3, 0));
 }
 
-/* Another client gets the source of `given`, which is not established, and keeps it. */
-static void gives_way(struct dial *more, const struct dial *given)
+/* Another client gets the source of `given`, which is not established, and keeps it; that is
+ * counted for one that has not ended yet. */
+static void gives_way(struct dial *more, const struct dial *given, int opening)
 {
 	__u32 settled = dial_settled(more), unsettled = dial_unsettled(more);
 
 	dial_learn(more);
 	assert_int_equal(source_of(more), source_of(given));
-	counted(more->world, {FTPFIX_BALANCED_OPENED, 1}, CARRIED_OF(more, 1, 0));
+	counted(more->world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_CROWDED_OUT, opening},
+		CARRIED_OF(more, 1, 0));
 	assert_int_equal(dial_unsettled(more), unsettled);
 	settle(more);
 	assert_int_equal(dial_settled(more), settled + 2);
@@ -161,7 +163,7 @@ static void unsettled_ones_give_way(void **state)
 			dial_down(one, SYN | ACK, "");
 			counted(talk.world, CARRIED_OF(one, 1, 0));
 		}
-		gives_way(&more, one);
+		gives_way(&more, one, round >= 2);
 		refused(&last);
 		dial_up_passes(one, ACK, "");
 		dial_down(&dials[6], PSH | ACK, "220 ready\r\n");
@@ -182,27 +184,28 @@ static void half_open_ones_give_way(void **state)
 		dial_learn(&more);
 		assert_int_not_equal(source_of(&more), source_of(&dials[3]));
 		assert_int_equal(dial_unsettled(&more), 2 * SOURCES - 2);
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_CROWDED_OUT, 1},
+			CARRIED(1, 0));
 	}
 	dial_down(&dials[3], PSH | ACK, "220 ready\r\n");
 }
 
-/* What others pushed one half of out of the table is nobody's, so that no other gives way for
- * a new one: neither when the client's half is gone nor when the server's is. */
-static void half_gone_keeps_nothing(void **state)
+/* The source of a connection that is over is free at once, and no other gives way. */
+static void reset_frees_the_source(void **state)
 {
 	for (int half = 0; half < 2; half++) {
 		struct talk talk = pool_begin(state, 0);
 		struct dial dials[SOURCES], more = client_of(&talk, SOURCES);
-		struct ftpfix_tuple key;
 
 		fill(&talk, dials);
-		key = half ? dial_down_key(&dials[9]) : dial_up_key(&dials[9]);
-		assert_int_equal(bpf_map_delete_elem(
-					 bpf_map__fd(talk.world->skeleton->maps.unsettled), &key),
-				 0);
+		if (half)
+			dial_down(&dials[9], RST | ACK, "");
+		else
+			dial_up(&dials[9], RST, "");
+		counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED(1, 0));
 		dial_learn(&more);
 		assert_int_equal(source_of(&more), source_of(&dials[9]));
-		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, CARRIED_OF(&more, 1, 0));
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, CARRIED(1, 0));
 		for (int number = 0; number < SOURCES; number++)
 			if (number != 9)
 				settle(&dials[number]);
@@ -240,13 +243,14 @@ static void strides_reach_others(void **state)
 {
 	struct world *world = *state ? world_open_configured(0, 0, prime_constants) : NULL;
 	struct talk talk = pool_begin((void **)&world, 0);
-	struct ftpfix_flow other = {.place = FTPFIX_HOOK_INSIDE_IN | FTPFIX_PLACE_SETTLED};
+	struct ftpfix_flow ahead = {.place = FTPFIX_HOOK_UPLINK_IN, .marks = FTPFIX_MARK_SETTLED};
+	struct ftpfix_flow back = {.place = FTPFIX_HOOK_INSIDE_IN, .marks = FTPFIX_MARK_SETTLED};
 
 	talk.world->skeleton->bss->source_count[FTPFIX_IPV4] = 1;
 	for (__u32 port = 1024; port < 65536; port += 2) {
-		struct ftpfix_tuple key = tuple_of(talk.server, SERVICE_PORT, FIRST_SOURCE, port);
-
-		balance_write(world->skeleton->maps.flows, &key, &other);
+		flow_insert_of(world, tuple_of(ip4(192, 0, 2, 1), port, talk.vip, SERVICE_PORT),
+			       tuple_of(FIRST_SOURCE, port, talk.server, SERVICE_PORT), ahead,
+			       back);
 	}
 	for (int number = 0; number < 32; number++) {
 		struct dial dial = client_of(&talk, number);
@@ -280,7 +284,7 @@ int main(void)
 		cmocka_unit_test(own_port_is_kept),
 		cmocka_unit_test(unsettled_ones_give_way),
 		cmocka_unit_test(half_open_ones_give_way),
-		cmocka_unit_test(half_gone_keeps_nothing),
+		cmocka_unit_test(reset_frees_the_source),
 		cmocka_unit_test(closing_ones_are_spared),
 		cmocka_unit_test(strides_reach_others),
 	};

@@ -48,7 +48,9 @@ struct world {
 	struct ftpfix_service service;
 	__u64 counted[FTPFIX_REASON_COUNT]; /* when counters were looked at last */
 	struct frame output;		    /* of the last run; its length and bytes */
-	__u32 run_flags;		    /* of BPF_PROG_TEST_RUN */
+	struct ethernet leaves;		    /* what stood in front of it */
+	int hops;	 /* 1: hops are known, so that this is not looked at in `output` */
+	__u32 run_flags; /* of BPF_PROG_TEST_RUN */
 	__u32 clients_inside;
 	__u32 gso_size; /* of the packets; 0: none were joined */
 	/* The maps flows and flow_groups, and what they hold. */
@@ -217,6 +219,8 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.loads);
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
+	world->skeleton->bss->routes_watched_ticks = 0;
+	world->skeleton->bss->routes_changed_ticks = 0;
 	memset(&world->service, 0, sizeof(world->service));
 	world->run_flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
 	world->gso_size = 0;

@@ -7,7 +7,7 @@
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_FLAGS := -std=gnu17 -O1 -g $(WARNINGS) -Iinclude -Ibpf -Itests -D_GNU_SOURCE \
 	$(SANITIZERS) -MMD -MP
-PROG_FLAGS := $(C_FLAGS) -Ibpf -Itests
+PROG_FLAGS := $(C_FLAGS) -Itests
 
 UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit_*.c))
 PROG_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/prog_*.c))
@@ -21,7 +21,7 @@ $(BUILD)/tests/unit_%: tests/unit_%.c | $(BUILD)/tests
 	$(say) CC $@
 	$(quiet)$(CC) $(UNIT_FLAGS) -o $@ $< -lcmocka $(UNIT_LIBRARIES)
 
-$(BUILD)/tests/unit_xdp_plan: UNIT_LIBRARIES := -lmnl
+$(BUILD)/tests/unit_xdp_plan $(BUILD)/tests/unit_route_change: UNIT_LIBRARIES := -lmnl
 
 $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 	$(say) CC $@

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """XDP carries what TC has opened: the same transfers, whatever the cables are like, and
 what XDP cannot carry TC does."""
+import signal
+
 from .. import servers
 from ..cables import jumbo, new_mac, take_redirected, whole_checksums
 from ..check import check, equal, wait_until
@@ -21,6 +23,11 @@ DATA_PACKETS = 2 * (SMALL_BYTES // 1448)
 TC_PACKETS = 12
 SLOW_BYTES = 6_000_000
 SLOW_SECONDS = 2.5
+# Less than a next hop is trusted in while changes are told of.
+SOON_SECONDS = 2
+# The dataplane trusts in its daemon for three seconds, and the stall that this may come to is
+# over at TCP's next retransmission.
+LONG_SECONDS = 12
 NEW_MAC = "02:00:00:00:fe:ed"
 
 
@@ -173,21 +180,32 @@ def _both_ways(world, topology, server, family):
             for upload in (False, True)]
 
 
-def _finish(ftpfix, running):
-    """They end well, and XDP carries them again."""
-    before = ftpfix.counted("packets forwarded_xdp")
+def _go_on(running, seconds=SOON_SECONDS):
+    """Neither waits for its next hop to be forgotten."""
+    before = [transfer.done() for transfer in running]
+    for transfer, part in zip(running, before):
+        transfer.until(min(1, part + 0.05), seconds)
+
+
+def _finish(ftpfix, running, by="forwarded_xdp"):
+    """They end well, and XDP, or TC, carries them again."""
+    before = ftpfix.counted(f"packets {by}")
     check(all(transfer.running() for transfer in running), "the change came in mid-transfer")
     for transfer in running:
         transfer.finish()
-    carried = ftpfix.counted("packets forwarded_xdp") - before
-    check(carried >= SLOW_BYTES // 1448, f"XDP carried {carried} packets after the change")
+    carried = ftpfix.counted(f"packets {by}") - before
+    check(carried >= SLOW_BYTES // 1448, f"{carried} packets were {by} after the change")
 
 
-def _neighbour(world, mode, family, of_server):
+def _by(xdp):
+    return "forwarded" if xdp == "off" else "forwarded_xdp"
+
+
+def _neighbour(world, mode, family, of_server, xdp="native"):
     topology, server = _site(world, mode, family)
     must_not_download(Curl(world, topology.client, _vip(family), server.port, server.login,
                            extended=True), server)
-    ftpfix = _ftpfix(world, topology, mode)
+    ftpfix = _ftpfix(world, topology, mode, xdp=xdp)
     running = _both_ways(world, topology, server, family)
     if of_server:
         changed, device = topology.server, SERVER_DEVICE
@@ -198,7 +216,8 @@ def _neighbour(world, mode, family, of_server):
     new_mac(changed, device, NEW_MAC)
     wait_until(lambda: NEW_MAC in topology.balancer.run("ip", "neigh", "show", address).stdout,
                "the balancer knows the new address")
-    _finish(ftpfix, running)
+    _go_on(running)
+    _finish(ftpfix, running, _by(xdp))
     ftpfix.settle(2)
     ftpfix.stop()
 
@@ -209,6 +228,8 @@ scenario("xdp: the server's MAC changes in mid-transfer, fullnat, IPv6")(
     lambda world: _neighbour(world, "fullnat", 6, of_server=True))
 scenario("xdp: the client's MAC changes in mid-transfer, nat, IPv6")(
     lambda world: _neighbour(world, "nat", 6, of_server=False))
+scenario("xdp: off, the server's MAC changes in mid-transfer, IPv4")(
+    lambda world: _neighbour(world, "nat", 4, of_server=True, xdp="off"))
 
 
 def _second_cable(world, topology, family):
@@ -229,15 +250,16 @@ def _move(topology, family):
     topology.balancer.run("ip", "link", "set", INSIDE, "down")
 
 
-def _route(world, family):
+def _route(world, family, xdp="native"):
     topology, server = _site(world, "nat", family)
     _second_cable(world, topology, family)
     must_not_download(Curl(world, topology.client, _vip(family), server.port, server.login,
                            extended=True), server)
-    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2")
+    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2", xdp=xdp)
     running = _both_ways(world, topology, server, family)
     _move(topology, family)
-    _finish(ftpfix, running)
+    _go_on(running)
+    _finish(ftpfix, running, _by(xdp))
     ftpfix.settle(2)
     ftpfix.stop()
 
@@ -246,6 +268,55 @@ scenario("xdp: the route moves to another interface in mid-transfer, IPv4")(
     lambda world: _route(world, 4))
 scenario("xdp: the route moves to another interface in mid-transfer, IPv6")(
     lambda world: _route(world, 6))
+scenario("xdp: off, the route moves to another interface in mid-transfer, IPv6")(
+    lambda world: _route(world, 6, xdp="off"))
+
+
+def _abandoned(world, end, *options, xdp):
+    """The daemon is no more, or hangs, when the route moves: nobody tells of that."""
+    topology, server = _site(world, "nat", 4)
+    _second_cable(world, topology, 4)
+    must_not_download(Curl(world, topology.client, VIP, server.port, server.login,
+                           extended=True), server)
+    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2", *options, xdp=xdp)
+    running = [Slow(world, topology.client, VIP, server, SLOW_BYTES, LONG_SECONDS, upload)
+               for upload in (False, True)]
+    ftpfix.send(end)
+    _move(topology, 4)
+    _go_on(running, LONG_SECONDS - 2)
+    check(all(transfer.running() for transfer in running), "the route moved in mid-transfer")
+    for transfer in running:
+        transfer.finish()
+    return ftpfix
+
+
+@scenario("xdp: the daemon is killed, then the route moves to another interface in mid-transfer")
+def killed(world):
+    # Its XDP programs go with it, and of TC's those stay that are on by clsact.
+    _abandoned(world, signal.SIGKILL, "--attach", "clsact", xdp="native")
+
+
+@scenario("xdp: the daemon hangs, then the route moves to another interface in mid-transfer")
+def hanging(world):
+    ftpfix = _abandoned(world, signal.SIGSTOP, xdp="native")
+    ftpfix.send(signal.SIGCONT)
+    check(ftpfix.counted("packets forwarded_xdp") >= 2 * SLOW_BYTES // 1448, "XDP carried it on")
+    ftpfix.settle(2)
+    ftpfix.stop()
+
+
+@scenario("xdp: a device takes no more frames from XDP in mid-transfer: TC carries it on")
+def deaf_meanwhile(world):
+    topology, server = _site(world, "nat", 4)
+    must_not_download(Curl(world, topology.client, VIP, server.port, server.login), server)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="native")
+    running = _both_ways(world, topology, server, 4)
+    take_redirected(topology, on=False)
+    _go_on(running)
+    for transfer in running:
+        transfer.finish()
+    ftpfix.settle(2)
+    ftpfix.stop()
 
 
 @scenario("xdp: without forwarding in the kernel TC carries everything")
