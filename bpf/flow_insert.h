@@ -47,7 +47,7 @@ static __always_inline int flow_fill(struct ftpfix_flow *flow, const struct ftpf
 	return 0;
 }
 
-/* Writes an entry of the scratch into the slot that was claimed for it. */
+/* Writes an entry of the scratch into the slot that was claimed for it, not live yet. */
 static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 slot, __u32 peer,
 				       __u32 out_ifindex)
 {
@@ -61,25 +61,6 @@ static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 sl
 	hop_keep(flow, &hop);
 }
 
-/* Says that a written slot holds a flow, by which it is found and may be removed. */
-static __always_inline void flow_begin(__u32 slot)
-{
-	struct ftpfix_flow *flow = flow_at(slot);
-
-	if (flow)
-		flow_mark(flow, FTPFIX_MARK_LIVE);
-}
-
-/* Takes an entry back whose key is another's. */
-static __always_inline void flow_withdraw(__u32 slot)
-{
-	struct ftpfix_flow *flow = flow_at(slot);
-
-	if (flow)
-		flow_unmark(flow, FTPFIX_MARK_LIVE);
-	slot_release(slot);
-}
-
 /* Claims a slot for the entry. Returns its number plus one, or 0. */
 static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 					     struct flow_spot *spot)
@@ -88,16 +69,26 @@ static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 	return slot_claim(spot);
 }
 
+static __always_inline void flow_enliven(__u32 slot)
+{
+	struct ftpfix_flow *flow = flow_at(slot);
+
+	if (flow)
+		flow_mark(flow, FTPFIX_MARK_LIVE);
+}
+
 /*
  * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
- * the source port ours: of two CPUs that insert the same at once at most one keeps it. The
- * opener's entry, by which a pair is removed, is live only when nothing is left to be done.
+ * the source port ours: of two CPUs that insert the same at once at most one keeps it. For that
+ * it is shown to these; to packets, and to who would remove the pair, only when it is ours, and
+ * the first one, by which pairs are removed, last.
  * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
  */
 __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 {
 	struct scratch *scratch = scratch_memory();
 	struct flow_spot spot, back_spot;
+	struct slot_search search = {};
 	__u32 slot, back;
 
 	if (!scratch)
@@ -113,15 +104,18 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	}
 	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
-	flow_begin(back - 1);
 	slot_publish(back - 1, back_spot.tag);
-	if (slot_find(&scratch->behind.key, &back_spot, back)) {
-		flow_withdraw(back - 1);
+	search.key = &scratch->behind.key;
+	search.tag = back_spot.tag;
+	search.except = back;
+	if (slot_find(&search, &back_spot)) {
+		slot_release(back - 1);
 		slot_release(slot - 1);
 		return -EEXIST;
 	}
 	slot_publish(slot - 1, spot.tag);
-	flow_begin(slot - 1);
+	flow_enliven(back - 1);
+	flow_enliven(slot - 1);
 	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
 		scratch->opening.slot = slot;
 	return 0;
@@ -139,7 +133,7 @@ static __always_inline int flow_held(struct scratch *scratch)
 		return 0;
 	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
+	flow_give_up(slot, 1);
 	return 0;
 }
 
@@ -192,7 +186,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 	err = flow_insert_pair(scratch, &opening->middle, &opening->to,
 			       FLOW_HOOKS(other_out, other_in, FTPFIX_PLACE_INNER));
 	if (err)
-		flow_remove(opening->slot - 1);
+		flow_remove(opening->slot - 1, 0);
 	return err;
 }
 

@@ -472,7 +472,7 @@ struct ftpfix_flow {
 	__be16 be_source_port;		/* from which port, */
 	__be16 be_destination_port;	/* to which port */
 	__u16 source;	      /* from which own address: its number; 0: the packet's own */
-	__u16 turn;	      /* its place in map turns */
+	__u16 turn;	      /* its place in map turns; of a free slot, when it became free */
 	__u32 first_sequence; /* of the SYN */
 	__u32 end_sequence;   /* one past the highest byte sent */
 	__u32 acknowledged;   /* highest acknowledgement number sent */
