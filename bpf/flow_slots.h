@@ -20,9 +20,6 @@
 #define SLOTS_OF_WORD 8
 #define WORDS_OF_GROUP (FTPFIX_GROUP_SLOTS / SLOTS_OF_WORD)
 
-/* The first of a key's groups is taken until it holds so many: most lookups end there. */
-#define GROUP_PREFERRED 12
-
 /* How often a slot is tried to be claimed while other CPUs change tags beside it. */
 #define CLAIM_TRIES_MAX 8
 
@@ -215,7 +212,7 @@ static __always_inline __u32 slot_claim(const struct flow_spot *spot)
 	other = bpf_map_lookup_elem(&flow_groups, &second);
 	if (!one || !other)
 		return 0;
-	if (group_free(one) <= FTPFIX_GROUP_SLOTS - GROUP_PREFERRED &&
+	if (group_free(one) <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED &&
 	    group_free(other) > group_free(one)) {
 		first = spot->group[1];
 		second = spot->group[0];
