@@ -231,6 +231,7 @@ static __always_inline int control_packet(struct segment *segment)
 		err = payload_cut(segment->skb, packet, &segment->scratch->change, 0);
 	if (err == -EBUSY)
 		return err;
+	draft_settle(segment->scratch, segment->stream);
 	if (crossing->carried && stream_shift(segment->stream).delta)
 		carried_slow(segment->scratch);
 	if (!err)

@@ -8,6 +8,7 @@
 #define FTPFIX_EXPECT_H
 
 #include "counter.h"
+#include "own.h"
 #include "packet.h"
 #include "scratch.h"
 
@@ -36,6 +37,74 @@ static __always_inline int expect_same(const struct ftpfix_expectation *one,
 	return one->target.be_port == other->target.be_port &&
 	       address_equal(&one->target.addr, &other->target.addr) &&
 	       session_key_equal(&one->session, &other->session);
+}
+
+/* Whether nobody may come for it any more. */
+static __always_inline int expect_over(const struct ftpfix_expectation *expectation,
+				       __u32 now_ticks)
+{
+	return (__s32)(now_ticks - expectation->deadline_ticks) > 0;
+}
+
+/* The address that the expectation names so, or NULL for none. */
+static __always_inline const struct ftpfix_addr *
+expect_address(const struct ftpfix_expectation *expectation, __u32 named)
+{
+	const struct ftpfix_tuple *session = &expectation->session.tuple;
+
+	if (named == FTPFIX_NAMED_SOURCE)
+		return &session->source;
+	return named == FTPFIX_NAMED_DESTINATION ? &session->destination : own_address(named);
+}
+
+/* Whether the peer was told that address, or has dialled it before. */
+static __always_inline int expect_at(const struct ftpfix_expectation *expectation,
+				     const struct ftpfix_addr *addr)
+{
+	const struct ftpfix_addr *known = expect_address(expectation, expectation->dialled);
+
+	if (known && address_equal(addr, known))
+		return 1;
+	known = expect_address(expectation, expectation->advertised);
+	return known && address_equal(addr, known);
+}
+
+/* How scratch->expectation, whose session is given, may name the address. Returns -ENOSPC when
+ * it needs a number and all are given. */
+__global int expect_name(const struct ftpfix_addr *addr)
+{
+	struct scratch *scratch = scratch_memory();
+	const struct ftpfix_tuple *session;
+	__u32 number;
+
+	if (!scratch || !addr)
+		return -EINVAL;
+	session = &scratch->expectation.session.tuple;
+	if (!address_given(addr))
+		return FTPFIX_NAMED_NONE;
+	if (address_equal(addr, &session->source))
+		return FTPFIX_NAMED_SOURCE;
+	if (address_equal(addr, &session->destination))
+		return FTPFIX_NAMED_DESTINATION;
+	number = own_number(addr);
+	return number ? (int)number : -ENOSPC;
+}
+
+/* Drops an expectation that nobody came for, and says so. */
+static __noinline void expect_drop(const struct ftpfix_expectation_key *key,
+				   const struct ftpfix_expectation *expectation)
+{
+	/* What the entry says is another's once it is deleted. */
+	struct ftpfix_endpoint target = expectation->target, published = {};
+	struct ftpfix_session_key session = expectation->session;
+	const struct ftpfix_addr *advertised;
+
+	advertised = expect_address(expectation, expectation->advertised);
+	if (advertised)
+		published.addr = *advertised;
+	published.be_port = key->be_port;
+	if (!bpf_map_delete_elem(&expectations, key))
+		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &target, &published);
 }
 
 static __always_inline int expect_insert(const struct ftpfix_expectation_key *key,
@@ -71,17 +140,30 @@ __global int expect_reserve(__u32 host_port)
 	/* Who announces an open port once more means the same. */
 	if (expect_same(taken, expectation))
 		return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
-	if (taken->deadline_ns > bpf_ktime_get_coarse_ns() ||
-	    bpf_map_delete_elem(&expectations, key))
+	if (!expect_over(taken, ticks_now()) || bpf_map_delete_elem(&expectations, key))
 		return -EEXIST;
 	count(FTPFIX_CONNECTION_NOBODY_CAME);
 	return expect_insert(key, expectation);
 }
 
+/* Drops what the session that ends still expects of the peer at that port. */
+static __always_inline void expect_end(const struct ftpfix_session_key *session,
+				       const struct ftpfix_addr *peer, __be16 be_port)
+{
+	struct ftpfix_expectation_key key = {
+		.peer = *peer,
+		.be_port = be_port,
+	};
+	struct ftpfix_expectation *old = bpf_map_lookup_elem(&expectations, &key);
+
+	if (old && session_key_equal(&old->session, session))
+		expect_drop(&key, old);
+}
+
 /* Drops what this session's announcement of that number still expects of the peer. */
 static __always_inline void expect_replace(const struct ftpfix_session_key *session,
 					   const struct ftpfix_addr *peer, __be16 be_port,
-					   __u32 announcement)
+					   __u16 announcement)
 {
 	struct ftpfix_expectation_key key = {
 		.peer = *peer,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The fast path: packets of known connections that need nothing but a translation are
- * translated, followed and sent on by XDP. Every other packet goes up to TC untouched, which
- * does the same and all the rest, so that nothing here decides about a packet's fate.
+ * The fast path: packets of data connections, from the SYN on that was expected, and those of
+ * established control connections that carry no payload, are translated, followed and sent
+ * on by XDP. Every other packet goes up to TC untouched, which does the same and all the
+ * rest, so that nothing here decides about a packet's fate.
  */
 #ifndef FTPFIX_FAST_H
 #define FTPFIX_FAST_H
 
 #include "checksum.h"
-#include "flow_track.h"
+#include "flow_open.h"
 #include "hop.h"
 
 /* Offsets into a frame, for the verifier: above what packet.h parses. */
@@ -82,6 +83,23 @@ static __always_inline int fast_plain(const struct ftpfix_flow *flow, const stru
 		return 0;
 	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
 	       FLOW_AHEAD_MAX;
+}
+
+/*
+ * Opens the data connection that the SYN, for which there is no flow, was expected for. Returns
+ * one more than its slot, or 0: then TC looks for the same, and for whatever else a SYN may
+ * be, and refuses what has no room.
+ */
+static __always_inline __u32 fast_open(const struct packet *packet, __u32 sides, __u32 ifindex)
+{
+	struct scratch *scratch = scratch_memory();
+
+	if (!packet || !scratch || packet->tags ||
+	    is_service_port(bpf_ntohs(packet->tuple.be_destination_port)))
+		return 0;
+	scratch->packet = *packet;
+	scratch->slot = 0;
+	return flow_open_expected(ifindex, sides, scratch) ? 0 : scratch->slot;
 }
 
 /* Follows any other packet. */
@@ -287,7 +305,21 @@ static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpf
 	return link && link->frags;
 }
 
-/* Opens nothing and refuses nothing: a SYN that comes first, and a reset, are TC's. */
+/* The packet's flow, which a SYN that was expected makes; or NULL. */
+static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet, __u32 sides,
+						     __u32 ifindex)
+{
+	__u32 slot = flow_slot(&packet->tuple);
+	__u8 flags = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+
+	if (flags == TCP_SYN)
+		slot = slot ? 0 : fast_open(packet, sides, ifindex);
+	else if ((flags & (TCP_ACK | TCP_RST)) != TCP_ACK)
+		return NULL;
+	return slot ? flow_at(slot - 1) : NULL;
+}
+
+/* Refuses nothing: a SYN that comes again, and a reset, are TC's. */
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct packet packet;
@@ -296,13 +328,12 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	struct ftpfix_hop hop;
 	__u32 now, ifindex;
 
-	if (fast_parse(xdp, &packet) || (packet.flags & (TCP_RST | TCP_ACK)) != TCP_ACK ||
-	    packet.ttl <= 1)
-		return XDP_PASS;
-	flow = flow_find(&packet.tuple);
-	if (!flow)
+	if (fast_parse(xdp, &packet) || packet.ttl <= 1)
 		return XDP_PASS;
 	sides = fast_sides(xdp, &packet, sides, &ifindex);
+	flow = fast_find(&packet, sides, ifindex);
+	if (!flow)
+		return XDP_PASS;
 	if (!fast_flow(flow, &packet, sides))
 		return XDP_PASS;
 	now = ticks_now();

@@ -18,6 +18,10 @@
 /* Inlined everywhere: the stack of the dataplane's calls is short. */
 #define FLOW_KEY_INLINE static inline __attribute__((always_inline))
 
+/* The first of a key's groups is taken until it holds so many, then the emptier one: most lookups
+ * end in the first. */
+#define FLOW_GROUP_PREFERRED 12
+
 /* Where a key's flow may stand. */
 struct flow_spot {
 	__u32 group[2];

@@ -30,22 +30,20 @@ static __always_inline struct ftpfix_expectation *flow_expected(const struct pac
 }
 
 /*
- * Takes the expectation that this SYN is for: from the one peer, on its side of the node,
- * to the endpoint that it was told, before the deadline, untagged, and once. Returns 0
- * with scratch->expectation filled, or -ENOENT.
+ * Takes the expectation that this SYN is for: from the one peer, on its side of the node
+ * (`sides` are bits 1 << enum ftpfix_side), to the endpoint that it was told, before the
+ * deadline, untagged, and once. Returns 0 with scratch->expectation filled, or -ENOENT.
  */
-static __always_inline int flow_claim(const struct packet *packet, enum ftpfix_side side,
+static __always_inline int flow_claim(const struct packet *packet, __u32 sides,
 				      struct scratch *scratch)
 {
 	struct ftpfix_expectation_key *key = &scratch->expectation_key;
 	struct ftpfix_expectation *expectation = flow_expected(packet, scratch);
 
-	if (!expectation || expectation->side != side)
+	if (!expectation || !(sides >> expectation->side & 1))
 		return -ENOENT;
-	if (!address_equal(&packet->tuple.destination, &expectation->dialled) &&
-	    !address_equal(&packet->tuple.destination, &expectation->advertised))
-		return -ENOENT;
-	if (expectation->deadline_ns < bpf_ktime_get_coarse_ns())
+	if (!expect_at(expectation, &packet->tuple.destination) ||
+	    expect_over(expectation, ticks_now()))
 		return -ENOENT;
 	if (packet->tagged) {
 		count(FTPFIX_PACKET_VLAN);
@@ -57,32 +55,37 @@ static __always_inline int flow_claim(const struct packet *packet, enum ftpfix_s
 }
 
 /* What came in here is to be opened. */
-static __always_inline struct opening *opening_begin(struct __sk_buff *skb,
-						     const struct packet *packet,
-						     enum ftpfix_side side, struct scratch *scratch)
+static __always_inline struct opening *opening_begin(__u32 ifindex, enum ftpfix_side side,
+						     struct scratch *scratch)
 {
 	struct opening *opening = &scratch->opening;
 
 	__builtin_memset(opening, 0, sizeof(*opening));
-	opening->key = packet->tuple;
-	opening->in_ifindex = skb->ifindex;
+	opening->key = scratch->packet.tuple;
+	opening->in_ifindex = ifindex;
 	opening->side = side;
 	return opening;
 }
 
-/* A data connection: its expectation says all. Returns as flow_open(). */
-static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scratch *scratch,
-					      int side)
+/*
+ * Makes a data connection of the SYN in the scratch, which came in on `ifindex`, if it is
+ * expected on one of the sides: its expectation says all. Returns 0; -ENOENT when it is for
+ * nobody; or as flow_insert(), and is expected still.
+ */
+static __always_inline int flow_open_expected(__u32 ifindex, __u32 sides, struct scratch *scratch)
 {
 	struct ftpfix_expectation *expectation = &scratch->expectation;
+	const struct ftpfix_addr *source;
 	struct opening *opening;
 	int err;
 
-	if (flow_claim(&scratch->packet, side, scratch))
+	if (flow_claim(&scratch->packet, sides, scratch))
 		return -ENOENT;
-	opening = opening_begin(skb, &scratch->packet, side, scratch);
+	opening = opening_begin(ifindex, expectation->side, scratch);
 	opening->target = expectation->target;
-	opening->source = expectation->source;
+	source = expect_address(expectation, expectation->source);
+	if (source)
+		opening->source = *source;
 	opening->pooled = expectation->pooled;
 	opening->addresses = 1;
 	opening->out_ifindex = expectation->out_ifindex;
@@ -96,8 +99,17 @@ static __always_inline int flow_open_expected(struct __sk_buff *skb, struct scra
 			       opening->key.be_source_port);
 		return 0;
 	}
-	/* The peer may send its SYN again: let it be expected still. */
+	/* The peer may send its SYN again. */
 	bpf_map_update_elem(&expectations, &scratch->expectation_key, expectation, BPF_NOEXIST);
+	return err;
+}
+
+/* Reports the expected peer in the scratch that found no room. Returns what flow_open() does
+ * then. */
+static __always_inline int flow_refuse_peer(struct scratch *scratch, int err)
+{
+	const struct ftpfix_expectation *expectation = &scratch->expectation;
+
 	report(err == -EEXIST ? FTPFIX_CONNECTION_NO_SOURCE_PORT : FTPFIX_CONNECTION_TABLE_FULL,
 	       &expectation->session, &expectation->target, NULL);
 	return -ECONNREFUSED;
@@ -149,7 +161,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 		count(FTPFIX_PACKET_VLAN);
 		return -ENOENT;
 	}
-	opening = opening_begin(skb, packet, FTPFIX_SIDE_UPLINK, scratch);
+	opening = opening_begin(skb->ifindex, FTPFIX_SIDE_UPLINK, scratch);
 	opening->virtual = *found;
 	opening->place = FTPFIX_PLACE_CONTROL;
 	opening->marks = proxy_wanted() ? FTPFIX_MARK_SLOW : 0;
@@ -183,8 +195,10 @@ __global int flow_open(struct __sk_buff *skb, int side, int settled)
 
 	if (!scratch)
 		return -ENOENT;
-	err = flow_open_expected(skb, scratch, side);
-	if (err == -ENOENT && !settled && side == FTPFIX_SIDE_UPLINK)
+	err = flow_open_expected(skb->ifindex, 1 << (side & 1), scratch);
+	if (err && err != -ENOENT)
+		return flow_refuse_peer(scratch, err);
+	if (err && !settled && side == FTPFIX_SIDE_UPLINK)
 		err = flow_open_virtual(skb, scratch);
 	return err;
 }

@@ -9,6 +9,7 @@
 #define FTPFIX_FTP_EDIT_H
 
 #include "ftp_read.h"
+#include "word.h"
 
 /*
  * How much of the line may give way for a longer 227, in the order in which it
@@ -31,6 +32,7 @@ struct ftp_edit {
 	__u32 removed;
 	__u32 length;
 	char text[FTPFIX_LINE_MAX];
+	char beyond[WORD_BYTES]; /* what a word writes that begins in the text: never read */
 };
 
 /* Digits enough for any port, where nothing bounds them. */
@@ -43,9 +45,22 @@ struct ftp_edit {
 #define FTP_WORDS (sizeof("Entering Passive Mode (") - 1)
 #define FTP_WORDS_TIGHT (sizeof("EnteringPassiveMode(") - 1)
 
+/* 1 where the number, below 2^31, is above the limit. No branch, of which the verifier would
+ * walk each way. */
+static inline __u32 ftp_above(__u32 number, __u32 limit)
+{
+	return (limit - number) >> 31;
+}
+
 static inline __u32 ftp_digits_octet(__u32 octet)
 {
-	return octet < 10 ? 1 : octet < 100 ? 2 : 3;
+	return 1 + ftp_above(octet, 9) + ftp_above(octet, 99);
+}
+
+/* Of a number up to 65535. */
+static inline __u32 ftp_digits_number(__u32 number)
+{
+	return ftp_digits_octet(number) + ftp_above(number, 999) + ftp_above(number, 9999);
 }
 
 /* Whether the port stands as two octets. */
@@ -60,11 +75,7 @@ static inline __u32 ftp_digits_port(__u32 kind, __u32 host_port)
 {
 	if (ftp_in_octets(kind))
 		return ftp_digits_octet(host_port >> 8) + ftp_digits_octet(host_port & 255);
-	return host_port < 10	   ? 1
-	       : host_port < 100   ? 2
-	       : host_port < 1000  ? 3
-	       : host_port < 10000 ? 4
-				   : 5;
+	return ftp_digits_number(host_port);
 }
 
 static inline int ftp_is_ipv4(const struct ftpfix_addr *addr)
@@ -202,59 +213,88 @@ static inline void ftp_put(struct ftp_edit *edit, char byte)
 	edit->length++;
 }
 
-struct ftp_number_loop {
-	struct ftp_edit *edit;
-	__u32 number;
-	__u32 least;
-};
-
-/* One decimal place of the number, from the highest on. */
-static inline long ftp_put_digit(__u32 index, void *context)
+/* The first bytes of the word, eight at most. */
+static inline void ftp_put_word(struct ftp_edit *edit, __u64 word, __u32 count)
 {
-	struct ftp_number_loop *loop = context;
-	__u32 number = loop->number, place = FTP_EPRT_DIGITS - index;
-	__u32 unit = place == 1	  ? 1
-		     : place == 2 ? 10
-		     : place == 3 ? 100
-		     : place == 4 ? 1000
-		     : place == 5 ? 10000
-				  : 100000;
+	__u32 at = edit->length;
 
-	if (number >= unit || place <= loop->least)
-		ftp_put(loop->edit, '0' + number / unit % 10);
-	return 0;
+	if (at < FTPFIX_LINE_MAX) {
+		barrier_var(at);
+		word_store(edit->text + (at & (FTPFIX_LINE_MAX - 1)), word);
+	}
+	edit->length += count;
+}
+
+/* The most digits of a number up to 65535. */
+#define FTP_NUMBER_DIGITS 5
+
+/* A tenth of a number up to 65535. */
+static inline __u32 ftp_tenth(__u32 number)
+{
+	return number * 52429ULL >> 19;
 }
 
 /* Adds a number up to 65535, with `least` digits at least, which is no more than
  * FTP_EPRT_DIGITS. Returns 0. */
 __global int ftp_put_number(struct ftp_edit *edit, __u32 number, __u32 least)
 {
-	struct ftp_number_loop loop = {.edit = edit, .number = number, .least = least};
+	__u32 tens = ftp_tenth(number), hundreds = ftp_tenth(tens);
+	__u32 thousands = ftp_tenth(hundreds), highest = ftp_tenth(thousands);
+	__u32 digits = ftp_digits_number(number);
+	__u64 word;
 
-	if (edit)
-		each(FTP_EPRT_DIGITS, ftp_put_digit, &loop);
+	if (!edit)
+		return 0;
+	if (least > FTP_NUMBER_DIGITS) {
+		ftp_put_word(edit, WORD_ALL('0'), least - FTP_NUMBER_DIGITS);
+		least = FTP_NUMBER_DIGITS;
+	}
+	if (digits < least)
+		digits = least;
+	word = highest | (thousands - highest * 10) << 8 | (hundreds - thousands * 10) << 16 |
+	       (tens - hundreds * 10) << 24 | (__u64)(number - tens * 10) << 32;
+	word |= WORD_ALL('0');
+	ftp_put_word(edit, word >> (FTP_NUMBER_DIGITS - digits) * 8, digits);
 	return 0;
 }
 
-static inline void ftp_put_ipv4(struct ftp_edit *edit, const struct ftpfix_addr *addr, char between)
+/* Adds a number up to 255, with `least` digits at least, 1 to 3; and behind it a byte, unless
+ * that is zero. */
+static __always_inline void ftp_put_octet(struct ftp_edit *edit, __u32 octet, __u32 least,
+					  char behind)
+{
+	__u32 tens = octet * 205 >> 11, hundreds = octet * 41 >> 12;
+	__u32 digits = ftp_digits_octet(octet);
+	__u64 word;
+
+	if (digits < least)
+		digits = least;
+	word = hundreds | (tens - hundreds * 10) << 8 | (octet - tens * 10) << 16;
+	word |= '0' | '0' << 8 | '0' << 16 | (__u32)behind << 24;
+	ftp_put_word(edit, word >> (3 - digits) * 8, digits + !!behind);
+}
+
+/* Adds the four octets, with a byte between two, and another one behind unless that is zero.
+ * Returns 0. */
+__global int ftp_put_ipv4(struct ftp_edit *edit, const struct ftpfix_addr *addr, char between,
+			  char behind)
 {
 	const __u8 *bytes = (const __u8 *)addr;
 
-	ftp_put_number(edit, bytes[12], 1);
-	ftp_put(edit, between);
-	ftp_put_number(edit, bytes[13], 1);
-	ftp_put(edit, between);
-	ftp_put_number(edit, bytes[14], 1);
-	ftp_put(edit, between);
-	ftp_put_number(edit, bytes[15], 1);
+	if (!edit || !addr)
+		return 0;
+	ftp_put_octet(edit, bytes[12], 1, between);
+	ftp_put_octet(edit, bytes[13], 1, between);
+	ftp_put_octet(edit, bytes[14], 1, between);
+	ftp_put_octet(edit, bytes[15], 1, behind);
+	return 0;
 }
 
 struct ftp_put_loop {
 	const struct ftp_announcement *line;
 	struct ftp_edit *edit;
 	const struct ftpfix_addr *addr;
-	__u32 run;    /* groups of the address that "::" stands for */
-	__u32 length; /* that the edit shall have */
+	__u32 run; /* groups of the address that "::" stands for */
 };
 
 static inline void ftp_put_hex(struct ftp_edit *edit, __u32 digit)
@@ -291,7 +331,7 @@ static inline long ftp_put_group(__u32 index, void *context)
 static inline void ftp_put_address(struct ftp_put_loop *loop)
 {
 	if (ftp_is_ipv4(loop->addr))
-		ftp_put_ipv4(loop->edit, loop->addr, '.');
+		ftp_put_ipv4(loop->edit, loop->addr, '.', 0);
 	else
 		each(FTP_IPV6_GROUPS, ftp_put_group, loop);
 }
@@ -307,15 +347,13 @@ static __always_inline void ftp_put_six(struct ftp_put_loop *loop, __u32 host_po
 		upper_least = least - lower_digits < 3 ? least - lower_digits : 3;
 		lower_least = least - upper_least;
 	}
-	ftp_put_ipv4(loop->edit, loop->addr, ',');
-	ftp_put(loop->edit, ',');
-	ftp_put_number(loop->edit, upper, upper_least);
-	ftp_put(loop->edit, ',');
-	ftp_put_number(loop->edit, lower, lower_least);
+	ftp_put_ipv4(loop->edit, loop->addr, ',', ',');
+	ftp_put_octet(loop->edit, upper, upper_least, ',');
+	ftp_put_octet(loop->edit, lower, lower_least, 0);
 }
 
 /* The words as the server spelled them, without their spaces. */
-static inline long ftp_put_word(__u32 index, void *context)
+static inline long ftp_put_letter(__u32 index, void *context)
 {
 	struct ftp_put_loop *loop = context;
 	char byte = ftp_text(loop->line, FTP_TEXT_START + index);
@@ -325,14 +363,15 @@ static inline long ftp_put_word(__u32 index, void *context)
 	return 0;
 }
 
-static inline long ftp_put_dot(__u32 index, void *context)
+/* Adds dots until the text has the length. Returns 0. */
+__global int ftp_put_dots(struct ftp_edit *edit, __u32 length)
 {
-	struct ftp_put_loop *loop = context;
-
-	(void)index;
-	if (loop->edit->length >= loop->length || loop->edit->length >= FTPFIX_LINE_MAX)
-		return 1;
-	ftp_put(loop->edit, '.');
+	if (!edit)
+		return 0;
+	for (__u32 word = 0; word < FTPFIX_LINE_MAX / WORD_BYTES && edit->length < length; word++)
+		ftp_put_word(edit, WORD_ALL('.'), WORD_BYTES);
+	if (edit->length > length)
+		edit->length = length;
 	return 0;
 }
 
@@ -349,7 +388,7 @@ static __always_inline void ftp_edit_reply(struct ftp_put_loop *loop, __u32 host
 		ftp_put(edit, '(');
 	} else if (room == FTP_ROOM_WORDS) {
 		edit->offset = FTP_TEXT_START;
-		each(FTP_WORDS, ftp_put_word, loop);
+		each(FTP_WORDS, ftp_put_letter, loop);
 	}
 	if (line->kind == FTP_227)
 		ftp_put_six(loop, host_port, 1);
@@ -366,8 +405,8 @@ static __always_inline void ftp_edit_reply(struct ftp_put_loop *loop, __u32 host
 	if (line->parenthesis)
 		ftp_put(edit, ')');
 	edit->removed = stop - edit->offset;
-	loop->length = edit->removed;
-	each(FTPFIX_LINE_MAX, ftp_put_dot, loop);
+	if (edit->length < edit->removed)
+		ftp_put_dots(edit, edit->removed);
 }
 
 /* PORT, EPRT and HOST. The padding is zeros in front of the port, so many that

@@ -22,9 +22,10 @@
  * of the line. The caller fills text, length, kind and complete. */
 struct ftp_announcement {
 	char text[FTPFIX_LINE_MAX];
-	__u32 length;	/* valid bytes of text, at most FTPFIX_LINE_MAX */
-	__u32 kind;	/* enum ftp_kind */
-	__u32 complete; /* 1: the line's end is known to have been seen */
+	char beyond[WORD_BYTES]; /* read with the last bytes of the text, and of no meaning */
+	__u32 length;		 /* valid bytes of text, at most FTPFIX_LINE_MAX */
+	__u32 kind;		 /* enum ftp_kind */
+	__u32 complete;		 /* 1: the line's end is known to have been seen */
 
 	struct ftpfix_addr addr; /* IPv4 mapped; none for 229 */
 	__u32 host_port;	 /* 0..65535; 0 for HOST */
@@ -36,11 +37,8 @@ struct ftp_announcement {
 	__u32 parenthesis; /* 1: they stand in parentheses; always so for 229 */
 
 	/* Of the reader alone, between two bytes: */
-	__u32 at;     /* where the current part begins */
-	__u32 field;  /* numbers finished */
-	__u32 value;  /* of the current number */
-	__u32 digits; /* of the current number */
-	__u32 state;  /* enum ftp_read_state */
+	__u32 at;    /* where the current part begins */
+	__u32 state; /* enum ftp_read_state */
 	__u8 number[8];
 	struct ftp_ipv6 address;
 };
@@ -49,8 +47,9 @@ enum ftp_read_state { FTP_READ_ON, FTP_READ_DONE, FTP_READ_BAD, FTP_READ_NAME };
 
 struct ftp_read_loop {
 	struct ftp_announcement *line;
-	__u32 fields; /* how many numbers, */
-	char between; /* and what stands between two */
+	char between;	   /* what ends an address */
+	__u64 parenthesis; /* the first byte's mark: it stands behind one */
+	__u64 space;	   /* the same behind a space */
 };
 
 /* A byte of the line; zero where there is none. The mask changes nothing, but it
@@ -63,65 +62,90 @@ static inline char ftp_text(const struct ftp_announcement *line, __u32 index)
 	return line->text[index & (FTPFIX_LINE_MAX - 1)];
 }
 
+/* Eight bytes of the line from an index on, below FTPFIX_LINE_MAX; zero where there are none. */
+static inline __u64 ftp_text_word(const struct ftp_announcement *line, __u32 index)
+{
+	__u32 left = line->length - index;
+
+	if (index >= line->length)
+		return 0;
+	barrier_var(index);
+	return word_first(word_load(line->text + (index & (FTPFIX_LINE_MAX - 1))),
+			  left < WORD_BYTES ? left : WORD_BYTES);
+}
+
+/* What is marked of the word at the index, without what stands in front of the line's text. */
+static inline __u64 ftp_text_marks(__u64 marks, __u32 index)
+{
+	return index ? marks : marks >> FTP_TEXT_START * 8 << FTP_TEXT_START * 8;
+}
+
 /* Finds where the numbers of a 227 begin: a parenthesis before a digit, which
- * ends the search, or else the first number that stands by itself. */
+ * ends the search, or else the first number that stands by itself. One word. */
 static inline long ftp_find_227(__u32 index, void *context)
 {
 	struct ftp_read_loop *loop = context;
 	struct ftp_announcement *line = loop->line;
-	__u32 at = FTP_TEXT_START + index;
+	__u32 at = index * WORD_BYTES;
+	__u64 word = ftp_text_word(line, at);
+	__u64 digits = ftp_text_marks(word_mark_digits(word), at);
+	__u64 parentheses = word_mark(word, '('), spaces = word_mark(word, ' ');
+	/* Those behind which a digit stands; behind the last byte of a word, in the next one. */
+	__u64 opened = digits & (parentheses << 8 | loop->parenthesis);
+	__u64 apart = digits & (spaces << 8 | loop->space);
 
-	if (!ftp_digit(ftp_text(line, at)))
-		return 0;
-	if (ftp_text(line, at - 1) == '(') {
-		line->first = at;
+	loop->parenthesis = parentheses >> 56;
+	loop->space = spaces >> 56;
+	if (opened) {
+		line->first = at + word_before(opened);
 		line->parenthesis = 1;
 		return 1;
 	}
-	if (!line->first && ftp_text(line, at - 1) == ' ')
-		line->first = at;
-	return 0;
+	if (!line->first && apart)
+		line->first = at + word_before(apart);
+	return at + WORD_BYTES >= line->length;
 }
 
-/* One byte of numbers of an octet each: "h1,h2,h3,h4,p1,p2" or "a.b.c.d". */
-static inline long ftp_read_octet(__u32 index, void *context)
+/*
+ * Reads so many numbers of an octet each, with a byte between two, from line->at on:
+ * "h1,h2,h3,h4,p1,p2" or "a.b.c.d". They end at line->last. Returns 0.
+ */
+__global int ftp_read_octets(struct ftp_announcement *line, __u32 fields, char between)
 {
-	struct ftp_read_loop *loop = context;
-	struct ftp_announcement *line = loop->line;
-	__u32 at = line->at + index;
-	char byte = ftp_text(line, at);
+	__u32 field, at;
 
-	if (ftp_digit(byte)) {
-		line->value = line->value * 10 + (byte - '0');
-		line->digits++;
-		if (line->digits <= 3 && line->value <= 255)
-			return 0;
-		line->state = FTP_READ_BAD;
-		return 1;
-	}
-	if (!line->digits || line->field >= loop->fields) {
-		line->state = FTP_READ_BAD;
-		return 1;
-	}
-	line->number[line->field & 7] = line->value;
-	line->field++;
-	line->value = 0;
-	line->digits = 0;
-	if (line->field < loop->fields && byte == loop->between)
+	if (!line)
 		return 0;
-	/* Nor may there be a number too many. */
-	line->last = at;
-	line->state =
-		line->field == loop->fields && byte != loop->between ? FTP_READ_DONE : FTP_READ_BAD;
-	return 1;
-}
+	at = line->at;
+	line->state = FTP_READ_BAD;
+	for (field = 0; field < sizeof(line->number); field++) {
+		__u64 word = at < FTPFIX_LINE_MAX ? ftp_text_word(line, at) : 0;
+		__u32 digits = word_before(word_mark_digits(word) ^ WORD_ALL(0x80)), value;
+		__u64 number;
+		char behind;
 
-/* Reads so many octets from line->at on. They end at line->last. */
-static inline void ftp_read_octets(struct ftp_announcement *line, __u32 fields, char between)
-{
-	struct ftp_read_loop loop = {.line = line, .fields = fields, .between = between};
-
-	each(sizeof("255,255,255,255,255,255"), ftp_read_octet, &loop);
+		if (!digits || digits > 3)
+			return 0;
+		behind = word >> digits * 8;
+		/* The last digit becomes the third byte. */
+		number = word << (3 - digits) * 8;
+		value = (number & 15) * 100 + (number >> 8 & 15) * 10 + (number >> 16 & 15);
+		if (value > 255)
+			return 0;
+		line->number[field] = value;
+		at += digits;
+		if (field + 1 >= fields) {
+			/* Nor may there be a number too many. */
+			line->last = at;
+			if (behind != between)
+				line->state = FTP_READ_DONE;
+			return 0;
+		}
+		if (behind != between)
+			return 0;
+		at++;
+	}
+	return 0;
 }
 
 static inline void ftp_read_ipv4(struct ftp_announcement *line)
@@ -151,7 +175,7 @@ static inline void ftp_read_227(struct ftp_announcement *line)
 {
 	struct ftp_read_loop loop = {.line = line};
 
-	each(FTPFIX_LINE_MAX - FTP_TEXT_START, ftp_find_227, &loop);
+	each(FTPFIX_LINE_MAX / WORD_BYTES, ftp_find_227, &loop);
 	if (!line->first) {
 		line->state = FTP_READ_BAD;
 		return;
@@ -164,34 +188,19 @@ static inline void ftp_read_227(struct ftp_announcement *line)
 		line->state = FTP_READ_BAD;
 }
 
+/* Finds where the port of a 229 begins: behind the first parenthesis and three delimiters. One
+ * word. */
 static inline long ftp_find_229(__u32 index, void *context)
 {
 	struct ftp_read_loop *loop = context;
 	struct ftp_announcement *line = loop->line;
+	__u32 at = index * WORD_BYTES;
+	__u64 marks = ftp_text_marks(word_mark(ftp_text_word(line, at), '('), at);
 
-	if (ftp_text(line, FTP_TEXT_START + index) != '(')
-		return 0;
-	line->first = FTP_TEXT_START + index + sizeof("(|||") - 1;
+	if (!marks)
+		return at + WORD_BYTES >= line->length;
+	line->first = at + word_before(marks) + sizeof("(|||") - 1;
 	line->parenthesis = 1;
-	return 1;
-}
-
-static inline long ftp_read_port_digit(__u32 index, void *context)
-{
-	struct ftp_read_loop *loop = context;
-	struct ftp_announcement *line = loop->line;
-	char byte = ftp_text(line, line->at + index);
-
-	if (!ftp_digit(byte)) {
-		line->last = line->at + index;
-		line->state = line->digits ? FTP_READ_DONE : FTP_READ_BAD;
-		return 1;
-	}
-	line->value = line->value * 10 + (byte - '0');
-	line->digits++;
-	if (line->value <= 65535)
-		return 0;
-	line->state = FTP_READ_BAD;
 	return 1;
 }
 
@@ -199,13 +208,23 @@ static inline long ftp_read_port_digit(__u32 index, void *context)
  * line->last. */
 static inline void ftp_read_port(struct ftp_announcement *line, __u32 digits)
 {
-	struct ftp_read_loop loop = {.line = line};
+	__u32 value = 0, count;
 
-	line->value = 0;
-	line->digits = 0;
-	line->state = FTP_READ_ON;
-	each(digits + 1, ftp_read_port_digit, &loop);
-	line->host_port = line->value & 65535;
+	line->state = FTP_READ_BAD;
+	for (count = 0; count <= digits; count++) {
+		char byte = ftp_text(line, line->at + count);
+
+		if (!ftp_digit(byte)) {
+			line->last = line->at + count;
+			line->host_port = value;
+			if (count)
+				line->state = FTP_READ_DONE;
+			return;
+		}
+		value = value * 10 + (byte - '0');
+		if (value > 65535)
+			return;
+	}
 }
 
 /* RFC 2428 section 2: any printable character may delimit. No digit, for the
@@ -226,7 +245,7 @@ static inline void ftp_read_229(struct ftp_announcement *line)
 	struct ftp_read_loop loop = {.line = line};
 	char delimiter;
 
-	each(FTPFIX_LINE_MAX - FTP_TEXT_START, ftp_find_229, &loop);
+	each(FTPFIX_LINE_MAX / WORD_BYTES, ftp_find_229, &loop);
 	if (!line->first) {
 		line->state = FTP_READ_BAD;
 		return;
@@ -387,9 +406,6 @@ __global int ftp_read(struct ftp_announcement *line)
 	line->first = 0;
 	line->last = 0;
 	line->parenthesis = 0;
-	line->field = 0;
-	line->value = 0;
-	line->digits = 0;
 	line->state = FTP_READ_ON;
 	if (line->kind == FTP_227)
 		ftp_read_227(line);

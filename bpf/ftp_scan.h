@@ -10,6 +10,7 @@
 #include "ftpfix.h"
 #include "ftp_verb.h"
 #include "loop.h"
+#include "word.h"
 
 #define FTP_CHUNK_MAX 256
 
@@ -18,7 +19,8 @@
 
 /* Where the scanner of one direction stands between two bytes. */
 struct ftp_scan {
-	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line */
+	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line, then zero bytes */
+	char beyond[WORD_BYTES];    /* what a word writes that begins in the line: never read */
 	__u32 column;		    /* bytes of the current line so far, saturating */
 	__u32 multiline;	    /* reply code that ends the multi-line reply, or 0 */
 };
@@ -26,8 +28,9 @@ struct ftp_scan {
 /* A piece of one direction of a control connection. */
 struct ftp_chunk {
 	char bytes[FTP_CHUNK_MAX];
-	__u32 length; /* valid bytes, at most FTP_CHUNK_MAX */
-	__u32 offset; /* first byte not scanned yet */
+	char beyond[WORD_BYTES]; /* read with the last of them, and of no meaning */
+	__u32 length;		 /* valid bytes, at most FTP_CHUNK_MAX */
+	__u32 offset;		 /* first byte not scanned yet */
 };
 
 /* The lines that name an endpoint. */
@@ -36,27 +39,49 @@ enum ftp_kind { FTP_NONE, FTP_227, FTP_229, FTP_PORT, FTP_EPRT, FTP_HOST };
 struct ftp_scan_loop {
 	struct ftp_scan *scan;
 	struct ftp_chunk *chunk;
+	int ended; /* 1: the line has */
 };
 
-static inline long ftp_scan_byte(__u32 index, void *context)
+/* Words that are scanned in one round: a round costs more than a word. */
+#define FTP_SCAN_WORDS 4
+
+/* Scans on by a word at most. Returns 1 at the end of the line or of the chunk. */
+static inline long ftp_scan_word(struct ftp_scan_loop *loop)
 {
-	struct ftp_scan_loop *loop = context;
 	struct ftp_scan *scan = loop->scan;
 	struct ftp_chunk *chunk = loop->chunk;
-	__u32 offset = chunk->offset;
-	__u32 column = scan->column;
-	char byte;
+	__u32 offset = chunk->offset, column = scan->column;
+	__u32 count = chunk->length - offset, newline;
+	__u64 word;
 
-	(void)index;
 	if (offset >= chunk->length || offset >= FTP_CHUNK_MAX)
 		return 1;
-	byte = chunk->bytes[offset];
-	chunk->offset = offset + 1;
-	if (column < FTPFIX_LINE_MAX)
-		scan->line[column] = byte;
-	if (column < FTPFIX_COLUMN_MAX)
-		scan->column = column + 1;
-	return byte == '\n';
+	if (count > WORD_BYTES)
+		count = WORD_BYTES;
+	word = word_load(chunk->bytes + offset);
+	newline = word_before(word_mark(word, '\n'));
+	if (newline < count) {
+		loop->ended = 1;
+		count = newline + 1;
+	}
+	chunk->offset = offset + count;
+	if (column < FTPFIX_LINE_MAX) {
+		word_store(scan->line + column, word_first(word, count));
+		scan->column = column + count;
+	} else {
+		column += count;
+		scan->column = column < FTPFIX_COLUMN_MAX ? column : FTPFIX_COLUMN_MAX;
+	}
+	return loop->ended;
+}
+
+static inline long ftp_scan_round(__u32 index, void *context)
+{
+	(void)index;
+	for (__u32 word = 0; word < FTP_SCAN_WORDS; word++)
+		if (ftp_scan_word(context))
+			return 1;
+	return 0;
 }
 
 /*
@@ -67,14 +92,10 @@ static inline long ftp_scan_byte(__u32 index, void *context)
 __global int ftp_scan_line(struct ftp_scan *scan, struct ftp_chunk *chunk)
 {
 	struct ftp_scan_loop loop = {.scan = scan, .chunk = chunk};
-	__u32 first, last;
 
-	if (!scan || !chunk)
-		return 0;
-	first = chunk->offset;
-	each(FTP_CHUNK_MAX, ftp_scan_byte, &loop);
-	last = chunk->offset - 1;
-	return chunk->offset != first && last < FTP_CHUNK_MAX && chunk->bytes[last] == '\n';
+	if (scan && chunk)
+		each(FTP_CHUNK_MAX / WORD_BYTES / FTP_SCAN_WORDS, ftp_scan_round, &loop);
+	return loop.ended;
 }
 
 /* What is not there of a line reads as zero bytes, which end a word. */

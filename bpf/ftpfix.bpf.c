@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "sweep.h"
+#include "tally.h"
 
 /* Leaves the packet to the programs and filters after this one; of the same
  * value as TCX_NEXT. */
@@ -189,6 +190,14 @@ int ftpfix_sweep(void *unused)
 {
 	(void)unused;
 	sweep_all();
+	return 0;
+}
+
+/* The same. */
+SEC("syscall")
+int ftpfix_count(struct ftpfix_tally *tally)
+{
+	tally_all(tally);
 	return 0;
 }
 

@@ -42,7 +42,7 @@ volatile __u32 routes_watched_ticks;
 const volatile __u32 client_address;
 const volatile __u32 toa_kind[FTPFIX_FAMILIES] = {FTPFIX_TOA_KIND, FTPFIX_TOA_KIND};
 
-/* How long a promised data connection is waited for. */
+/* How long a promised data connection is waited for: less than 2^31 ticks. */
 const volatile __u64 expectation_ns = FTPFIX_EXPECTATION_NS;
 
 /* Silence after which the sweep ends a flow that is opening, open, or closing, and
@@ -135,9 +135,11 @@ struct {
 /* How many numbers were given. */
 __u32 own_count;
 
-/* Full: the oldest expectations go; flows are not touched. */
+/* Full: new announcements pass unchanged (announcements table_full); what is expected stays,
+ * and flows are not touched. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FTPFIX_EXPECTATIONS_MAX);
 	__type(key, struct ftpfix_expectation_key);
 	__type(value, struct ftpfix_expectation);

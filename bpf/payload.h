@@ -233,43 +233,32 @@ static __noinline __u32 payload_room(struct __sk_buff *skb, const struct packet 
 	return mtu > headers ? mtu - headers : 0;
 }
 
-/* A multiple of eight, to be compared by words; room for a text and the odd byte on
- * either side. */
-#define PATCH_MAX (FTPFIX_LINE_MAX + 8)
+#define PATCH_WORDS (FTPFIX_LINE_MAX / 8)
 
-/* Scratch memory of one patch. */
+/* Scratch memory of one patch: the edit's text, and the same with what the payload has of it.
+ * Twice as long as a text, for the verifier adds the largest offset to the largest size. */
 struct patch {
-	__u64 from[PATCH_MAX / 8];
-	__u64 to[PATCH_MAX / 8];
-	__u32 lead;   /* bytes in front that only align */
-	__u32 skip;   /* bytes of the text in front of the segment */
-	__u32 length; /* bytes of the text that go in */
+	__u64 from[2 * PATCH_WORDS];
+	__u64 to[2 * PATCH_WORDS];
 };
-
-struct patch_loop {
-	struct patch *patch;
-	const struct ftpfix_edit *edit;
-};
-
-static inline long patch_byte(__u32 index, void *context)
-{
-	struct patch_loop *loop = context;
-	struct patch *patch = loop->patch;
-	__u32 to = patch->lead + index, from = patch->skip + index;
-
-	if (index >= patch->length || to >= PATCH_MAX || from >= FTPFIX_LINE_MAX)
-		return 1;
-	((char *)patch->to)[to] = loop->edit->text[from];
-	return 0;
-}
 
 static __always_inline int patch_changes(const struct patch *patch)
 {
 	__u64 difference = 0;
 
-	for (int word = 0; word < PATCH_MAX / 8; word++)
+	for (int word = 0; word < PATCH_WORDS; word++)
 		difference |= patch->from[word] ^ patch->to[word];
 	return difference != 0;
+}
+
+/* The sum of the difference. TCP sums 16-bit words from its header on, and the payload begins at
+ * a multiple of four: what begins at an odd offset there has its bytes the other way round. */
+static __always_inline __s64 patch_sum(struct patch *patch, int odd)
+{
+	__s64 sum = bpf_csum_diff((__be32 *)patch->from, FTPFIX_LINE_MAX, (__be32 *)patch->to,
+				  FTPFIX_LINE_MAX, 0);
+
+	return odd && sum >= 0 ? __builtin_bswap16(checksum_fold(sum)) : sum;
 }
 
 /*
@@ -281,49 +270,37 @@ static __always_inline int patch_changes(const struct patch *patch)
 __global int payload_patch(struct __sk_buff *skb, const struct packet *packet, struct patch *patch,
 			   const struct ftpfix_edit *edit)
 {
-	struct patch_loop loop = {.patch = patch, .edit = edit};
 	int offset, payload, first, end, err;
-	__u32 size, length;
+	__u32 skip, size;
 	__s64 sum;
 
 	if (!packet || !patch || !edit)
 		return 0;
-	length = edit->extent.out_length;
 	offset = edit->in_sequence - packet->host_sequence;
 	payload = packet->payload_length;
 	first = offset < 0 ? 0 : offset;
-	end = offset + (int)length;
-	if (length > FTPFIX_LINE_MAX || end <= 0 || first >= payload)
-		return 0;
+	end = offset + (int)edit->extent.out_length;
 	if (end > payload)
 		end = payload;
-	patch->skip = first - offset;
-	patch->lead = first & 1;
-	patch->length = end - first;
-	/* TCP sums 16-bit words from its header on, and the payload begins at a
-	 * multiple of four: take whole words, so that the difference is in step. */
-	size = patch->lead + patch->length;
-	if (size & 1 && end < payload)
-		size++;
-	size = size_within(size, PATCH_MAX);
-	if (!size)
+	/* What is in front of the segment is not written. */
+	skip = first - offset;
+	size = first < end ? size_within(end - first, FTPFIX_LINE_MAX) : 0;
+	if (!size || skip >= FTPFIX_LINE_MAX)
 		return 0;
-
-	first = packet->payload_offset + (first & ~1);
-	__builtin_memset(patch->from, 0, PATCH_MAX);
-	err = bpf_skb_load_bytes(skb, first, patch->from, size);
+	first += packet->payload_offset;
+	__builtin_memcpy(patch->from, edit->text, FTPFIX_LINE_MAX);
+	__builtin_memcpy(patch->to, edit->text, FTPFIX_LINE_MAX);
+	err = bpf_skb_load_bytes(skb, first, (char *)patch->from + skip, size);
 	if (err)
 		return err;
-	__builtin_memcpy(patch->to, patch->from, PATCH_MAX);
-	each(FTPFIX_LINE_MAX, patch_byte, &loop);
 	if (!patch_changes(patch))
 		return 0;
-	sum = bpf_csum_diff((__be32 *)patch->from, PATCH_MAX, (__be32 *)patch->to, PATCH_MAX, 0);
+	sum = patch_sum(patch, offset & 1);
 	if (sum < 0)
 		return sum;
 	err = bpf_l4_csum_replace(skb, packet->transport_offset + TCP_CHECK_OFFSET, 0, sum, 0);
 	if (!err)
-		err = bpf_skb_store_bytes(skb, first, patch->to, size, 0);
+		err = bpf_skb_store_bytes(skb, first, (char *)patch->to + skip, size, 0);
 	return err ? err : 1;
 }
 

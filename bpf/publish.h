@@ -115,7 +115,7 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 			return -FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED;
 	}
 	if (service->forward == FTPFIX_FORWARD_FULLNAT) {
-		publish_source(scratch, &expectation->source);
+		publish_source(scratch, &scratch->publishing.source);
 		expectation->pooled = 1;
 	}
 	expectation->out_ifindex = note->ifindex;
@@ -133,7 +133,7 @@ static __noinline int publish_client(struct scratch *scratch)
 	if (publish_seen(scratch))
 		return -FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN;
 	expectation->target.addr = scratch->line.addr;
-	expectation->source = note->tuple.destination;
+	scratch->publishing.source = note->tuple.destination;
 	expectation->out_ifindex = note->ifindex;
 	return 0;
 }
@@ -253,9 +253,26 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 	session->announcements++;
 }
 
+/* The addresses of an expectation whose session is given, the peer's end of that being
+ * `dialled`. Returns 0 or a refusal's reason, negated. */
+static __always_inline int publish_names(struct scratch *scratch, const struct ftpfix_addr *dialled)
+{
+	struct ftpfix_expectation *expectation = &scratch->expectation;
+	int end = expect_name(dialled), told = expect_name(&scratch->publishing.addr);
+	int source = expect_name(&scratch->publishing.source);
+
+	if (end < 0 || told < 0 || source < 0)
+		return -FTPFIX_ANNOUNCEMENT_TABLE_FULL;
+	expectation->dialled = end;
+	expectation->advertised = told;
+	expectation->source = source;
+	return 0;
+}
+
 /* The expectation of the announcement in scratch->line, but for its port and for what
- * publish_server() or publish_client() tells of its target. */
-static __noinline void publish_expect(struct scratch *scratch, __u32 announcement, __u32 allowed)
+ * publish_server() or publish_client() tells of its target. Returns 0 or a refusal's reason,
+ * negated. */
+static __noinline int publish_expect(struct scratch *scratch, __u32 announcement, __u32 allowed)
 {
 	const struct crossing *crossing = &scratch->crossing;
 	struct publishing *publishing = &scratch->publishing;
@@ -269,15 +286,14 @@ static __noinline void publish_expect(struct scratch *scratch, __u32 announcemen
 	if (crossing->from_client && !clients_inside)
 		publishing->addr = leaving->source;
 	publishing->fixed_port = address_equal(&publishing->addr, &scratch->line.addr);
-	expectation->dialled = leaving->source;
-	expectation->advertised = publishing->addr;
 	expectation->session = crossing->key;
 	expectation->side = beyond ? FTPFIX_SIDE_INSIDE : crossing->key.side;
 	expectation->announcement = announcement;
-	expectation->deadline_ns = bpf_ktime_get_ns() + expectation_ns;
+	expectation->deadline_ticks = ticks_now() + (__u32)(expectation_ns >> FTPFIX_TICK_SHIFT);
 	__builtin_memset(&scratch->expectation_key, 0, sizeof(scratch->expectation_key));
 	if (!(allowed & FTPFIX_ALLOW_FXP))
 		scratch->expectation_key.peer = leaving->destination;
+	return publish_names(scratch, &leaving->source);
 }
 
 /* Whether the endpoint that was settled on is another than the announced one. */
@@ -352,13 +368,14 @@ __global int publish_line(void)
 	if (!session || !service)
 		return -EPERM;
 	__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
+	__builtin_memset(&scratch->publishing.source, 0, sizeof(scratch->publishing.source));
 	scratch->expectation.target.be_port = bpf_htons(scratch->line.host_port);
 	err = scratch->crossing.from_client ? publish_client(scratch)
 					    : publish_server(scratch, service);
-	if (!err) {
-		publish_expect(scratch, session->announcements, service->allowed);
+	if (!err)
+		err = publish_expect(scratch, session->announcements, service->allowed);
+	if (!err)
 		err = publish_settle(scratch, service);
-	}
 	if (!err)
 		err = publish_write(scratch, service->forward);
 	if (err < 0) {

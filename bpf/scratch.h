@@ -42,15 +42,18 @@ struct position {
 	__u32 failed;	  /* 1: the packet must not travel on */
 	__u32 known;	  /* input sequence number from which on the packet is news */
 	__u32 stale;	  /* its bytes whose edits are forgotten, for their receiver has them */
+	__u32 draft_done; /* 1: of its direction's draft nothing is needed any more */
 };
 
 /* What is being settled for one announcement: see publish.h. */
 struct publishing {
 	struct ftpfix_addr addr; /* that is announced instead */
-	__u32 fixed_port;	 /* 1: the announced port must be kept */
-	__u32 room;		 /* enum ftp_room that was settled on */
-	__u32 host_port;	 /* public port that was settled on */
-	int digits;		 /* that it may have */
+	/* Toward the target; none: the peer's own. */
+	struct ftpfix_addr source;
+	__u32 fixed_port; /* 1: the announced port must be kept */
+	__u32 room;	  /* enum ftp_room that was settled on */
+	__u32 host_port;  /* public port that was settled on */
+	int digits;	  /* that it may have */
 	struct port_choice choice;
 	__u32 first_try;
 	int result;

@@ -9,6 +9,8 @@
 #include "scratch.h"
 #include "counter.h"
 #include "draft.h"
+#include "expect.h"
+#include "flow_table.h"
 
 /* A segment further away than this is none of the connection: no window of a
  * control connection is that large. */
@@ -48,13 +50,44 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 	stream->multiline = 0;
 }
 
-/* Forgets a session, and what its streams remember. */
+/*
+ * Drops what a session that is over still expects. The peer is the client, the server, which
+ * has another address behind a control connection that ftpfix carries, or anybody.
+ */
+__global int session_abandon(const struct ftpfix_session_key *key)
+{
+	const struct ftpfix_flow *carried;
+	struct ftpfix_session *session;
+	struct ftpfix_addr peer = {};
+
+	if (!key)
+		return 0;
+	session = session_find(key);
+	if (!session)
+		return 0;
+	for (int slot = 0; slot < FTPFIX_EXPECTED_MAX; slot++) {
+		__be16 be_port = session->expected[slot].be_port;
+
+		if (!be_port || session->expected[slot].be_peer_port)
+			continue;
+		expect_end(key, &peer, be_port);
+		expect_end(key, &key->tuple.source, be_port);
+		expect_end(key, &key->tuple.destination, be_port);
+		carried = flow_find(&key->tuple);
+		if (carried)
+			expect_end(key, &carried->destination, be_port);
+	}
+	return 0;
+}
+
+/* Forgets a session, and what its streams remember and it expects. */
 static __noinline void session_end(const struct ftpfix_session_key *key, struct scratch *scratch)
 {
 	struct ftpfix_session *session = session_find(key);
 
 	if (!session)
 		return;
+	session_abandon(key);
 	draft_end(&scratch->draft_key, key, session);
 	bpf_map_delete_elem(&sessions, key);
 }
@@ -256,10 +289,12 @@ static __always_inline void session_finish(const struct ftpfix_session_key *key,
 	stream->finished = 1;
 	if (!peer->finished)
 		return;
-	if (stream_edited(stream) || stream_edited(peer))
-		session_note_begun(key, scratch);
-	else
+	if (!stream_edited(stream) && !stream_edited(peer)) {
 		session_end(key, scratch);
+		return;
+	}
+	session_abandon(key);
+	session_note_begun(key, scratch);
 }
 
 #endif /* FTPFIX_SESSION_H */

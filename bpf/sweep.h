@@ -25,16 +25,11 @@ static long sweep_expectation(void *map, const struct ftpfix_expectation_key *ke
 			      struct ftpfix_expectation *expectation, void *context)
 {
 	struct ftpfix_expectation_key own = *key;
-	struct ftpfix_endpoint target = expectation->target, published = {};
-	struct ftpfix_session_key session = expectation->session;
 	const struct sweep *sweep = context;
 
-	if (expectation->deadline_ns > sweep->now_ns)
-		return 0;
-	published.addr = expectation->advertised;
-	published.be_port = own.be_port;
-	if (!bpf_map_delete_elem(map, &own))
-		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &target, &published);
+	(void)map;
+	if (expect_over(expectation, sweep->now_ns >> FTPFIX_TICK_SHIFT))
+		expect_drop(&own, expectation);
 	return 0;
 }
 
@@ -156,6 +151,7 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 		return 0;
 	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
 		return 0;
+	session_abandon(&own);
 	draft_end(&name, &own, session);
 	bpf_map_delete_elem(map, &own);
 	return 0;

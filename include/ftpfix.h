@@ -238,8 +238,8 @@ struct ftpfix_shift {
 	__u32 delta;	   /* output minus input, from there on */
 } __attribute__((aligned(8)));
 
-/* The times of flows and sessions: units of 2^20 ns, counted modulo 2^32, which is 52
- * days. */
+/* The times of flows, sessions and expectations: units of 2^20 ns, counted modulo 2^32, which
+ * is 52 days. They are compared by their signed difference: no timeout may reach half of it. */
 #define FTPFIX_TICK_SHIFT 20
 
 /* How long the dataplane trusts in hearing of changed routes, unless the daemon renews it. */
@@ -326,18 +326,30 @@ struct ftpfix_expectation_key {
 	__u16 padding;
 };
 
+/*
+ * How an expectation names an address: by its number in map own_addresses; or, where it is an
+ * end of the session, as that. Numbers are never given back, so that clients, who may be any
+ * number, get none.
+ */
+enum ftpfix_named {
+	FTPFIX_NAMED_NONE,
+	FTPFIX_NAMED_SOURCE = FTPFIX_OWN_MAX, /* the source of the session's tuple */
+	FTPFIX_NAMED_DESTINATION,	      /* its destination */
+};
+
 struct ftpfix_expectation {
-	struct ftpfix_addr dialled;    /* the peer's own end of the control connection */
-	struct ftpfix_addr advertised; /* what the announcement says */
-	struct ftpfix_endpoint target; /* what was announced */
-	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
 	struct ftpfix_session_key session;
-	__u32 out_ifindex;  /* toward the target */
-	__u32 announcement; /* its number in the session, modulo 2^16 */
-	__u8 side;	    /* enum ftpfix_side: where it comes in */
-	__u8 pooled;	    /* 1: its source port is of the FULLNAT range */
+	struct ftpfix_endpoint target; /* what was announced */
+	__u32 out_ifindex;	       /* toward the target */
+	__u32 deadline_ticks;	       /* see FTPFIX_TICK_SHIFT */
+	__u16 announcement;	       /* its number in the session, modulo 2^16 */
+	/* Addresses, as enum ftpfix_named or by number: */
+	__u16 dialled;	  /* the peer's own end of the control connection */
+	__u16 advertised; /* what the announcement says */
+	__u16 source;	  /* toward the target; none: the peer's own */
+	__u8 side;	  /* enum ftpfix_side: where it comes in */
+	__u8 pooled;	  /* 1: its source port is of the FULLNAT range */
 	__u8 padding[2];
-	__u64 deadline_ns;
 };
 
 /*
@@ -567,7 +579,7 @@ struct ftpfix_hop {
 	X(CONNECTION_OPENED, connections, "opened", "the expected peer came and became a flow")  \
 	X(CONNECTION_CLOSED, connections, "closed", "both sides finished, or one reset")         \
 	X(CONNECTION_NOBODY_CAME, connections, "nobody_came",                                    \
-	  "the expectation ran out: is the port range open?")                                    \
+	  "the expectation ran out, or its session ended: is the port range open?")              \
 	X(CONNECTION_REPLACED, connections, "replaced",                                          \
 	  "the session asked for newer ones before this one was used")                           \
 	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")      \
@@ -642,6 +654,12 @@ struct ftpfix_event {
 	__u32 padding;
 };
 
+/* What the program ftpfix_count finds, which the daemon runs: how many entries there are. */
+struct ftpfix_tally {
+	__u64 sessions;
+	__u64 expectations;
+};
+
 #define FTPFIX_ASSERT_SIZE(type, size) \
 	_Static_assert(sizeof(type) == (size), #type " has changed its layout")
 
@@ -666,7 +684,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_expected, 4);
 FTPFIX_ASSERT_SIZE(struct ftpfix_session, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_begun, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
-FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 128);
+FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 80);
 FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_backend, 48);
 FTPFIX_ASSERT_SIZE(struct ftpfix_load, 8);
@@ -679,5 +697,6 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 64);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_group, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 24);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
+FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 16);
 
 #endif /* FTPFIX_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Loads the programs, writes the configuration into their maps, runs the sweep.
+ * Loads the programs, writes the configuration into their maps, runs those that the daemon runs.
  * This file knows nothing of interfaces, nor of who reads the maps.
  */
 #include "dataplane.h"
@@ -282,6 +282,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->inside_ingress = bpf_program__fd(skeleton->progs.ftpfix_inside_ingress);
 	dataplane->inside_egress = bpf_program__fd(skeleton->progs.ftpfix_inside_egress);
 	dataplane->sweep = bpf_program__fd(skeleton->progs.ftpfix_sweep);
+	dataplane->count = bpf_program__fd(skeleton->progs.ftpfix_count);
 	take_xdp(dataplane);
 	dataplane->services = bpf_map__fd(skeleton->maps.services);
 	dataplane->servers = bpf_map__fd(skeleton->maps.servers);
@@ -383,6 +384,14 @@ void dataplane_sweep(const struct dataplane *dataplane)
 
 	if (err)
 		log_line("the sweep of silent connections cannot run: %s", strerror(-err));
+}
+
+int dataplane_count(const struct dataplane *dataplane, struct ftpfix_tally *tally)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = tally, .ctx_size_in = sizeof(*tally));
+
+	*tally = (struct ftpfix_tally){0};
+	return bpf_prog_test_run_opts(dataplane->count, &options);
 }
 
 void dataplane_free(struct dataplane *dataplane)

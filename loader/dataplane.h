@@ -19,6 +19,7 @@ struct dataplane {
 	int inside_ingress;
 	int inside_egress;
 	int sweep;
+	int count;
 	int xdp[4]; /* by the sides of untagged frames, bits 1 << enum ftpfix_side */
 	/* Maps: */
 	int services;
@@ -64,6 +65,9 @@ void dataplane_hops_watched(const struct dataplane *dataplane, __u64 time_ns);
 
 /* Ends what was silent for too long. */
 void dataplane_sweep(const struct dataplane *dataplane);
+
+/* Counts what the tables hold. 0 or a negative errno. */
+int dataplane_count(const struct dataplane *dataplane, struct ftpfix_tally *tally);
 
 /* Closes everything; of a dataplane that was never loaded too. */
 void dataplane_free(struct dataplane *dataplane);

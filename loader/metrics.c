@@ -34,16 +34,6 @@ static int write_counters(FILE *out, const struct instance *instance)
 	return 0;
 }
 
-static int count_entry(const void *key, const void *value, void *context)
-{
-	unsigned long *count = context;
-
-	(void)key;
-	(void)value;
-	(*count)++;
-	return 0;
-}
-
 static void write_gauges(FILE *out, const char *name, const char *help, unsigned long max,
 			 unsigned long count)
 {
@@ -54,45 +44,27 @@ static void write_gauges(FILE *out, const char *name, const char *help, unsigned
 	fprintf(out, "# TYPE ftpfix_%s_max gauge\nftpfix_%s_max %lu\n", name, name, max);
 }
 
-static int write_table(FILE *out, const char *name, const char *help, int map, size_t key_size,
-		       size_t value_size)
+static int write_tables(FILE *out, const struct instance *instance)
 {
-	unsigned long count = 0;
-	int err;
-
-	err = map_each(map, key_size, value_size, count_entry, &count);
-	if (!err)
-		write_gauges(out, name, help, map_max(map), count);
-	return err;
-}
-
-static int write_flows(FILE *out, const struct instance *instance)
-{
+	const struct dataplane *dataplane = &instance->dataplane;
+	struct ftpfix_tally tally;
 	struct flow_table table;
 	int err;
 
-	err = flow_table_open(&table, &instance->dataplane.flows);
+	err = dataplane_count(dataplane, &tally);
 	if (err)
 		return err;
+	err = flow_table_open(&table, &dataplane->flows);
+	if (err)
+		return err;
+	write_gauges(out, "sessions", "Control connections that are remembered",
+		     map_max(dataplane->sessions), tally.sessions);
+	write_gauges(out, "expectations", "Data connections that are expected",
+		     map_max(dataplane->expectations), tally.expectations);
 	write_gauges(out, "flows", "Connections that are carried",
 		     sizes_connections(&instance->config), flow_table_count(&table));
 	flow_table_close(&table);
 	return 0;
-}
-
-static int write_tables(FILE *out, const struct instance *instance)
-{
-	const struct dataplane *dataplane = &instance->dataplane;
-	int err;
-
-	err = write_table(out, "sessions", "Control connections that are remembered",
-			  dataplane->sessions, sizeof(struct ftpfix_session_key),
-			  sizeof(struct ftpfix_session));
-	if (!err)
-		err = write_table(out, "expectations", "Data connections that are expected",
-				  dataplane->expectations, sizeof(struct ftpfix_expectation_key),
-				  sizeof(struct ftpfix_expectation));
-	return err ? err : write_flows(out, instance);
 }
 
 /* The name of an interface may hold what a label must escape. */

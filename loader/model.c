@@ -5,6 +5,7 @@
  */
 #include "model.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -38,18 +39,21 @@ static __u64 monotonic_ns(void)
 	return now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec;
 }
 
-/* How long ago that was, in the time of flows and sessions: see FTPFIX_TICK_SHIFT.
- * Entries are written while they are read: a time may lie after ours. */
-static json_int_t ticks_seconds(const struct section *section, __u32 ticks)
+/* How many seconds that is, of a difference of FTPFIX_TICK_SHIFT's times. Entries are written
+ * while they are read: what is past may lie after our time. */
+static json_int_t ticks_seconds(__s32 ticks)
 {
-	__s32 since = (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks;
-
-	return since > 0 ? ((__u64)since << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
+	return ticks > 0 ? ((__u64)ticks << FTPFIX_TICK_SHIFT) / FTPFIX_SECOND_NS : 0;
 }
 
-static json_int_t seconds_until(const struct section *section, __u64 then_ns)
+static json_int_t seconds_since(const struct section *section, __u32 ticks)
 {
-	return then_ns > section->now_ns ? (then_ns - section->now_ns) / FTPFIX_SECOND_NS : 0;
+	return ticks_seconds((__u32)(section->now_ns >> FTPFIX_TICK_SHIFT) - ticks);
+}
+
+static json_int_t seconds_until(const struct section *section, __u32 ticks)
+{
+	return ticks_seconds(ticks - (__u32)(section->now_ns >> FTPFIX_TICK_SHIFT));
 }
 
 static json_t *address(const struct ftpfix_addr *addr)
@@ -275,7 +279,23 @@ static int read_session(const void *key, const void *value, void *context)
 				"state", session_state(session), "outstanding_pasv",
 				pasv > 0 ? pasv : 0, "outstanding_epsv", epsv > 0 ? epsv : 0,
 				"announcements", (json_int_t)session->announcements, "idle_seconds",
-				ticks_seconds(section, session_seen(session))));
+				seconds_since(section, session_seen(session))));
+}
+
+/* The address that the expectation names so; none if the map does not say. */
+static struct ftpfix_addr named_address(const struct section *section,
+					const struct ftpfix_expectation *expectation, __u32 named)
+{
+	struct ftpfix_addr none = {0}, addr;
+
+	if (named == FTPFIX_NAMED_SOURCE)
+		return expectation->session.tuple.source;
+	if (named == FTPFIX_NAMED_DESTINATION)
+		return expectation->session.tuple.destination;
+	if (named == FTPFIX_NAMED_NONE ||
+	    bpf_map_lookup_elem(section->dataplane->flows.own_addresses, &named, &addr))
+		return none;
+	return addr;
 }
 
 static int read_expectation(const void *key, const void *value, void *context)
@@ -284,17 +304,19 @@ static int read_expectation(const void *key, const void *value, void *context)
 	const struct ftpfix_expectation *expectation = value;
 	const struct ftpfix_tuple *session = &expectation->session.tuple;
 	const struct section *section = context;
+	const struct ftpfix_addr advertised =
+		named_address(section, expectation, expectation->advertised);
+	const struct ftpfix_addr source = named_address(section, expectation, expectation->source);
 
 	return append(section,
 		      json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
 				address(&name->peer), "side", side_name(expectation->side),
-				"public", endpoint(&expectation->advertised, name->be_port),
-				"target",
+				"public", endpoint(&advertised, name->be_port), "target",
 				endpoint(&expectation->target.addr, expectation->target.be_port),
-				"source", address(&expectation->source), "device",
+				"source", address(&source), "device",
 				interface(expectation->out_ifindex), "session",
 				endpoint(&session->source, session->be_source_port), "seconds_left",
-				seconds_until(section, expectation->deadline_ns)));
+				seconds_until(section, expectation->deadline_ticks)));
 }
 
 static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)
@@ -342,7 +364,7 @@ static int read_flow(const struct flow_view *view, void *context)
 					 "state", flow_state(flow, back), "bytes_to_server",
 					 flow_bytes(inside ? back : flow), "bytes_to_client",
 					 flow_bytes(inside ? flow : back), "idle_seconds",
-					 ticks_seconds(section, flow_seen(flow, back))));
+					 seconds_since(section, flow_seen(flow, back))));
 }
 
 static json_t *sides(__u32 bits)

@@ -44,20 +44,22 @@ static unsigned int flows_of_connection(const struct config *config)
 	return config->flow.path_stack && config->forward == FTPFIX_FORWARD_FULLNAT ? 4 : 2;
 }
 
-/* A fourth stays free: a key has two groups, which fill up unevenly. */
+/* A fifth stays free: a key has two groups, which fill up unevenly. */
 unsigned int sizes_flow_groups(const struct config *config)
 {
-	unsigned int flows = flows_of_connection(config) * sizes_connections(config);
+	__u64 slots = (__u64)flows_of_connection(config) * sizes_connections(config) * 5 / 4;
 
-	return (flows + FTPFIX_GROUP_SLOTS * 3 / 4 - 1) / (FTPFIX_GROUP_SLOTS * 3 / 4);
+	return slots / FTPFIX_GROUP_SLOTS + 1;
 }
 
 int sizes_set(const struct bpf_object *object, const struct config *config)
 {
 	const unsigned int groups = sizes_flow_groups(config);
 	const struct size sizes[] = {
-		/* On the uplink and on the inside; those that are only begun cannot fill it. */
-		{"sessions", 2 * config->flow.sessions_max, 2 * FTPFIX_BEGUN_MAX},
+		/* On the uplink, and where the connection is not carried on the inside, too; those
+		 * that are only begun cannot fill it. */
+		{"sessions", (config->virtual_count ? 1 : 2) * config->flow.sessions_max,
+		 2 * FTPFIX_BEGUN_MAX},
 		/* All may wait for the end of one line, or for its acknowledgement. */
 		{"drafts", config->flow.sessions_max, FTPFIX_DRAFTS_MAX},
 		{"expectations", config->flow.sessions_max, 0},

@@ -19,6 +19,7 @@ import cli_advertise  # noqa: F401 (its tests)
 import cli_balancer  # noqa: F401 (its tests)
 import cli_health  # noqa: F401 (its tests)
 import cli_flows  # noqa: F401 (its tests)
+import cli_routes  # noqa: F401 (its tests)
 import cli_show  # noqa: F401 (its tests)
 import cli_xdp  # noqa: F401 (its tests)
 from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_nobody, contains,

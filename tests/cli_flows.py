@@ -141,28 +141,48 @@ def flow_options_are_written_into_the_maps():
 
 def sizes(daemon):
     return [tool_json("map", "show", "id", daemon.map_id(name))["max_entries"]
-            for name in ("sessions", "expectations", "flows", "unsettled", "seen")]
+            for name in ("sessions", "expectations", "flows", "flow_groups", "turns", "seen")]
 
 
 @test
 def the_number_of_sessions_sizes_the_maps():
+    fullnat = ["--forward", "fullnat"]
+    stack = ["--path", "stack"]
     with World() as world:
         world.do("sysctl -qw net.ipv4.ip_forward=1")
-        for args, expected in (
-                ([], [65536, 32768, 131072, 65536, 16384]),
-                (["--max-sessions", "1024"], [16384, 1024, 4096, 65536, 16384]),
-                (["--max-sessions", "300000"], [600000, 300000, 1200000, 75000, 37500]),
+        for args, connections, expected in (
+                ([], 98304, [65536, 32768, 262144, 16384, 65536, 16384]),
+                (["--max-sessions", "1024"], 9216, [16384, 1024, 24576, 1536, 8192, 16384]),
+                (["--max-sessions", "20000"], 52768, [40000, 20000, 140720, 8795, 32768, 16384]),
+                (["--max-sessions", "300000"], 365536,
+                 [600000, 300000, 974768, 60923, 65536, 16384]),
                 # Each direction is translated at two hooks.
-                (["--max-sessions", "1024", "--forward", "fullnat", "--path", "stack"],
-                 [16384, 1024, 8192, 65536, 16384]),
-                (["--max-sessions", "1024", "--path", "stack"], [16384, 1024, 4096, 65536, 16384])):
+                (["--max-sessions", "1024", *fullnat, *stack], 9216,
+                 [16384, 1024, 49152, 3072, 8192, 16384]),
+                (["--max-sessions", "1024", *fullnat], 9216,
+                 [16384, 1024, 24576, 1536, 8192, 16384]),
+                (["--max-sessions", "1024", *stack], 9216,
+                 [16384, 1024, 24576, 1536, 8192, 16384])):
             daemon = world.run("--dev", "up0", *args)
             equal(sizes(daemon), expected, f"entries with {args}")
+            constants = daemon.constants()
+            equal([constants["flow_group_count"], 2 * constants["turn_places"]], expected[3:5],
+                  f"what the programs know of it with {args}")
             gauges = dict(re.findall(r"^ftpfix_(\w+)_max (\d+)$", world.get("/metrics")[2], re.M))
-            # Two flows are one connection.
             equal([int(gauges[name]) for name in ("sessions", "expectations", "flows")],
-                  [expected[0], expected[1], expected[2] // 2], f"gauges with {args}")
+                  [*expected[:2], connections], f"gauges with {args}")
             daemon.end()
+
+
+@test
+def where_flows_stand_cannot_be_foreseen():
+    with World() as world:
+        seeds = set()
+        for _ in range(2):
+            daemon = world.run("--dev", "up0")
+            seeds.add(daemon.constants()["flow_seed"])
+            daemon.end()
+        equal((len(seeds), seeds & {0}), (2, set()), "seeds of two runs")
 
 
 @test
@@ -208,10 +228,10 @@ def beside_a_virtual_address_the_nodes_own_ports_are_left_to_it():
                                "proxy-v2")
             equal(flow_constants(daemon)[:4], [low, high, 0, 3], f"constants with {args}")
             # The control connections are carried, too.
-            equal(sizes(daemon)[2], 6144, "flows")
+            equal(sizes(daemon)[2], 27312, "flows")
             daemon.end()
         daemon = world.run(*vip, "--max-sessions", "1024", "--path", "stack")
-        equal(sizes(daemon)[2], 12288, "flows through the stack")
+        equal(sizes(daemon)[2], 54624, "flows through the stack")
         daemon.end()
         local_ports(world, "1024 50000")
         world.refused("run", *vip, text="take ports from 1024 on (net.ipv4.ip_local_port_range)")

@@ -6,16 +6,13 @@ Knows what a server may answer, and nothing of packets.
 """
 import contextlib
 import socket
-import struct
 import threading
 import time
 from pathlib import Path
 
 from cli_balancer import change, shown, takers
-from cli_world import World, contains, equal, mapped, test, wait_until
-
-# Of a flow in the maps, whatever it says.
-FLOW_BYTES = 96
+from cli_table import FlowTable, be_tuple
+from cli_world import World, contains, equal, test, wait_until
 
 READY = b"220 (vsFTPd 3.0.3)\r\n"
 
@@ -274,10 +271,6 @@ def a_server_that_expects_proxy_headers_gets_one():
             assert " down" not in daemon.log(), daemon.log()
 
 
-def be_tuple(source, source_port, destination, destination_port):
-    return mapped(source) + mapped(destination) + struct.pack(">HH", source_port, destination_port)
-
-
 @test
 def a_check_leaves_the_ports_alone_that_sessions_come_from():
     ports = range(40000, 40016)
@@ -287,10 +280,10 @@ def a_check_leaves_the_ports_alone_that_sessions_come_from():
             f"{ports[0]} {ports[-1]}"))
         server = Server(host)
         daemon = run(node, "--server", "10.0.0.175", "--forward", "fullnat")
+        table = FlowTable(daemon)
         for number, port in enumerate(port for port in ports if port not in free):
             # As the server's answers to a session are: translated back to its client.
-            answers = be_tuple("10.0.0.175", 21, "10.0.0.1", port)
-            daemon.insert("unsettled" if number % 2 else "flows", [(answers, bytes(FLOW_BYTES))])
+            table.hold(be_tuple("10.0.0.175", 21, "10.0.0.1", port), number % 2)
         before = len(server.ports)
         wait_until(lambda: len(server.ports) > before + 5, "five checks")
         equal(set(server.ports[before + 1:]) - free, set(), "ports of sessions that were used")

@@ -10,6 +10,8 @@ import struct
 import subprocess
 import time
 
+from cli_table import (CLOSED, CONTROL, FIN, GROUP_SLOTS, INSIDE_IN, LIVE, SETTLED, SYN, UPLINK_IN,
+                       FlowTable, Side, ago, be_tuple)
 from cli_world import (PATIENCE, TOP, Skipped, World, contains, equal, mapped, test, tool_json,
                        wait_until)
 
@@ -105,13 +107,8 @@ def show_has_tables_and_json_of_one_model():
 # What the programs wrote ---------------------------------------------------
 
 
-def be_tuple(source, source_port, destination, destination_port):
-    return (mapped(source) + mapped(destination) +
-            struct.pack(">HH", source_port, destination_port))
-
-
-def ago(seconds):
-    return time.monotonic_ns() - seconds * 10**9
+def ticks(nanoseconds):
+    return nanoseconds >> 20 & 0xffffffff
 
 
 def session_key(*ends, side=0):
@@ -121,7 +118,7 @@ def session_key(*ends, side=0):
 def stream(idle, opaque=0, foreign=0):
     """Of 32 bytes, the time, and the flags behind the column and the reply code."""
     spoken = 1
-    return struct.pack("=I20xI4x", ago(idle) >> 20 & 0xffffffff,
+    return struct.pack("=I20xI4x", ticks(ago(idle)),
                        spoken << 21 | opaque << 27 | foreign << 28)
 
 
@@ -133,22 +130,25 @@ def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0)
     return value
 
 
-def expectation(peer, port, deadline, advertised="198.51.100.9", side=0):
+# Addresses of the node and its servers have numbers; the ends of a session have these.
+OWN = {"198.51.100.9": 1, "10.0.0.1": 2, "192.0.2.1": 3}
+SESSION_SOURCE, SESSION_DESTINATION = 16384, 16385
+
+
+def number_own(daemon):
+    daemon.insert("own_addresses", [(struct.pack("=I", number), mapped(address))
+                                    for address, number in OWN.items()])
+
+
+def expectation(peer, port, deadline, advertised=OWN["198.51.100.9"], side=0,
+                source=OWN["10.0.0.1"]):
     client, service = "198.51.100.10", "203.0.113.5"
     target = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
-    value = (mapped(service) + mapped(advertised) + target + mapped("10.0.0.1") +
-             session_key(client, 40112, service, 21, side=side) +
-             struct.pack("=IIB3xQ", 1, 0, side, deadline))
-    assert len(value) == 128, "the layout of struct ftpfix_expectation has changed"
+    value = (session_key(client, 40112, service, 21, side=side) + target +
+             struct.pack("=IIHHHHB3x", 1, ticks(deadline), 0, SESSION_DESTINATION, advertised,
+                         source, side))
+    assert len(value) == 80, "the layout of struct ftpfix_expectation has changed"
     return (mapped(peer) if peer else bytes(16)) + struct.pack(">HH", port, 0), value
-
-
-def flow_value(to, idle, packets, size, side, *progress):
-    """progress: of 1 SYN, 2 FIN, 8 FIN acknowledged."""
-    value = to + struct.pack("=I16xIBBBBQQ16x", 1, ago(idle) >> 20, 0, 2 * side, sum(progress), 0,
-                             size, packets)
-    assert len(value) == 96, "the layout of struct ftpfix_flow has changed"
-    return value
 
 
 @test
@@ -185,64 +185,105 @@ def sessions_are_shown():
 def expectations_are_shown():
     with World() as world:
         daemon = world.run("--dev", "up0")
+        number_own(daemon)
         daemon.insert("expectations", [expectation("198.51.100.10", 21486, ago(-500)),
-                                       expectation(None, 21487, ago(-500), side=1)])
-        shown, anyone = sorted(world.show("expected")["expected"], key=lambda i: i["public"])
+                                       expectation(None, 21487, ago(-500), SESSION_DESTINATION,
+                                                   1, SESSION_SOURCE),
+                                       expectation(None, 21488, ago(-500), source=0)])
+        shown, kept, anyone = sorted(world.show("expected")["expected"],
+                                     key=lambda i: i["public"])
         assert 500 - PATIENCE < shown.pop("seconds_left") <= 500, "seconds left"
         equal(shown, {"peer": "198.51.100.10", "side": "uplink", "public": "198.51.100.9:21486",
                       "target": "10.0.0.9:21485", "source": "10.0.0.1", "device": "lo",
                       "session": "198.51.100.10:40112"}, "expectation")
+        equal(kept["source"], None, "the source of one that keeps the peer's own")
         equal((anyone["peer"], anyone["side"]), (None, "inside"), "that of anyone")
-        contains(world.get("/metrics")[2], "\nftpfix_expectations 2\n", "gauge")
+        equal((anyone["public"], anyone["source"]), ("203.0.113.5:21487", "198.51.100.10"),
+              "what is named by its session")
+        contains(world.get("/metrics")[2], "\nftpfix_expectations 3\n", "gauge")
         contains(world.ftpfix("show", "expected").stdout, "198.51.100.9:21486", "table")
+
+
+def shown_flow(world):
+    flow, = world.show("flows")["flows"]
+    assert 2 <= flow.pop("idle_seconds") < 2 + PATIENCE, "idle seconds"
+    return flow
 
 
 @test
 def flows_are_shown_as_connections():
-    up = be_tuple("198.51.100.10", 50001, "203.0.113.5", 21486)
-    down = be_tuple("10.0.0.9", 21485, "10.0.0.1", 50001)
-    up_to = be_tuple("10.0.0.1", 50001, "10.0.0.9", 21485)
-    down_to = be_tuple("203.0.113.5", 21486, "198.51.100.10", 50001)
     with World() as world:
         daemon = world.run("--dev", "up0")
+        table = FlowTable(daemon)
         for client, server, state in (
-                ((1,), None, "opening"),
-                ((1,), (1,), "established"),
-                ((1,), (1, 2), "half closed"),
-                ((1, 2), (1, 2), "closing")):
-            entries = [(up, flow_value(up_to, 2, 3, 4000, 0, *client))]
-            if server:
-                entries.append((down, flow_value(down_to, 7, 5, 60000, 1, *server)))
-            daemon.insert("flows", entries)
-            shown, = world.show("flows")["flows"]
-            assert 2 <= shown.pop("idle_seconds") < 2 + PATIENCE, "idle seconds"
-            equal(shown, {"kind": "data", "client": "198.51.100.10:50001",
-                          "public": "203.0.113.5:21486", "source": "10.0.0.1:50001",
-                          "server": "10.0.0.9:21485", "state": state,
-                          "packets_to_server": 3, "bytes_to_server": 4000,
-                          "packets_to_client": 5 if server else 0,
-                          "bytes_to_client": 60000 if server else 0}, "flow")
+                (Side(4000, SYN, idle=2), Side(60000, SYN, idle=7), "established"),
+                (Side(4000, SYN, idle=7), Side(60000, SYN, FIN, idle=2), "half closed"),
+                (Side(4000, SYN, FIN, idle=2), Side(60000, SYN, FIN, idle=2), "closing")):
+            table.flow(21, 40, ("10.0.0.1", 50001, "10.0.0.9", 21485), client, UPLINK_IN)
+            table.flow(40, 21, ("203.0.113.5", 21486, "198.51.100.10", 50001), server, INSIDE_IN)
+            equal(shown_flow(world), {
+                "kind": "data", "client": "198.51.100.10:50001", "public": "203.0.113.5:21486",
+                "source": "10.0.0.1:50001", "server": "10.0.0.9:21485", "state": state,
+                "bytes_to_server": 4000, "bytes_to_client": 60000}, "flow")
         contains(world.get("/metrics")[2], "\nftpfix_flows 1\n", "gauge")
         contains(world.ftpfix("show", "flows").stdout, "4000/60000", "table")
 
 
 @test
+def flows_count_the_bytes_of_their_streams():
+    with World() as world:
+        daemon = world.run("--dev", "up0")
+        table = FlowTable(daemon)
+        for number, (client, server) in enumerate((
+                # The last of them before its sequence numbers begin again, and the first behind.
+                (0, 2**32 - 1), (2**32 - 2, 2**32), (2**32 + 1, 3 * 2**32 + 5), (1, 255 * 2**32))):
+            up, down = 2 * number, 2 * number + 1
+            table.flow(up, down, (None, 50000 + number, "10.0.0.9", 21485), Side(client, SYN),
+                       UPLINK_IN)
+            table.flow(down, up, ("203.0.113.5", 21486, "198.51.100.10", 50000 + number),
+                       Side(server, SYN, FIN), INSIDE_IN)
+            shown = world.show("flows")["flows"][-1]
+            equal((shown["client"], shown["bytes_to_server"], shown["bytes_to_client"]),
+                  (f"198.51.100.10:{50000 + number}", client, server), "who sent how much")
+        # One that has not said anything yet.
+        table.flow(7, 6, ("203.0.113.5", 21486, "198.51.100.10", 50003), Side(9), INSIDE_IN)
+        equal(world.show("flows")["flows"][-1]["bytes_to_client"], 0, "bytes without a SYN")
+
+
+@test
+def flows_that_open_or_are_closed_are_not_shown():
+    with World() as world:
+        daemon = world.run("--dev", "up0")
+        table = FlowTable(daemon)
+        last = GROUP_SLOTS * table.groups - 1
+        for marks, count in (LIVE, 0), (LIVE | SETTLED, 1), (LIVE | SETTLED | CLOSED, 0), (
+                SETTLED, 0):
+            table.flow(last, 3, (None, 50001, "2001:db8:0:1::9", 21), Side(9, SYN, idle=2),
+                       UPLINK_IN | CONTROL, marks)
+            table.flow(3, last, ("2001:db8::5", 21, "2001:db8::10", 50001), Side(5, SYN, idle=2),
+                       INSIDE_IN | CONTROL, marks)
+            equal(len(world.show("flows")["flows"]), count, f"flows of marks {marks}")
+            contains(world.get("/metrics")[2], f"\nftpfix_flows {count}\n", "gauge")
+            if count:
+                equal(shown_flow(world), {
+                    "kind": "control", "client": "[2001:db8::10]:50001",
+                    "public": "[2001:db8::5]:21", "source": "[2001:db8::10]:50001",
+                    "server": "[2001:db8:0:1::9]:21", "state": "established",
+                    "bytes_to_server": 9, "bytes_to_client": 5}, "flow")
+
+
+@test
 def flows_of_clients_inside_are_shown_from_the_servers_side():
-    up = be_tuple("198.51.100.10", 20, "203.0.113.5", 50001)
-    up_to = be_tuple("198.51.100.10", 20, "10.0.0.9", 50001)
-    down = be_tuple("10.0.0.9", 50001, "198.51.100.10", 20)
-    down_to = be_tuple("203.0.113.5", 50001, "198.51.100.10", 20)
     with World() as world:
         daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", "inside")
-        daemon.insert("flows", [(up, flow_value(up_to, 2, 5, 60000, 0, 1)),
-                                (down, flow_value(down_to, 2, 3, 4000, 1, 1))])
-        shown, = world.show("flows")["flows"]
-        shown.pop("idle_seconds")
-        equal(shown, {"kind": "data", "client": "10.0.0.9:50001",
-                      "public": "203.0.113.5:50001",
-                      "source": "198.51.100.10:20", "server": "198.51.100.10:20",
-                      "state": "established", "packets_to_server": 3, "bytes_to_server": 4000,
-                      "packets_to_client": 5, "bytes_to_client": 60000}, "flow")
+        table = FlowTable(daemon)
+        table.flow(0, 1, (None, 20, "10.0.0.9", 50001), Side(60000, SYN, idle=2), UPLINK_IN)
+        table.flow(1, 0, ("203.0.113.5", 50001, "198.51.100.10", 20), Side(4000, SYN, idle=2),
+                   INSIDE_IN)
+        equal(shown_flow(world), {
+            "kind": "data", "client": "10.0.0.9:50001", "public": "203.0.113.5:50001",
+            "source": "198.51.100.10:20", "server": "198.51.100.10:20", "state": "established",
+            "bytes_to_server": 4000, "bytes_to_client": 60000}, "flow")
 
 
 @test
@@ -278,6 +319,7 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
     with World() as world:
         daemon = world.run("--dev", "up0")
         count = 25
+        number_own(daemon)
         daemon.insert("expectations", [expectation("198.51.100.10", 20000 + i, ago(1))
                                        for i in range(count)])
         wait_until(lambda: "more suppressed" in daemon.log(), "the suppressed lines")
@@ -295,14 +337,15 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
 
 @test
 def the_log_names_who_did_not_come():
-    for clients, side, advertised, peer in (
+    for clients, side, named, advertised, peer in (
             # A client's announcement leaves on the servers' side, a server's on the clients'.
-            ("outside", 1, "198.51.100.10", "203.0.113.5"),
-            ("outside", 0, "203.0.113.5", "198.51.100.10"),
-            ("inside", 0, "192.0.2.1", "203.0.113.5")):
+            ("outside", 1, SESSION_SOURCE, "198.51.100.10", "203.0.113.5"),
+            ("outside", 0, SESSION_DESTINATION, "203.0.113.5", "198.51.100.10"),
+            ("inside", 0, OWN["192.0.2.1"], "192.0.2.1", "203.0.113.5")):
         with World() as world:
             daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", clients)
-            daemon.insert("expectations", [expectation(peer, 20000, ago(1), advertised, side)])
+            number_own(daemon)
+            daemon.insert("expectations", [expectation(peer, 20000, ago(1), named, side)])
             wait_until(lambda: "nobody came" in daemon.log(), "the line of the log")
             contains(daemon.log(), f"announced {advertised}:20000 to {peer}, nobody came",
                      f"the log, clients {clients}")

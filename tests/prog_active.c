@@ -95,8 +95,9 @@ static void fullnat_port(void **state)
 	assert_true(expected_of(&active, active.talk.server, CLIENT_PORT, &expectation));
 	assert_memory_equal(&expectation.target.addr, &client, sizeof(client));
 	assert_int_equal(expectation.target.be_port, htons(CLIENT_PORT));
-	assert_memory_equal(&expectation.source, &vip, sizeof(vip));
-	assert_memory_equal(&expectation.dialled, &peer, sizeof(peer));
+	expectation_names(active.talk.world, &expectation, source, &vip);
+	expectation_names(active.talk.world, &expectation, dialled, &peer);
+	expectation_names(active.talk.world, &expectation, advertised, &peer);
 	assert_int_equal(expectation.side, FTPFIX_SIDE_INSIDE);
 	assert_int_equal(expectation.out_ifindex, active.talk.world->uplink);
 	dial = active_dial(&active, active.talk.peer);

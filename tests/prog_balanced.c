@@ -159,10 +159,12 @@ static void adjusted_session_ends(void **state)
 			control_down(&control, FIN | ACK, "", "");
 			control_up(&control, FIN | ACK, "");
 			control_down(&control, ACK, "", "");
-			counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED(3, 0));
+			counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1},
+				REFUSED(FTPFIX_CONNECTION_NOBODY_CAME), CARRIED(3, 0));
 		} else {
 			control_up(&control, RST, "");
-			counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED(1, 0));
+			counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1},
+				REFUSED(FTPFIX_CONNECTION_NOBODY_CAME), CARRIED(1, 0));
 		}
 		assert_int_equal(balance_load(dial), 0);
 		assert_int_equal(dial_settled(dial), 0);

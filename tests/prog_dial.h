@@ -270,6 +270,23 @@ static inline struct dial dial_active(const struct talk *talk, enum program open
 	return dial;
 }
 
+/* Another client's connection, which is established, reaches the dial's server from the dial's
+ * source with this port. */
+static inline void dial_source_taken(const struct dial *dial, __u16 source_port)
+{
+	const struct ftpfix_flow flow = {.marks = FTPFIX_MARK_SETTLED};
+	struct ftpfix_flow back = flow;
+	struct ftpfix_tuple key, to;
+	struct dial other = *dial;
+
+	other.client = ip4(192, 0, 2, 200);
+	other.client_port = other.source_port = source_port;
+	key = dial_down_key(&other);
+	to = tuple_turned(&key);
+	back.place = FTPFIX_HOOK_INSIDE_IN;
+	flow_insert_of(dial->world, dial_up_key(&other), to, flow, back);
+}
+
 /* The counters of that many packets carried, with so many bytes of payload and
  * without options. */
 #define CARRIED(packets, payload)                                \

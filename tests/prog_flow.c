@@ -6,11 +6,23 @@
  */
 #include "prog_refuse.h"
 
+/* Packets with this key began here, and have brought so many bytes, SYN and FIN among them. */
+static void stream_is(const struct dial *dial, struct ftpfix_tuple key, __u32 first_sequence,
+		      __u64 bytes)
+{
+	struct ftpfix_flow flow;
+
+	assert_true(dial_flow(dial, key, &flow));
+	assert_int_equal(flow.first_sequence, first_sequence);
+	assert_int_equal(flow.end_sequence, (__u32)(first_sequence + bytes));
+	assert_int_equal(flow.wraps, (__u8)(bytes >> 32));
+}
+
 static void syn_claims_and_travels(void **state)
 {
 	struct dial dial = dial_expected(state);
 	struct ftpfix_flow flow, back;
-	struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial), turned;
+	struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial), turned, to;
 
 	dial_up(&dial, SYN, "");
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
@@ -19,26 +31,29 @@ static void syn_claims_and_travels(void **state)
 	assert_int_equal(dial_settled(&dial), 0);
 	assert_true(dial_flow(&dial, up, &flow));
 	turned = tuple_of(dial.source, dial.source_port, dial.server, dial.server_port);
-	assert_memory_equal(&flow.to, &turned, sizeof(turned));
-	assert_int_equal(flow.out_ifindex, dial.world->server);
-	assert_int_equal(flow.place & FTPFIX_PLACE_HOOK, FTPFIX_HOOK_UPLINK_IN);
-	assert_int_equal(flow.packets, 1);
-	assert_int_equal(flow.bytes, 40);
-	assert_int_equal(flow.first_sequence, dial.client_sequence - 1);
-	assert_int_equal(flow.end_sequence, dial.client_sequence);
+	to = flow_becomes(dial.world, &flow, up);
+	assert_memory_equal(&to, &turned, sizeof(turned));
+	assert_int_equal(flow_hop(dial.world, &flow).out_ifindex, dial.world->server);
+	assert_int_equal(flow.place, FTPFIX_HOOK_UPLINK_IN | FTPFIX_PLACE_OPENER);
+	assert_int_equal(flow.marks, FTPFIX_MARK_LIVE);
+	assert_int_equal(flow.progress, FTPFIX_PROGRESS_SYN);
+	stream_is(&dial, up, dial.client_sequence - 1, 1);
 	assert_true(dial_flow(&dial, down, &back));
 	turned = tuple_of(dial.vip, dial.public_port, dial.client, dial.client_port);
-	assert_memory_equal(&back.to, &turned, sizeof(turned));
-	assert_int_equal(back.out_ifindex, dial.world->uplink);
-	assert_int_equal(back.place & FTPFIX_PLACE_HOOK, FTPFIX_HOOK_INSIDE_IN);
-	assert_int_equal(back.packets, 0);
+	to = flow_becomes(dial.world, &back, down);
+	assert_memory_equal(&to, &turned, sizeof(turned));
+	assert_int_equal(flow_hop(dial.world, &back).out_ifindex, dial.world->uplink);
+	assert_int_equal(back.place, FTPFIX_HOOK_INSIDE_IN);
+	assert_int_equal(back.marks, FTPFIX_MARK_LIVE);
+	assert_int_equal(back.progress, 0);
+	stream_is(&dial, down, 0, 0);
 }
 
 static void data_both_ways(void **state)
 {
 	struct dial dial = dial_expected(state);
 	struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial);
-	struct ftpfix_flow flow;
+	__u32 client = dial.client_sequence, server = dial.server_sequence;
 
 	dial_open(&dial);
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
@@ -49,13 +64,101 @@ static void data_both_ways(void **state)
 		dial_down(&dial, ACK, "even");
 	}
 	counted(dial.world, CARRIED(80, 20 * (3 + 47 + 4)));
-	assert_true(dial_flow(&dial, up, &flow));
-	assert_int_equal(flow.packets, 42);
-	assert_int_equal(flow.bytes, 42 * 40 + 20 * 47);
-	assert_int_equal(flow.end_sequence, dial.client_sequence);
-	assert_true(dial_flow(&dial, down, &flow));
-	assert_int_equal(flow.packets, 41);
-	assert_int_equal(flow.end_sequence, dial.server_sequence);
+	stream_is(&dial, up, client, 1 + 20 * 47);
+	stream_is(&dial, down, server, 1 + 20 * (3 + 4));
+}
+
+/* The client's stream goes on `ahead` bytes further, by what the server has acknowledged, and
+ * the last of them comes again. */
+static void client_goes_on(struct dial *dial, __u32 ahead)
+{
+	dial->client_sequence += ahead - 1;
+	dial_down(dial, ACK, "");
+	dial_up(dial, PSH | ACK, "x");
+	dial->client_sequence--;
+	dial_up(dial, PSH | ACK, "x");
+}
+
+static void server_goes_on(struct dial *dial, __u32 ahead)
+{
+	dial->server_sequence += ahead - 1;
+	dial_up(dial, ACK, "");
+	dial_down(dial, PSH | ACK, "x");
+	dial->server_sequence--;
+	dial_down(dial, PSH | ACK, "x");
+}
+
+/* More bytes than there are sequence numbers, more often than it is counted; the two streams
+ * begin at different ones. */
+static void more_than_4_gib(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial);
+	__u32 client = dial.client_sequence, server = dial.server_sequence;
+	__u64 up_bytes = 1, down_bytes = 1;
+
+	dial_open(&dial);
+	for (__u32 round = 0; round < 700; round++) {
+		__u32 ahead = 0x60000001 + round, other = 0x50000001 - round;
+
+		client_goes_on(&dial, ahead);
+		up_bytes += ahead;
+		stream_is(&dial, up, client, up_bytes);
+		server_goes_on(&dial, other);
+		down_bytes += other;
+		stream_is(&dial, down, server, down_bytes);
+	}
+	assert_in_range(up_bytes >> 32, 257, 511);
+}
+
+/* The byte that makes it 2^32 is the one that counts. */
+static void just_4_gib(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_tuple up = dial_up_key(&dial);
+	__u32 client = dial.client_sequence;
+
+	dial_open(&dial);
+	for (int round = 0; round < 3; round++)
+		client_goes_on(&dial, 1 << 30);
+	client_goes_on(&dial, (1 << 30) - 2);
+	stream_is(&dial, up, client, 0xffffffff);
+	client_goes_on(&dial, 1);
+	stream_is(&dial, up, client, 0x100000000);
+	client_goes_on(&dial, 1);
+	stream_is(&dial, up, client, 0x100000001);
+	/* What came before the turn comes again. */
+	dial.client_sequence -= 100;
+	dial_up(&dial, PSH | ACK, "data");
+	stream_is(&dial, up, client, 0x100000001);
+}
+
+/* As far ahead as a window reaches it is the stream; further, or behind a FIN, a stranger's. */
+static void what_is_no_byte_of_it(void **state)
+{
+	struct dial dial = dial_expected(state);
+	struct ftpfix_tuple up = dial_up_key(&dial);
+	__u32 client = dial.client_sequence;
+
+	dial_open(&dial);
+	dial.client_sequence += (1 << 23) - 4;
+	dial_up(&dial, PSH | ACK, "data");
+	stream_is(&dial, up, client, 1 + (1 << 23));
+	dial.client_sequence += (1 << 23) - 3;
+	dial_up(&dial, PSH | ACK, "data");
+	stream_is(&dial, up, client, 1 + (1 << 23));
+	dial.client_sequence = client + 1 + (1 << 23) + (3 << 29);
+	dial_up(&dial, PSH | ACK, "data");
+	dial.client_sequence = client - 1000;
+	dial_up(&dial, PSH | ACK, "data");
+	stream_is(&dial, up, client, 1 + (1 << 23));
+	dial.client_sequence = client + 1 + (1 << 23);
+	dial_up(&dial, FIN | ACK, "last");
+	dial.client_sequence -= 5;
+	dial_up(&dial, FIN | ACK, "last");
+	stream_is(&dial, up, client, 1 + (1 << 23) + 5);
+	dial_up(&dial, PSH | ACK, "more");
+	stream_is(&dial, up, client, 1 + (1 << 23) + 5);
 }
 
 static void every_shape(void **state)
@@ -205,7 +308,7 @@ static void too_late(void **state)
 	struct ftpfix_expectation expectation;
 
 	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
-	expectation.deadline_ns = now_ns() - FTPFIX_SECOND_NS;
+	expectation.deadline_ticks = (now_ns() - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
 	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
 	dial_up_passes(&dial, SYN, "");
 	counted(dial.world, NOTHING);
@@ -275,15 +378,11 @@ static void server_port_of_a_service(void **state)
 static void client_port_of_a_service(void **state)
 {
 	struct dial dial = dial_expected(state);
-	struct ftpfix_flow flow;
-	struct frame frame;
 
 	dial.client_port = OTHER_SERVICE_PORT;
-	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
-	assert_int_equal(run(dial.world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
-	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
-	assert_int_not_equal(ntohs(flow.to.be_source_port), SERVICE_PORT);
-	assert_int_not_equal(ntohs(flow.to.be_source_port), OTHER_SERVICE_PORT);
+	dial_learn(&dial);
+	assert_int_not_equal(dial.source_port, SERVICE_PORT);
+	assert_int_not_equal(dial.source_port, OTHER_SERVICE_PORT);
 	assert_int_equal(dial_entries(&dial), 2);
 }
 
@@ -302,32 +401,43 @@ static void sides_are_kept_apart(void **state)
 	counted(dial.world, NOTHING);
 }
 
-static void half_forgotten(void **state)
-{
-	struct dial dial = dial_expected(state);
-
-	dial_made_whole(&dial);
-}
-
-/* With room for one direction or none the connection is refused: nothing of it stays in either
- * table, and what comes of it later is nobody's. */
+/* With room for neither direction, or for one of them, the connection is refused when its SYN
+ * comes: nothing of it stays in the table, and what else comes of it is nobody's. Its peer
+ * stays expected, for the time when there is room. */
 static void flow_table_full(void **state)
 {
-	for (__u32 room = 0; room < 2; room++) {
+	for (int room = 0; room < 3; room++) {
 		struct dial dial = dial_expected(state);
+		struct ftpfix_tuple up = dial_up_key(&dial), down = dial_down_key(&dial);
+		__u32 slots = dial.world->group_count * FTPFIX_GROUP_SLOTS;
 
-		flows_fill(dial.world, room);
-		dial_up(&dial, SYN, "");
-		dial_down(&dial, SYN | ACK, "");
-		counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(2, 0));
-		dial_refused(&dial, ACK, "");
-		counted(dial.world, {FTPFIX_CONNECTION_TABLE_FULL, 1}, {FTPFIX_PACKET_REFUSED, 1});
-		assert_int_equal(dial_settled(&dial), FTPFIX_FLOWS_MAX - room);
-		assert_int_equal(dial_unsettled(&dial), 0);
-		map_clear(dial.world->skeleton->maps.flows);
+		flows_fill(dial.world);
+		if (room)
+			flows_make_room(dial.world, room == 1 ? up : down);
+		for (int again = 0; again < 2; again++) {
+			dial_refused(&dial, SYN, "");
+			counted(dial.world, {FTPFIX_CONNECTION_TABLE_FULL, 1},
+				{FTPFIX_EVENT_SENT, 1}, {FTPFIX_PACKET_REFUSED, 1});
+			assert_int_equal(flows_taken(dial.world), slots - !!room);
+			assert_int_equal(flows_live(dial.world), 0);
+			assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 1);
+		}
 		dial_up_passes(&dial, ACK, "");
 		dial_down_passes(&dial, SYN | ACK, "");
 		counted(dial.world, NOTHING);
+		if (room != 1)
+			flows_make_room(dial.world, up);
+		if (room != 2)
+			flows_make_room(dial.world, down);
+		dial_open(&dial);
+		counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+		assert_int_equal(flows_taken(dial.world), slots);
+		assert_int_equal(dial_settled(&dial), 2);
+		assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 0);
+		dial_up(&dial, RST, "");
+		counted(dial.world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(1, 0));
+		assert_int_equal(flows_taken(dial.world), slots - 2);
+		assert_int_equal(flows_live(dial.world), 0);
 	}
 }
 
@@ -336,6 +446,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(syn_claims_and_travels),
 		cmocka_unit_test(data_both_ways),
+		cmocka_unit_test(more_than_4_gib),
+		cmocka_unit_test(just_4_gib),
+		cmocka_unit_test(what_is_no_byte_of_it),
 		cmocka_unit_test(every_shape),
 		cmocka_unit_test(sum_unknown),
 		cmocka_unit_test(ip_checksums),
@@ -350,7 +463,6 @@ int main(void)
 		cmocka_unit_test(server_port_of_a_service),
 		cmocka_unit_test(client_port_of_a_service),
 		cmocka_unit_test(sides_are_kept_apart),
-		cmocka_unit_test(half_forgotten),
 		cmocka_unit_test(flow_table_full),
 	};
 

@@ -56,7 +56,7 @@ static void source_is_the_control_peer(void **state)
 	struct ftpfix_expectation expectation;
 
 	assert_true(talk_expects(&talk, PORT, &expectation));
-	assert_memory_equal(&expectation.source, &peer, sizeof(peer));
+	expectation_names(talk.world, &expectation, source, &peer);
 	carries(&dial);
 }
 
@@ -99,28 +99,25 @@ static void source_port_taken(void **state)
 	struct talk talk = talk_of(world);
 	struct dial dial = expected_dial(&talk);
 	struct ftpfix_tuple taken = dial_down_key(&dial);
-	struct ftpfix_flow other = {.to = tuple_of(1, 2, 3, 4), .place = FTPFIX_HOOK_INSIDE_IN},
-			   flow;
-	int map = bpf_map__fd(world->skeleton->maps.flows);
-	struct frame input, output;
+	struct ftpfix_flow *other, before, ahead;
 
-	assert_int_equal(bpf_map_update_elem(map, &taken, &other, BPF_NOEXIST), 0);
-	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &input);
-	assert_int_equal(run(world, UPLINK_INGRESS, &input), TC_ACT_REDIRECT);
-	assert_true(dial_flow(&dial, dial_up_key(&dial), &flow));
-	dial.source_port = ntohs(flow.to.be_source_port);
+	dial_source_taken(&dial, dial.source_port);
+	other = flow_of(world, taken);
+	assert_non_null(other);
+	before = *other;
+	ahead = world->flows[other->peer];
+	dial_learn(&dial);
+	assert_int_equal(dial.source, talk.peer);
 	assert_in_range(dial.source_port, FTPFIX_PORT_MIN, 65535);
 	assert_int_not_equal(dial.source_port, dial.client_port);
-	dial_up_frame(&dial, SYN, dial.client_sequence, "", 1, &output);
-	frame_compare(&world->output, &output, __FILE__, __LINE__);
-	dial.client_sequence++;
 	dial_down(&dial, SYN | ACK, "");
 	dial_up(&dial, PSH | ACK, "odd");
 	dial_down(&dial, PSH | ACK, "even");
 	counted(world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(4, 7));
-	assert_int_equal(bpf_map_lookup_elem(map, &taken, &flow), 0);
-	assert_memory_equal(&flow, &other, sizeof(flow));
-	assert_int_equal(dial_entries(&dial), 3);
+	assert_ptr_equal(flow_of(world, taken), other);
+	assert_memory_equal(other, &before, sizeof(before));
+	assert_memory_equal(&world->flows[before.peer], &ahead, sizeof(ahead));
+	assert_int_equal(dial_entries(&dial), 4);
 }
 
 /* Two clients dial from one port to one server port: the server can tell them
@@ -129,9 +126,7 @@ static void clients_with_one_port(void **state)
 {
 	struct world *world = fullnat_world(state);
 	struct talk one = talk_of(world), other = talk_of(world);
-	struct ftpfix_flow flow;
 	struct dial first, second;
-	struct frame input;
 
 	other.client++;
 	other.peer_port++;
@@ -139,11 +134,8 @@ static void clients_with_one_port(void **state)
 	dial_open(&first);
 	counted(world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
 	second = expected_dial(&other);
-	dial_up_frame(&second, SYN, second.client_sequence, "", 0, &input);
-	assert_int_equal(run(world, UPLINK_INGRESS, &input), TC_ACT_REDIRECT);
-	second.client_sequence++;
-	assert_true(dial_flow(&second, dial_up_key(&second), &flow));
-	second.source_port = ntohs(flow.to.be_source_port);
+	dial_learn(&second);
+	assert_int_equal(second.source, first.source);
 	assert_int_not_equal(second.source_port, first.source_port);
 	dial_down(&second, SYN | ACK, "");
 	dial_down(&first, PSH | ACK, "first");
@@ -159,28 +151,18 @@ static void no_source_port(void **state)
 	struct world *world = fullnat_world(state);
 	struct talk talk = talk_of(world);
 	struct dial dial = expected_dial(&talk);
-	struct ftpfix_tuple *keys = calloc(65536, sizeof(*keys));
-	struct ftpfix_flow *values = calloc(65536, sizeof(*values));
-	__u32 count = 65536;
 	struct frame frame;
 
-	assert_non_null(keys);
-	assert_non_null(values);
-	for (__u32 port = 0; port < count; port++) {
-		dial.source_port = port;
-		keys[port] = dial_down_key(&dial);
-	}
-	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.flows), keys,
-					      values, &count, NULL),
-			 0);
-	free(keys);
-	free(values);
+	for (__u32 port = 0; port < 65536; port++)
+		dial_source_taken(&dial, port);
 	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
 	assert_int_equal(run(world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
 	assert_int_equal(world->output.bytes[frame.transport + 13], RST | ACK);
 	counted(world, {FTPFIX_CONNECTION_NO_SOURCE_PORT, 1}, {FTPFIX_EVENT_SENT, 1},
 		{FTPFIX_PACKET_REFUSED, 1});
-	assert_int_equal(dial_entries(&dial), 65536);
+	assert_int_equal(dial_settled(&dial), 2 * 65536);
+	assert_int_equal(flows_taken(world), 2 * 65536);
+	assert_int_equal(flows_live(world), 2 * 65536);
 	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
 }
 

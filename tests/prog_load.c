@@ -27,7 +27,7 @@ static void programs_cost(const struct bpf_object *object, const char *compiler)
 		assert_in_range(info.verified_insns, 1, INSTRUCTIONS_MAX);
 		programs++;
 	}
-	assert_int_equal(programs, 9);
+	assert_int_equal(programs, 10);
 }
 
 static void needs_root(void)

@@ -120,6 +120,26 @@ static void in_two(void **state)
 	}
 }
 
+/* Servers outside are as many as there are: none takes a number of an address. */
+static void many_servers(void **state)
+{
+	for (int server = 0; server < 20; server++) {
+		struct masquerade masquerade = masquerade_begin(state, "USER me\r\n");
+		struct world *world = masquerade.talk.world;
+		struct talk *talk = &masquerade.talk;
+		__u32 before = world->skeleton->bss->own_count;
+
+		talk->vip = talk->server = ip4(198, 51, 100, 80) + server;
+		masquerade.inside = stream_of(talk, INSIDE_INGRESS, -40u, 7000);
+		masquerade.uplink = stream_of(talk, UPLINK_EGRESS, -40u, 7000);
+		piece_passes(talk, INSIDE_INGRESS, bare(-41u, 0, SYN));
+		piece_passes(talk, UPLINK_EGRESS, bare(-41u, 0, SYN));
+		line(&masquerade, PORT_LINE, PORT_OUTSIDE);
+		counted(world, EXPECTED_NEW);
+		assert_int_equal(world->skeleton->bss->own_count, before);
+	}
+}
+
 /* The host inside that is announced must be the one that says so. */
 static void another_host(void **state)
 {
@@ -236,10 +256,11 @@ static void from_outside(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(active),	    cmocka_unit_test(in_two),
-		cmocka_unit_test(another_host),	    cmocka_unit_test(foreign),
-		cmocka_unit_test(beginning_unseen), cmocka_unit_test(foreign_allowed),
-		cmocka_unit_test(passive),	    cmocka_unit_test(from_outside),
+		cmocka_unit_test(active),	   cmocka_unit_test(in_two),
+		cmocka_unit_test(many_servers),	   cmocka_unit_test(another_host),
+		cmocka_unit_test(foreign),	   cmocka_unit_test(beginning_unseen),
+		cmocka_unit_test(foreign_allowed), cmocka_unit_test(passive),
+		cmocka_unit_test(from_outside),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup_inside, world_teardown);

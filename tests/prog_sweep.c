@@ -88,7 +88,7 @@ static void nobody_came(void **state)
 	sweep(dial.world);
 	counted(dial.world, NOTHING);
 	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
-	expectation.deadline_ns = now_ns() - 1;
+	expectation.deadline_ticks = (now_ns() >> FTPFIX_TICK_SHIFT) - 1;
 	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
 	events(dial.world);
 	sweep(dial.world);

@@ -231,6 +231,33 @@ static inline int talk_expects(const struct talk *talk, __u16 port,
 				    expectation);
 }
 
+/* The address that the expectation names so, all zero for none. */
+static inline struct ftpfix_addr expectation_address(const struct world *world,
+						     const struct ftpfix_expectation *expectation,
+						     __u32 named)
+{
+	struct ftpfix_addr addr = {};
+
+	if (named == FTPFIX_NAMED_SOURCE)
+		return expectation->session.tuple.source;
+	if (named == FTPFIX_NAMED_DESTINATION)
+		return expectation->session.tuple.destination;
+	if (named != FTPFIX_NAMED_NONE)
+		assert_int_equal(
+			bpf_map_lookup_elem(bpf_map__fd(world->skeleton->maps.own_addresses),
+					    &named, &addr),
+			0);
+	return addr;
+}
+
+/* Fails unless the expectation names the address in that field. */
+#define expectation_names(world, expectation, field, addr)                             \
+	do {                                                                           \
+		struct ftpfix_addr field_addr =                                        \
+			expectation_address(world, expectation, (expectation)->field); \
+		assert_memory_equal(&field_addr, addr, sizeof(field_addr));            \
+	} while (0)
+
 /* The public port in a line that was rewritten last, 227 or 229. */
 static inline __u16 talk_published(const struct talk *talk)
 {

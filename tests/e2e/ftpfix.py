@@ -129,6 +129,9 @@ class Ftpfix:
         self.counters()
         equal(self._process.stop(number), 0, f"exit status of ftpfix after signal {number}")
 
+    def send(self, number):
+        self._process.send(number)
+
     def kill(self):
         self._process.kill()
 

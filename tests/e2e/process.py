@@ -44,6 +44,9 @@ class Process:
         self._reader.join(timeout=1)
         return status
 
+    def send(self, number):
+        self._popen.send_signal(number)
+
     def stop(self, number=signal.SIGTERM, seconds=10):
         """Signals the program and returns its exit status; kills it when deaf."""
         if self.running():

@@ -16,7 +16,7 @@ $(BUILD)/bench/packets.skel.h: $(BUILD)/bench/packets.bpf.o
 
 $(BUILD)/bench/%: tools/bench/%.c $(BUILD)/bench/packets.skel.h $(BUILD)/ftpfix.skel.h
 	$(say) CC $@
-	$(quiet)$(CC) $(C_FLAGS) -I$(BUILD)/bench -o $@ $< -lbpf -lelf -lz
+	$(quiet)$(CC) $(C_FLAGS) -Ibpf -I$(BUILD)/bench -o $@ $< -lbpf -lelf -lz
 
 $(BUILD)/bench:
 	$(quiet)mkdir -p $@

@@ -31,14 +31,15 @@ SETTINGS = {"/proc/sys/net/netfilter/nf_conntrack_buckets": CONNECTIONS // 4,
 
 
 def nat(node, vips, ports, server, helper=False, flowtable=False):
-    """Destination NAT of these ports of the virtual addresses."""
+    """Destination NAT of these ports of the virtual addresses, which are of one family."""
+    family = "ip6" if ":" in server else "ip"
     node.run("nft", "-f", "-", text_in=f"""
-        table ip balancing {{
+        table {family} balancing {{
             {HELPER if helper else ""}
             {FLOWTABLE if flowtable else ""}
             chain in {{
                 type nat hook prerouting priority dstnat
-                ip daddr {{ {", ".join(vips)} }} tcp dport {ports} dnat to {server}
+                {family} daddr {{ {", ".join(vips)} }} tcp dport {ports} dnat to {server}
             }}
             chain out {{
                 type nat hook postrouting priority srcnat

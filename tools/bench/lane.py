@@ -61,9 +61,6 @@ class Lane:
                           "dev", device, "nud", "permanent")
         self.node.run("ip", "route", "add", MANY_CLIENTS6, "via", CLIENT6)
 
-    def ifindex(self, device):
-        return int(self.node.run("ip", "-o", "link", "show", device).stdout.split(":")[0])
-
 
 class Talker:
     """A program that answers each line that it is told with one of its own."""

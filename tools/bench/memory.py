@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import subprocess
+import time
 
 from e2e.check import check, equal
 from e2e.ftpfix import Ftpfix
@@ -17,14 +18,23 @@ from kernel_nat import large_conntrack, nat
 from lane import END, NODE_MAC, PROGRAMS, SERVER, SERVER6, VIP6, Lane, Talker
 from sessions import SAME_VIP as VIP
 
-# Opened at once: the tables of what opens are smaller than those of what is open.
-STEPS = 40
+# Opened at once: what opens has fewer places than what is open.
+STEP = 25_000
+
+# What the sweep may take to find that drafts are no more needed: it comes every 10 s, and
+# looks at those that were silent for so long.
+SETTLE_SECONDS = 25
+# Longer than it takes to open all of them.
+EXPECT_SECONDS = 600
 
 NOTE = """\
-ftpfix: what its memory cgroup is charged with, programs included; {sessions},
-in tables of as many --max-sessions. nf_nat_ftp: slab objects that {kernel:,} such sessions over
-IPv4 took, and its hash table at one bucket for each connection; its objects have room for
-either family."""
+One control connection that is carried, one open data connection, one announcement that nobody
+has come for; all that was said is acknowledged. ftpfix: what its memory cgroup is charged
+with, programs and daemon included, {settle} s later; {sessions}, in
+tables of as many --max-sessions. Of each map it is what the kernel says of it, without what its
+allocator rounds up, and keeps of what was deleted last. nf_nat_ftp: slab objects that
+{kernel:,} such sessions took, and its hash table at one bucket for each connection; not its
+code."""
 
 
 class Accounts:
@@ -34,6 +44,7 @@ class Accounts:
         version1 = os.path.isdir("/sys/fs/cgroup/memory")
         root = "/sys/fs/cgroup/memory" if version1 else "/sys/fs/cgroup"
         self._usage = "memory.usage_in_bytes" if version1 else "memory.current"
+        self._most = "memory.max_usage_in_bytes" if version1 else "memory.peak"
         with open("/proc/self/cgroup", encoding="ascii") as file:
             own = next(line.strip().split(":", 2)[2] for line in file
                        if (line.split(":")[1] == ("memory" if version1 else "")))
@@ -59,7 +70,14 @@ class Accounts:
             file.write(str(os.getpid()))
 
     def bytes(self):
-        with open(os.path.join(self.path, self._usage), encoding="ascii") as file:
+        return self._read(self._usage)
+
+    def most(self):
+        """That it ever was."""
+        return self._read(self._most)
+
+    def _read(self, name):
+        with open(os.path.join(self.path, name), encoding="ascii") as file:
             return int(file.read())
 
     def close(self):
@@ -78,8 +96,8 @@ def fill(world, lane, family, sessions):
     """Opens that many sessions through the lane's node."""
     talker = Talker(world, "packets", lane.client.path, lane.server.path, END, NODE_MAC,
                     *ADDRESSES[family])
-    count = sessions // STEPS
-    for first in range(0, STEPS * count, count):
+    for first in range(0, sessions, STEP):
+        count = min(STEP, sessions - first)
         opened, = talker.ask("sessions", first, count)
         equal(opened, count, "sessions that were opened")
         opened, *_nanoseconds = talker.ask("hold")
@@ -97,6 +115,16 @@ def map_sizes(ftpfix):
     return sizes
 
 
+def check_sessions(ftpfix, sessions):
+    """All that was measured is still there."""
+    counters = ftpfix.counters()
+    for name, count in (("balanced established", sessions), ("connections opened", sessions),
+                        ("connections expected", 2 * sessions), ("connections nobody_came", 0),
+                        ("connections replaced", 0), ("connections crowded_out", 0),
+                        ("balanced crowded_out", 0), ("connections timed_out", 0)):
+        equal(counters[name], count, f"of {sessions} sessions: {name}")
+
+
 def of_ftpfix(world, table, family, sessions):
     """Returns bytes for one session."""
     accounts = Accounts()
@@ -106,15 +134,22 @@ def of_ftpfix(world, table, family, sessions):
     with accounts.inside():
         ftpfix = Ftpfix(world, lane.node, "--dev", UPLINK, "--server-dev", INSIDE,
                         "--forward", "nat", "--xdp", "off", "--vip", vip, "--server", server,
-                        "--health-interval", "0", "--max-sessions", str(sessions))
+                        "--health-interval", "0", "--max-sessions", str(sessions),
+                        "--expect-timeout", str(EXPECT_SECONDS))
     empty = accounts.bytes()
     fill(world, lane, family, sessions)
+    time.sleep(SETTLE_SECONDS)
     full = accounts.bytes()
+    check_sessions(ftpfix, sessions)
     table.add(family, "ftpfix, all of it", full / sessions)
     table.add(family, "  of it before the first session", empty / sessions)
-    for name, size in sorted(map_sizes(ftpfix).items(), key=lambda one: -one[1]):
+    table.add(family, "  the most it was while they were opened", accounts.most() / sessions)
+    sizes = map_sizes(ftpfix)
+    for name, size in sorted(sizes.items(), key=lambda one: -one[1]):
         if size > sessions:
             table.add(family, f"  {name}", size / sessions)
+    table.add(family, "  no map's: programs, daemon, allocator",
+              (full - sum(sizes.values())) / sessions)
     return full / sessions
 
 
@@ -131,12 +166,13 @@ def expectation_bytes():
         return int(file.read())
 
 
-def of_kernel(world, table, sessions):
+def of_kernel(world, table, family, sessions):
     """Returns bytes for one session."""
-    lane = Lane(world)
-    nat(lane.node, [VIP], "21", SERVER, helper=True)
+    lane = Lane(world, ipv6=family == "IPv6")
+    vip, server = ADDRESSES[family]
+    nat(lane.node, [vip], "21", server, helper=True)
     before = slabs()
-    fill(world, lane, "IPv4", sessions)
+    fill(world, lane, family, sessions)
     after = slabs()
     found = {"  hash table, a bucket each connection": 2 * 8 * sessions,
              "  nf_conntrack_expect, one object": expectation_bytes() * sessions}
@@ -146,9 +182,9 @@ def of_kernel(world, table, sessions):
         if name == "nf_conntrack" or (re.match(r"kmalloc-\d", name) and grown > 32 * sessions):
             found[f"  {name}, all objects"] = grown
     total = sum(found.values()) / sessions
-    table.add("IPv4", "nf_conntrack, nf_nat_ftp", total)
+    table.add(family, "nf_conntrack, nf_nat_ftp", total)
     for name, size in found.items():
-        table.add("IPv4", name, size / sessions)
+        table.add(family, name, size / sessions)
     return total
 
 
@@ -166,14 +202,14 @@ def measure(world, figures, sessions, kernel_sessions):
     table = figures.table("memory", "Memory of one session", "bytes",
                           NOTE.format(sessions=", ".join(f"{sessions // share:,} over {family}" for
                                                          family, share in SHARES.items()),
-                                      kernel=kernel_sessions))
+                                      kernel=kernel_sessions, settle=SETTLE_SECONDS))
     own = {}
     for family in ADDRESSES:
         # Of its own, so that the memory is free again before the next one.
         with World(world.directory) as inner:
             own[family] = of_ftpfix(inner, table, family, sessions // SHARES[family])
     with large_conntrack():
-        kernel = of_kernel(world, table, kernel_sessions)
+        kernel = {family: of_kernel(world, table, family, kernel_sessions) for family in ADDRESSES}
     for family, size in own.items():
         figures.target(f"memory of one session, ftpfix / nf_conntrack: {family}",
-                       size / kernel, 1, False)
+                       size / kernel[family], 1, False)

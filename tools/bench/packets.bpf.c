@@ -35,16 +35,17 @@ struct sink client_sink;
 /* Of the generator, which runs on one CPU. */
 __u32 next_number;
 
-/* The node's other device, by its interface index. */
+/* The barest node's two devices, by their interface index. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, __u32);
 } out SEC(".maps");
 
-/* The one key of that map, and how a redirected frame is addressed. */
-__u32 out_ifindex;
+/* The same, and how a redirected frame is addressed. */
+__u32 uplink_ifindex;
+__u32 inside_ifindex;
 __u8 hop_destination[ETH_ALEN];
 __u8 hop_source[ETH_ALEN];
 
@@ -321,6 +322,8 @@ SEC("xdp")
 int redirect(struct xdp_md *context)
 {
 	struct ethhdr *ethernet = (void *)(long)context->data;
+	__u32 out_ifindex =
+		context->ingress_ifindex == uplink_ifindex ? inside_ifindex : uplink_ifindex;
 
 	if ((void *)(ethernet + 1) > (void *)(long)context->data_end)
 		return XDP_ABORTED;

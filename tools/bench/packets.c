@@ -5,7 +5,7 @@
  * no node, except that it can be the barest one itself.
  *
  *     packets CLIENT_NETNS SERVER_NETNS DEVICE NODE_MAC DIALLED SERVER
- *     packets ... redirect|redirect_fib NODE_NETNS IN OUT HOP_MAC
+ *     packets ... redirect|redirect_fib NODE_NETNS UPLINK INSIDE HOP_MAC
  *
  * Clients of 100.64.0.0/10, or of 2001:db8:64::/64, talk to DIALLED; at the server's end the packets must have
  * the destination SERVER. Reads lines from its input, and answers each with one:
@@ -26,7 +26,8 @@
  *     transfers          each session announces a data connection, which is opened and
  *                        closed: how many had all their packets arrive, and nanoseconds
  *                        for each of these packets, in their order
- *     hold               the same, but it stays open, and one more is announced
+ *     hold               the same, but it stays open, and one more is announced, which the
+ *                        client acknowledges
  *
  * Frames are made and sent by BPF_PROG_TEST_RUN with live frames, carried through the
  * node and dropped at the other end by soft interrupts of the same CPU: what is measured is
@@ -155,15 +156,20 @@ static void floor_open(char **argument)
 	const struct bpf_program *program = strcmp(argument[0], "redirect")
 						    ? skeleton->progs.redirect_fib
 						    : skeleton->progs.redirect;
-	__u32 ifindex;
+	__u32 ifindex[2];
 
 	enter(namespace_open(argument[1]));
-	ifindex = interface_index(argument[3]);
-	skeleton->bss->out_ifindex = ifindex;
 	read_mac(argument[4], skeleton->bss->hop_destination);
-	if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.out), &ifindex, &ifindex, BPF_ANY))
-		fail("the device map: %s", strerror(errno));
-	attach(program, interface_index(argument[2]));
+	for (int device = 0; device < 2; device++) {
+		ifindex[device] = interface_index(argument[2 + device]);
+		if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.out), &ifindex[device],
+					&ifindex[device], BPF_ANY))
+			fail("the device map: %s", strerror(errno));
+	}
+	skeleton->bss->uplink_ifindex = ifindex[0];
+	skeleton->bss->inside_ifindex = ifindex[1];
+	for (int device = 0; device < 2; device++)
+		attach(program, ifindex[device]);
 }
 
 static const struct bpf_program *generator(__u32 payload)
@@ -295,6 +301,14 @@ static void announce(struct tally *tally)
 	}
 }
 
+/* The client has read all that was said. */
+static void acknowledge(struct tally *tally)
+{
+	skeleton->bss->stream.kind = STREAM_CONTROL;
+	step_at(tally, CLIENT, session_first, session_count, TCP_ACK, control_sequence[CLIENT],
+		control_sequence[SERVER] + grown);
+}
+
 static void say_nothing(struct tally *tally)
 {
 	say(tally, CLIENT, "NOOP\r\n");
@@ -348,6 +362,7 @@ static void transfer(bool hold)
 	if (hold) {
 		skeleton->bss->stream.round++;
 		announce(&tally);
+		acknowledge(&tally);
 	} else {
 		step_at(&tally, SERVER, session_first, session_count, TCP_FIN | TCP_ACK,
 			SERVER_SEQUENCE, CLIENT_SEQUENCE);

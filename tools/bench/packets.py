@@ -66,7 +66,6 @@ class Runner:
             self._daemon = Ftpfix(world, lane.node, "--dev", UPLINK, "--server-dev", INSIDE,
                                   "--forward", "nat", "--xdp", contender.option,
                                   "--max-sessions", str(max(most_flows, 1024)))
-        self._lane = lane
         self._talker = self._start(world, lane.client, lane.server, SERVER)
 
     @staticmethod
@@ -84,9 +83,8 @@ class Runner:
             check(opened == more,
                   f"{self.contender.name}: of {more} connections {opened} were opened")
         elif self._daemon:
-            self._daemon.namespace.run(
-                f"{PROGRAMS}/fill", str(self._daemon.pid), str(flows), VIP, SERVER,
-                *(str(self._lane.ifindex(device)) for device in (UPLINK, INSIDE)))
+            self._daemon.namespace.run(f"{PROGRAMS}/fill", str(self._daemon.pid),
+                                       str(self._opened), str(more), VIP, SERVER)
         self._opened = flows
 
     def send(self, count, flows, train):

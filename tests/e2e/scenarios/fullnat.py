@@ -6,7 +6,8 @@ from .. import servers
 from ..capture import Capture
 from ..check import contains, equal, raises
 from ..clients import Curl, Tnftp
-from ..control import Control, receive_all
+from ..control import Control
+from ..files import SMALL_BYTES
 from ..forwarders import haproxy, nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import (SMALL, every_client, must_download, must_not_download, scenario,
@@ -111,7 +112,11 @@ def explicit_source(world):
             sockets = topology.server.run("ss", "-Htn", f"sport = :{endpoint.port}").stdout
             contains(sockets, flow["source"], "the peer of the data connection at the server")
             control.ask(f"RETR {SMALL}", 150)
-            receive_all(data)
+            while data.recv(1 << 16):
+                pass
+            flow, = ftpfix.show("flows")
+            equal((flow["state"], flow["bytes_to_server"], flow["bytes_to_client"]),
+                  ("half closed", 0, SMALL_BYTES), "the flow when the file has come")
         equal(control.reply().code, 226, "end of the transfer")
         ftpfix.settle(1)
         ftpfix.stop()

@@ -5,6 +5,7 @@ from .. import servers
 from ..capture import Capture
 from ..check import check, contains, equal, raises
 from ..control import Control, Endpoint, read_227
+from ..files import SMALL_BYTES
 from ..forwarders import nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import (SMALL, every_client, must_not_download, scenario, transfers)
@@ -88,6 +89,9 @@ def client_address_kept(world):
         control.ask(f"RETR {SMALL}", 150)
         while data.recv(1 << 16):
             pass
+        flow, = ftpfix.show("flows")
+        equal((flow["state"], flow["bytes_to_server"], flow["bytes_to_client"]),
+              ("half closed", 0, SMALL_BYTES), "the flow when the file has come")
     equal(control.reply().code, 226, "end of the transfer")
     ftpfix.settle(1)
     ftpfix.stop()

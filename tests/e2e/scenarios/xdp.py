@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """XDP carries what TC has opened: the same transfers, whatever the cables are like, and
 what XDP cannot carry TC does."""
+import signal
+
 from .. import servers
 from ..cables import jumbo, new_mac, take_redirected, whole_checksums
 from ..check import check, equal, wait_until
@@ -21,6 +23,11 @@ DATA_PACKETS = 2 * (SMALL_BYTES // 1448)
 TC_PACKETS = 12
 SLOW_BYTES = 6_000_000
 SLOW_SECONDS = 2.5
+# Less than a next hop is trusted in while changes are told of.
+SOON_SECONDS = 2
+# The dataplane trusts in its daemon for three seconds, and the stall that this may come to is
+# over at TCP's next retransmission.
+LONG_SECONDS = 12
 NEW_MAC = "02:00:00:00:fe:ed"
 
 
@@ -173,6 +180,13 @@ def _both_ways(world, topology, server, family):
             for upload in (False, True)]
 
 
+def _go_on(running, seconds=SOON_SECONDS):
+    """Neither waits for its next hop to be forgotten."""
+    before = [transfer.done() for transfer in running]
+    for transfer, part in zip(running, before):
+        transfer.until(min(1, part + 0.05), seconds)
+
+
 def _finish(ftpfix, running):
     """They end well, and XDP carries them again."""
     before = ftpfix.counted("packets forwarded_xdp")
@@ -198,6 +212,7 @@ def _neighbour(world, mode, family, of_server):
     new_mac(changed, device, NEW_MAC)
     wait_until(lambda: NEW_MAC in topology.balancer.run("ip", "neigh", "show", address).stdout,
                "the balancer knows the new address")
+    _go_on(running)
     _finish(ftpfix, running)
     ftpfix.settle(2)
     ftpfix.stop()
@@ -237,6 +252,7 @@ def _route(world, family):
     ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2")
     running = _both_ways(world, topology, server, family)
     _move(topology, family)
+    _go_on(running)
     _finish(ftpfix, running)
     ftpfix.settle(2)
     ftpfix.stop()
@@ -246,6 +262,53 @@ scenario("xdp: the route moves to another interface in mid-transfer, IPv4")(
     lambda world: _route(world, 4))
 scenario("xdp: the route moves to another interface in mid-transfer, IPv6")(
     lambda world: _route(world, 6))
+
+
+def _abandoned(world, end, *options, xdp):
+    """The daemon is no more, or hangs, when the route moves: nobody tells of that."""
+    topology, server = _site(world, "nat", 4)
+    _second_cable(world, topology, 4)
+    must_not_download(Curl(world, topology.client, VIP, server.port, server.login,
+                           extended=True), server)
+    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2", *options, xdp=xdp)
+    running = [Slow(world, topology.client, VIP, server, SLOW_BYTES, LONG_SECONDS, upload)
+               for upload in (False, True)]
+    ftpfix.send(end)
+    _move(topology, 4)
+    _go_on(running, LONG_SECONDS - 2)
+    check(all(transfer.running() for transfer in running), "the route moved in mid-transfer")
+    for transfer in running:
+        transfer.finish()
+    return ftpfix
+
+
+@scenario("xdp: the daemon is killed, then the route moves to another interface in mid-transfer")
+def killed(world):
+    # Its XDP programs go with it, and of TC's those stay that are on by clsact.
+    _abandoned(world, signal.SIGKILL, "--attach", "clsact", xdp="native")
+
+
+@scenario("xdp: the daemon hangs, then the route moves to another interface in mid-transfer")
+def hanging(world):
+    ftpfix = _abandoned(world, signal.SIGSTOP, xdp="native")
+    ftpfix.send(signal.SIGCONT)
+    check(ftpfix.counted("packets forwarded_xdp") >= 2 * SLOW_BYTES // 1448, "XDP carried it on")
+    ftpfix.settle(2)
+    ftpfix.stop()
+
+
+@scenario("xdp: a device takes no more frames from XDP in mid-transfer: TC carries it on")
+def deaf_meanwhile(world):
+    topology, server = _site(world, "nat", 4)
+    must_not_download(Curl(world, topology.client, VIP, server.port, server.login), server)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="native")
+    running = _both_ways(world, topology, server, 4)
+    take_redirected(topology, on=False)
+    _go_on(running)
+    for transfer in running:
+        transfer.finish()
+    ftpfix.settle(2)
+    ftpfix.stop()
 
 
 @scenario("xdp: without forwarding in the kernel TC carries everything")
