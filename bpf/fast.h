@@ -328,14 +328,17 @@ static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet
 /* Refuses nothing: a SYN that nobody expects, and a reset, are TC's. */
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
+	struct scratch *scratch = scratch_memory();
 	struct packet packet;
-	struct ftpfix_tuple to;
 	struct ftpfix_flow *flow;
-	struct ftpfix_hop hop;
+	struct ftpfix_tuple *to;
+	struct ftpfix_hop *hop;
 	__u32 now, ifindex;
 
-	if (fast_parse(xdp, &packet) || packet.ttl <= 1)
+	if (!scratch || fast_parse(xdp, &packet) || packet.ttl <= 1)
 		return XDP_PASS;
+	to = &scratch->to;
+	hop = &scratch->hop;
 	sides = fast_sides(xdp, &packet, sides, &ifindex);
 	flow = fast_find(&packet, sides, ifindex);
 	if (!flow)
@@ -343,19 +346,19 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	if (!fast_flow(flow, &packet, sides))
 		return XDP_PASS;
 	now = ticks_now();
-	flow_to(flow, &packet.tuple, &to);
-	hop_find(xdp, flow, &to, ifindex, now, &hop);
-	if (!hop.fast || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
+	flow_to(flow, &packet.tuple, to);
+	hop_find(xdp, flow, to, ifindex, now, hop);
+	if (!hop->fast || !fast_fits(xdp, hop, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
 	if (fast_plain(flow, &packet))
 		fast_track(flow, &packet, now);
 	else
 		fast_follow(flow, &packet);
-	if (fast_translate(xdp, &packet, &to) || fast_ethernet(xdp, &packet, &hop))
+	if (fast_translate(xdp, &packet, to) || fast_ethernet(xdp, &packet, hop))
 		return XDP_DROP;
 	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
 	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
-	return bpf_redirect_map(&xdp_devices, hop.out_ifindex, XDP_DROP);
+	return bpf_redirect_map(&xdp_devices, hop->out_ifindex, XDP_DROP);
 }
 
 #endif /* FTPFIX_FAST_H */

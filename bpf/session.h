@@ -51,8 +51,10 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 }
 
 /*
- * Drops what a session that is over still expects. The peer is the client, the server, which
- * has another address behind a control connection that ftpfix carries, or anybody.
+ * Drops what a session that is over still expects. The peer is the client, the server, or
+ * anybody. Behind a control connection that ftpfix carries the server has another address, which
+ * its flow tells: where that went first, at a reset on its way out of the stack, the server is
+ * expected until the deadline.
  */
 __global int session_abandon(const struct ftpfix_session_key *key)
 {
