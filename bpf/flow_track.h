@@ -169,18 +169,39 @@ __global int flow_remove_all(__u32 slot, int sparing)
 	return marks;
 }
 
+/* Of a second pair, through the stack, the slot of the first pair's way back: that takes what the
+ * second one makes of the answers. Otherwise, or where that is gone, the slot itself. */
+__global __u32 flow_outer(__u32 slot)
+{
+	struct ftpfix_flow *flow = flow_at(slot), *peer = flow ? flow_peer(flow) : NULL, *first;
+	struct scratch *scratch = scratch_memory();
+	__u32 outer;
+
+	if (!scratch || !peer || !(flow->place & FTPFIX_PLACE_INNER))
+		return slot;
+	first = flow_first(flow, peer);
+	flow_from(first, first == flow ? peer : flow, &scratch->removed);
+	tuple_turn(&scratch->removed_to, &scratch->removed);
+	outer = flow_slot(&scratch->removed_to);
+	return outer ? outer - 1 : slot;
+}
+
 /* Takes a connection away: `slot` is one more than that of either direction, or 0. It gives way
  * to others (`sparing`), unless it is established, or to one of its own tuple. Why is counted
  * unless it was closed before. */
 static __always_inline void flow_give_up(__u32 slot, int sparing)
 {
-	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
+	const struct ftpfix_flow *flow;
 	__u8 place, marks;
 
+	if (!slot)
+		return;
+	slot = path_stack ? flow_outer(slot - 1) : slot - 1;
+	flow = flow_at(slot);
 	if (!flow)
 		return;
 	place = flow->place;
-	marks = flow_remove_all(slot - 1, sparing);
+	marks = flow_remove_all(slot, sparing);
 	if (!marks || marks & FTPFIX_MARK_CLOSED)
 		return;
 	if (sparing)

@@ -551,6 +551,36 @@ static int crowd_teardown(void **state)
 	return 0;
 }
 
+/* Through the stack a connection has two pairs, of which the second holds the port: who takes
+ * that takes both away. */
+static void one_port(struct ftpfix *skeleton)
+{
+	skeleton->rodata->path_stack = 1;
+	skeleton->rodata->source_port_low = skeleton->rodata->source_port_high = 40000;
+}
+
+static void port_is_taken(void **state)
+{
+	struct world *world = past_the_stack ? world_open_configured(0, 0, one_port) : NULL;
+	struct talk talk =
+		balance_begin((void **)&world, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct dial dial = balance_dial(&talk), other = dial;
+	struct frame frame;
+
+	(void)state;
+	other.client++;
+	dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+	assert_int_equal(run(world, UPLINK_INGRESS, &frame), TC_ACT_UNSPEC);
+	assert_int_equal(flows_taken(world), 4);
+	dial_up_frame(&other, SYN, other.client_sequence, "", 0, &frame);
+	assert_int_equal(run(world, UPLINK_INGRESS, &frame), TC_ACT_UNSPEC);
+	assert_int_equal(flows_taken(world), 4);
+	assert_null(flow_of(world, dial_up_key(&dial)));
+	counted(world, {FTPFIX_BALANCED_OPENED, 2}, {FTPFIX_BALANCED_CROWDED_OUT, 1},
+		CARRIED(2, 0));
+	world_close(world);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -563,6 +593,7 @@ int main(void)
 		cmocka_unit_test(slot_of_another),
 		cmocka_unit_test(slot_of_another_when_others_close),
 		cmocka_unit_test(closed_without_being_established),
+		cmocka_unit_test(port_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, crowd_setup, crowd_teardown);
