@@ -207,10 +207,13 @@ static inline void fast_down_at(struct fast_dial *fast, __u8 flags, const char *
 		FTPFIX_BYTES_FORWARDED_XDP, (packets) * ((dial)->shape.ipv6 ? 60 : 40) + (payload) \
 	}
 
-/* The kernel reads a coarser clock, which must not be before it. */
+/* So long ago, by the very clock that the dataplane reads, which is coarser than now_ns(). */
 static inline __u32 ticks_before(__u64 time_ns)
 {
-	return (now_ns() - 10000000 - time_ns) >> FTPFIX_TICK_SHIFT;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec - time_ns) >> FTPFIX_TICK_SHIFT;
 }
 
 /* What the daemon tells: that it will go on to tell for so long, and when it told of a change. */

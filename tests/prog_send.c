@@ -105,6 +105,7 @@ static void a_neighbour_that_is_not_known(void **state)
 	up_leaves(&fast, "data", to_node);
 	up_leaves(&fast, "data", to_node);
 	fast_command("ip neighbour add 10.0.0.175 lladdr 02:00:00:00:00:bb dev server");
+	tell(&fast, 3 * SECOND, 0);
 	up_leaves(&fast, "data", to_node);
 	tell(&fast, 3 * SECOND, 10 * SECOND);
 	up_leaves(&fast, "data", to_server);
