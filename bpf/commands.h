@@ -247,7 +247,7 @@ static __always_inline void command_line(struct segment *segment)
 	} else if (kind != FTP_NONE) {
 		leaves = crossing->entering ? command_judge(segment, kind)
 					    : !segment_read(segment->scratch, kind);
-		if (leaves && publish_line() > 0)
+		if (leaves && publish_line(segment->session, segment->service) > 0)
 			line_edit(segment->stream);
 	}
 }

@@ -36,7 +36,8 @@ static long control_step(__u32 index, void *context)
 	else
 		ftp_scan_reply_done(&segment->scratch->scan);
 	segment_next_line(segment);
-	return segment->stream->opaque || position->end != packet->payload_length;
+	return segment->stream->opaque || position->line_start == position->end ||
+	       position->end != packet->payload_length;
 }
 
 /* Whether an announcement may be published at all now: then what may be one is worth
@@ -284,7 +285,6 @@ __global int control_at(struct __sk_buff *skb, int side, int entering)
 		return 0;
 	}
 	crossing->tuple = packet->tuple;
-	crossing->service_port = port;
 	crossing->ifindex = skb->ifindex;
 	crossing->entering = entering;
 	crossing->ipv6 = packet->ipv6;

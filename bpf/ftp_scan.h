@@ -20,7 +20,6 @@
 /* Where the scanner of one direction stands between two bytes. */
 struct ftp_scan {
 	char line[FTPFIX_LINE_MAX]; /* the first bytes of the current line, then zero bytes */
-	char beyond[WORD_BYTES];    /* what a word writes that begins in the line: never read */
 	__u32 column;		    /* bytes of the current line so far, saturating */
 	__u32 multiline;	    /* reply code that ends the multi-line reply, or 0 */
 };
@@ -53,6 +52,7 @@ static inline long ftp_scan_word(struct ftp_scan_loop *loop)
 	__u32 offset = chunk->offset, column = scan->column;
 	__u32 count = chunk->length - offset, newline;
 	__u64 word;
+	char *last;
 
 	if (offset >= chunk->length || offset >= FTP_CHUNK_MAX)
 		return 1;
@@ -65,12 +65,15 @@ static inline long ftp_scan_word(struct ftp_scan_loop *loop)
 		count = newline + 1;
 	}
 	chunk->offset = offset + count;
-	if (column < FTPFIX_LINE_MAX) {
-		word_store(scan->line + column, word_first(word, count));
-		scan->column = column + count;
-	} else {
-		column += count;
-		scan->column = column < FTPFIX_COLUMN_MAX ? column : FTPFIX_COLUMN_MAX;
+	word = word_first(word, count);
+	scan->column = column + count < FTPFIX_COLUMN_MAX ? column + count : FTPFIX_COLUMN_MAX;
+	if (column <= FTPFIX_LINE_MAX - WORD_BYTES) {
+		word_store(scan->line + column, word);
+	} else if (column < FTPFIX_LINE_MAX) {
+		/* Into the last word, which is zero from the column on. */
+		last = scan->line + FTPFIX_LINE_MAX - WORD_BYTES;
+		column -= FTPFIX_LINE_MAX - WORD_BYTES;
+		word_store(last, word_load(last) | word << column * 8);
 	}
 	return loop->ended;
 }

@@ -177,19 +177,16 @@ static long publish_candidate(__u32 index, void *context)
  * announced one if that may be, or else one of the range. Returns 0; -ENOSPC when none
  * fits; -EEXIST when all that fit are taken; or an error of the map.
  */
-__global int publish_reserve(void)
+__global int publish_reserve(const struct ftpfix_service *service)
 {
-	struct publish_loop loop = {.scratch = scratch_memory()};
+	struct publish_loop loop = {.scratch = scratch_memory(), .service = service};
 	struct publishing *publishing;
 	const struct ftp_announcement *line;
 
-	if (!loop.scratch)
+	if (!loop.scratch || !service)
 		return -EINVAL;
 	publishing = &loop.scratch->publishing;
 	line = &loop.scratch->line;
-	loop.service = bpf_map_lookup_elem(&services, &loop.scratch->crossing.service_port);
-	if (!loop.service)
-		return -EINVAL;
 	publishing->result = -EEXIST;
 	publishing->host_port = line->host_port;
 	if (loop.service->forward == FTPFIX_FORWARD_NONE)
@@ -227,7 +224,7 @@ static __always_inline int publish_settle(struct scratch *scratch,
 		publishing->digits = ftp_edit_digits(&scratch->line, &publishing->addr, room);
 		if (publishing->digits < 0)
 			continue;
-		err = publish_reserve();
+		err = publish_reserve(service);
 		if (!err)
 			return 0;
 		if (err == -EEXIST)
@@ -354,18 +351,12 @@ __global int publish_refuse(enum ftpfix_reason reason)
  * the line, 0 when it is right as it is, or -EPERM when it can not be followed, and
  * passes unchanged.
  */
-__global int publish_line(void)
+__global int publish_line(struct ftpfix_session *session, const struct ftpfix_service *service)
 {
 	struct scratch *scratch = scratch_memory();
-	const struct ftpfix_service *service;
-	struct ftpfix_session *session;
 	int err;
 
-	if (!scratch)
-		return -EPERM;
-	session = bpf_map_lookup_elem(&sessions, &scratch->crossing.key);
-	service = bpf_map_lookup_elem(&services, &scratch->crossing.service_port);
-	if (!session || !service)
+	if (!scratch || !session || !service)
 		return -EPERM;
 	__builtin_memset(&scratch->expectation, 0, sizeof(scratch->expectation));
 	__builtin_memset(&scratch->publishing.source, 0, sizeof(scratch->publishing.source));

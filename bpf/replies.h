@@ -62,7 +62,7 @@ static __always_inline void reply_publish(struct segment *segment, enum ftp_kind
 		reply_refuse(segment, FTPFIX_ANNOUNCEMENT_MALFORMED);
 		return;
 	}
-	published = publish_line();
+	published = publish_line(segment->session, segment->service);
 	if (published < 0)
 		return;
 	owed_given(segment->session, kind);

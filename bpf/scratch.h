@@ -19,7 +19,6 @@
 struct crossing {
 	struct ftpfix_tuple tuple; /* as the packet carries it */
 	struct ftpfix_session_key key;
-	__u32 service_port; /* key of its service */
 	__u32 ifindex;	    /* where it is */
 	__u32 in_sequence;  /* of the current line's first byte */
 	__u32 out_sequence; /* the same, as it goes on */
