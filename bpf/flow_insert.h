@@ -61,17 +61,26 @@ static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 sl
 	hop_keep(flow, &hop);
 }
 
-/* Claims a slot for one of the two entries of the scratch. Returns its number plus one, or 0. */
-__global __u32 flow_claim_slot(int behind)
+/* Claims a slot for an entry of the scratch. Returns its number plus one, or 0. */
+static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
+					     struct flow_spot *spot)
+{
+	flow_spot(spot, &entry->key, flow_seed, flow_group_count);
+	return slot_claim(spot->group[0], spot->group[1]);
+}
+
+/* Whether another connection has the key of the scratch's way back, or is about to: `except` is
+ * one more than our own slot. */
+__global int flow_back_taken(__u32 except)
 {
 	struct scratch *scratch = scratch_memory();
-	struct flow_spot spot;
+	struct slot_search search = {.except = except};
 
 	if (!scratch)
 		return 0;
-	flow_spot(&spot, behind ? &scratch->behind.key : &scratch->ahead.key, flow_seed,
-		  flow_group_count);
-	return slot_claim(&spot);
+	search.key = &scratch->behind.key;
+	search.tag = scratch->behind_spot.tag;
+	return !!slot_find(&search, &scratch->behind_spot);
 }
 
 static __always_inline void flow_enliven(__u32 slot)
@@ -83,20 +92,22 @@ static __always_inline void flow_enliven(__u32 slot)
 }
 
 /*
- * Inserts the two entries of the scratch, in the slots that were claimed for them, their numbers
- * plus one, or 0. The key of the way back, the second one, is what makes the source port ours:
- * of two CPUs that insert the same at once at most one keeps it. For that it is shown to these;
- * to packets, and to who would remove the pair, only when it is ours, and the first one, by
- * which pairs are removed, last.
- * Returns 0, -EEXIST, or -ENOSPC when no slot was free.
+ * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
+ * the source port ours: of two CPUs that insert the same at once at most one keeps it. For that
+ * it is shown to these; to packets, and to who would remove the pair, only when it is ours, and
+ * the first one, by which pairs are removed, last.
+ * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
  */
-__global int flow_insert_both(__u32 slot, __u32 back, __u32 out_ifindex, __u32 in_ifindex)
+__global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 {
 	struct scratch *scratch = scratch_memory();
-	struct slot_search search = {};
-	struct flow_spot spot;
+	__u32 slot, back;
 
-	if (!scratch || !slot || !back) {
+	if (!scratch)
+		return -ENOSPC;
+	slot = flow_claim_slot(&scratch->ahead, &scratch->ahead_spot);
+	back = flow_claim_slot(&scratch->behind, &scratch->behind_spot);
+	if (!slot || !back) {
 		if (slot)
 			slot_release(slot - 1);
 		if (back)
@@ -105,18 +116,13 @@ __global int flow_insert_both(__u32 slot, __u32 back, __u32 out_ifindex, __u32 i
 	}
 	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
-	flow_spot(&spot, &scratch->behind.key, flow_seed, flow_group_count);
-	slot_publish(back - 1, spot.tag);
-	search.key = &scratch->behind.key;
-	search.tag = spot.tag;
-	search.except = back;
-	if (slot_find(&search, &spot)) {
+	slot_publish(back - 1, scratch->behind_spot.tag);
+	if (flow_back_taken(back)) {
 		slot_release(back - 1);
 		slot_release(slot - 1);
 		return -EEXIST;
 	}
-	flow_spot(&spot, &scratch->ahead.key, flow_seed, flow_group_count);
-	slot_publish(slot - 1, spot.tag);
+	slot_publish(slot - 1, scratch->ahead_spot.tag);
 	flow_enliven(back - 1);
 	flow_enliven(slot - 1);
 	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
@@ -150,7 +156,7 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 {
 	const struct opening *opening = &scratch->opening;
 	__u32 in = hooks & FTPFIX_PLACE_HOOK, back = hooks >> 4 & FTPFIX_PLACE_HOOK;
-	__u32 place = opening->place | (hooks >> 8), slot;
+	__u32 place = opening->place | (hooks >> 8);
 	int err;
 
 	tuple_turn(&scratch->back, to);
@@ -160,12 +166,8 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 	err = flow_fill(&scratch->ahead, from, to, in | place | FTPFIX_PLACE_OPENER);
 	if (!err)
 		err = flow_fill(&scratch->behind, &scratch->back, &scratch->turned, back | place);
-	if (err)
-		return err;
 	scratch->ahead.marks = scratch->behind.marks = opening->marks;
-	slot = flow_claim_slot(0);
-	return flow_insert_both(slot, flow_claim_slot(1), opening->out_ifindex,
-				opening->in_ifindex);
+	return err ? err : flow_insert_both(opening->out_ifindex, opening->in_ifindex);
 }
 
 #define FLOW_HOOKS(in, back, place) ((in) | (back) << 4 | (place) << 8)

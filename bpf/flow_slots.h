@@ -20,8 +20,7 @@
 #define SLOTS_OF_WORD 8
 #define WORDS_OF_GROUP (FTPFIX_GROUP_SLOTS / SLOTS_OF_WORD)
 
-/* How often slots of a group are tried to be claimed: other CPUs change tags beside them, and
- * some may rest. */
+/* How often a slot is tried to be claimed while other CPUs change tags beside it. */
 #define CLAIM_TRIES_MAX 8
 
 /* How many ticks a slot rests at least. */
@@ -167,43 +166,47 @@ static __always_inline void slot_release(__u32 slot)
 		__sync_fetch_and_and(tags, ~(0xffULL << shift));
 }
 
-/* Claims a free slot of the group. Returns its number plus one, or 0. */
-static __always_inline __u32 group_claim(__u32 number)
+/* Claims a free slot that this word of a group has. Returns its number plus one, or 0. */
+static __always_inline __u32 word_claim(__u64 *word, __u32 first)
 {
-	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
 	__u64 untried = ~0ULL;
-	__u32 word = 0;
 
-	for (int try = 0; group && try < CLAIM_TRIES_MAX; try++) {
-		__u64 tags = *(volatile __u64 *)&group->tags[word];
-		__u64 marks = bytes_zero(tags) & untried;
-		__u32 byte = byte_first(marks), slot;
+	for (int try = 0; try < CLAIM_TRIES_MAX; try++) {
+		__u64 tags = *(volatile __u64 *)word, marks = bytes_zero(tags) & untried;
+		__u32 byte;
 
-		if (!marks && word)
+		if (!marks)
 			return 0;
-		if (!marks) {
-			word = 1;
-			untried = ~0ULL;
-			continue;
-		}
-		if (__sync_val_compare_and_swap(&group->tags[word], tags,
+		byte = byte_first(marks);
+		if (__sync_val_compare_and_swap(word, tags,
 						tags | (__u64)FTPFIX_TAG_BUSY << byte * 8) != tags)
 			continue;
-		slot = number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD + byte;
-		if (slot_rested(slot))
-			return slot + 1;
-		slot_release(slot);
+		if (slot_rested(first + byte))
+			return first + byte + 1;
+		slot_release(first + byte);
 		untried &= ~(marks & -marks);
 	}
 	return 0;
 }
 
-/* Claims a slot for a key with this spot. Returns its number plus one, which is busy, or 0 when
- * there is none. */
-static __always_inline __u32 slot_claim(const struct flow_spot *spot)
+/* The same of the whole group. */
+static __always_inline __u32 group_claim(__u32 number)
 {
-	__u32 first = spot->group[0], second = spot->group[1], slot;
+	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
+	__u32 slot = 0;
+
+	for (int word = 0; group && !slot && word < WORDS_OF_GROUP; word++)
+		slot = word_claim(&group->tags[word],
+				  number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD);
+	return slot;
+}
+
+/* Claims a slot for a key with these groups. Returns its number plus one, which is busy, or 0
+ * when there is none. */
+__global __u32 slot_claim(__u32 first, __u32 second)
+{
 	const struct ftpfix_flow_group *one, *other;
+	__u32 slot;
 
 	one = bpf_map_lookup_elem(&flow_groups, &first);
 	other = bpf_map_lookup_elem(&flow_groups, &second);
@@ -211,8 +214,9 @@ static __always_inline __u32 slot_claim(const struct flow_spot *spot)
 		return 0;
 	if (group_free(one) <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED &&
 	    group_free(other) > group_free(one)) {
-		first = spot->group[1];
-		second = spot->group[0];
+		slot = second;
+		second = first;
+		first = slot;
 	}
 	slot = group_claim(first);
 	return slot ? slot : group_claim(second);

@@ -281,7 +281,8 @@ static void from_begin_to_end(void **state)
 	}
 }
 
-/* A SYN that comes again is TC's, who finds the flow that the first one made. */
+/* A SYN that comes again is of the flow that the first one made; one of other numbers, which
+ * nobody expects, is not. */
 static void opened_once(void **state)
 {
 	struct fast_dial fast = fast_expected(state, 0);
@@ -289,13 +290,39 @@ static void opened_once(void **state)
 
 	fast_up(&fast, SYN, "");
 	dial->client_sequence--;
-	fast_up_passes(&fast, SYN, "");
-	dial_up(dial, SYN, "");
+	fast_up(&fast, SYN, "");
 	assert_int_equal(dial_unsettled(dial), 2);
-	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, {FTPFIX_PACKET_FORWARDED, 1},
-		{FTPFIX_BYTES_FORWARDED, 40}, CARRIED_FAST(dial, 1, 0));
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(dial, 2, 0));
+	fast_up_passes(&fast, SYN, "");
 	fast_down(&fast, SYN | ACK, "");
 	fast_up(&fast, ACK, "");
+}
+
+/* From the port of a connection that is over, to the port that is announced once more. */
+static void opened_again(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct dial *dial = &fast.dial;
+	struct talk talk = talk_of(dial->world);
+
+	fast_up(&fast, SYN, "");
+	fast_down(&fast, SYN | ACK, "");
+	fast_up(&fast, FIN | ACK, "");
+	fast_down(&fast, FIN | ACK, "");
+	fast_up(&fast, ACK, "");
+	assert_int_equal(dial_unsettled(dial), 2);
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, {FTPFIX_CONNECTION_CLOSED, 1},
+		CARRIED_FAST(dial, 5, 0));
+	talk.client_sequence += strlen("EPSV\r\n");
+	talk.server_sequence += strlen(EXTENDED);
+	talk.inner_sequence += strlen(EXTENDED);
+	talk_ask(&talk, "EPSV\r\n");
+	talk_answer(&talk, EXTENDED, EXTENDED);
+	counted(dial->world, EXPECTED_KEPT);
+	dial->client_sequence += 1000000;
+	fast_up(&fast, SYN, "");
+	assert_int_equal(dial_unsettled(dial), 2);
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(dial, 1, 0));
 }
 
 /* Who is not expected there, or not there, is TC's to judge, and nobody's place is taken. */
@@ -458,6 +485,7 @@ int main(void)
 		cmocka_unit_test(left_to_tc),
 		cmocka_unit_test(one_arm),
 		cmocka_unit_test(opened_once),
+		cmocka_unit_test(opened_again),
 		cmocka_unit_test(opened_for_the_expected),
 		cmocka_unit_test(opened_with_room),
 		cmocka_unit_test(opened_before_its_hop),

@@ -30,11 +30,11 @@ EXPECT_SECONDS = 600
 NOTE = """\
 One control connection that is carried, one open data connection, one announcement that nobody
 has come for; all that was said is acknowledged. ftpfix: what its memory cgroup is charged
-with, programs and daemon included, {settle} s later; {sessions}, in
-tables of as many --max-sessions. Of each map it is what the kernel says of it, without what its
-allocator rounds up, and keeps of what was deleted last. nf_nat_ftp: slab objects that
-{kernel:,} such sessions took, and its hash table at one bucket for each connection; not its
-code."""
+with, programs and daemon included, {settle} s later; {sessions:,} sessions in tables of as many
+--max-sessions, which serve both families alike. Of each map it is what the kernel says of it,
+without what its allocator rounds up, and keeps of what was deleted last. nf_nat_ftp: slab
+objects that {kernel:,} such sessions took, and its hash table at one bucket for each
+connection; not its code."""
 
 
 class Accounts:
@@ -85,9 +85,7 @@ class Accounts:
 
 
 # More than a session takes, by far.
-SESSION_BYTES = 8000
-# A quarter of them over IPv6: the tables are in proportion, and it is in a quarter of the time.
-SHARES = {"IPv4": 1, "IPv6": 4}
+SESSION_BYTES = 2500
 # The virtual address and the server's, by the name of their family.
 ADDRESSES = {"IPv4": (VIP, SERVER), "IPv6": (VIP6, SERVER6)}
 
@@ -102,6 +100,7 @@ def fill(world, lane, family, sessions):
         equal(opened, count, "sessions that were opened")
         opened, *_nanoseconds = talker.ask("hold")
         equal(opened, count, "sessions that got their data connections")
+    talker.close()
 
 
 def map_sizes(ftpfix):
@@ -125,30 +124,33 @@ def check_sessions(ftpfix, sessions):
         equal(counters[name], count, f"of {sessions} sessions: {name}")
 
 
-def of_ftpfix(world, table, family, sessions):
+def of_ftpfix(world, table, sessions):
     """Returns bytes for one session."""
     accounts = Accounts()
     world.keep(accounts)
-    lane = Lane(world, ipv6=family == "IPv6")
-    vip, server = ADDRESSES[family]
+    lane = Lane(world, ipv6=True)
+    balanced = [word for vip, server in ADDRESSES.values()
+                for word in ("--vip", vip, "--server", server)]
     with accounts.inside():
         ftpfix = Ftpfix(world, lane.node, "--dev", UPLINK, "--server-dev", INSIDE,
-                        "--forward", "nat", "--xdp", "off", "--vip", vip, "--server", server,
+                        "--forward", "nat", "--xdp", "off", *balanced,
                         "--health-interval", "0", "--max-sessions", str(sessions),
                         "--expect-timeout", str(EXPECT_SECONDS))
     empty = accounts.bytes()
-    fill(world, lane, family, sessions)
+    for family in ADDRESSES:
+        fill(world, lane, family, sessions // len(ADDRESSES))
     time.sleep(SETTLE_SECONDS)
     full = accounts.bytes()
     check_sessions(ftpfix, sessions)
-    table.add(family, "ftpfix, all of it", full / sessions)
-    table.add(family, "  of it before the first session", empty / sessions)
-    table.add(family, "  the most it was while they were opened", accounts.most() / sessions)
+    row = "ftpfix: half of them over IPv4, half over IPv6"
+    table.add(row, "all of it", full / sessions)
+    table.add(row, "  of it before the first session", empty / sessions)
+    table.add(row, "  the most it was while they were opened", accounts.most() / sessions)
     sizes = map_sizes(ftpfix)
     for name, size in sorted(sizes.items(), key=lambda one: -one[1]):
         if size > sessions:
-            table.add(family, f"  {name}", size / sessions)
-    table.add(family, "  no map's: programs, daemon, allocator",
+            table.add(row, f"  {name}", size / sessions)
+    table.add(row, "  no map's: programs, daemon, allocator",
               (full - sum(sizes.values())) / sessions)
     return full / sessions
 
@@ -182,9 +184,10 @@ def of_kernel(world, table, family, sessions):
         if name == "nf_conntrack" or (re.match(r"kmalloc-\d", name) and grown > 32 * sessions):
             found[f"  {name}, all objects"] = grown
     total = sum(found.values()) / sessions
-    table.add(family, "nf_conntrack, nf_nat_ftp", total)
+    row = f"nf_conntrack, nf_nat_ftp: {family}"
+    table.add(row, "all of it", total)
     for name, size in found.items():
-        table.add(family, name, size / sessions)
+        table.add(row, name, size / sessions)
     return total
 
 
@@ -200,16 +203,13 @@ def measure(world, figures, sessions, kernel_sessions):
                      f"needs {sessions * SESSION_BYTES >> 20} MB of free memory")
         return
     table = figures.table("memory", "Memory of one session", "bytes",
-                          NOTE.format(sessions=", ".join(f"{sessions // share:,} over {family}" for
-                                                         family, share in SHARES.items()),
-                                      kernel=kernel_sessions, settle=SETTLE_SECONDS))
-    own = {}
-    for family in ADDRESSES:
-        # Of its own, so that the memory is free again before the next one.
-        with World(world.directory) as inner:
-            own[family] = of_ftpfix(inner, table, family, sessions // SHARES[family])
+                          NOTE.format(sessions=sessions, kernel=kernel_sessions,
+                                      settle=SETTLE_SECONDS))
+    # Of its own, so that the memory is free again before the next one.
+    with World(world.directory) as inner:
+        own = of_ftpfix(inner, table, sessions)
     with large_conntrack():
         kernel = {family: of_kernel(world, table, family, kernel_sessions) for family in ADDRESSES}
-    for family, size in own.items():
+    for family, size in kernel.items():
         figures.target(f"memory of one session, ftpfix / nf_conntrack: {family}",
-                       size / kernel[family], 1, False)
+                       own / size, 1, False)
