@@ -161,17 +161,19 @@ static unsigned int taken(__u32 group)
 	return count;
 }
 
-/* The first free slot of that group, which then has this tag. */
-static __u32 claim_in(__u32 number, __u32 tag)
+/* The home slot of that group if it is free, or else the first one, which then has this tag. */
+static __u32 claim_in(__u32 number, __u32 tag, __u32 home)
 {
 	struct ftpfix_flow_group *group = &groups[number];
+	unsigned int place = home;
 
-	for (unsigned int place = 0; place < FTPFIX_GROUP_SLOTS; place++)
-		if (is_free(group, place)) {
-			group->tags[place / 8] |= (__u64)tag << tag_shift(place);
-			return number * FTPFIX_GROUP_SLOTS + place;
-		}
-	fail("the table is full");
+	if (!is_free(group, place))
+		for (place = 0; place < FTPFIX_GROUP_SLOTS && !is_free(group, place); place++)
+			;
+	if (place == FTPFIX_GROUP_SLOTS)
+		fail("the table is full");
+	group->tags[place / 8] |= (__u64)tag << tag_shift(place);
+	return number * FTPFIX_GROUP_SLOTS + place;
 }
 
 static __u32 claim(const struct ftpfix_flow_key *key)
@@ -182,7 +184,8 @@ static __u32 claim(const struct ftpfix_flow_key *key)
 	flow_spot(&spot, key, seed, group_count);
 	first = taken(spot.group[0]);
 	second = taken(spot.group[1]);
-	return claim_in(spot.group[first >= FLOW_GROUP_PREFERRED && second < first], spot.tag);
+	return claim_in(spot.group[first >= FLOW_GROUP_PREFERRED && second < first], spot.tag,
+			spot.home);
 }
 
 /* --- connections --- */
