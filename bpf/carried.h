@@ -12,13 +12,18 @@
  * Whether the packet is of a control connection that ftpfix carries itself, in which case
  * its flow says in scratch->crossing how it looks beyond the node.
  */
-static __always_inline int carried_find(struct scratch *scratch)
+__global int carried_find(void)
 {
-	const struct ftpfix_tuple *tuple = &scratch->packet.tuple;
-	struct crossing *crossing = &scratch->crossing;
+	struct scratch *scratch = scratch_memory();
 	const struct ftpfix_flow *flow, *inner;
+	const struct ftpfix_tuple *tuple;
+	struct crossing *crossing;
 	__u32 slot;
 
+	if (!scratch)
+		return 0;
+	tuple = &scratch->packet.tuple;
+	crossing = &scratch->crossing;
 	/* On the uplink the client's entry is looked for, inside the server's: what comes in is
 	 * that entry's own packet. */
 	tuple_turn(&scratch->back, tuple);
@@ -49,16 +54,19 @@ static __always_inline int carried_find(struct scratch *scratch)
 
 /* Leaves the packets of a carried connection, from now on, to TC: its sequence numbers are
  * changed. */
-static __noinline void carried_slow(struct scratch *scratch)
+__global int carried_slow(void)
 {
-	struct ftpfix_flow *flow = flow_find(&scratch->crossing.key.tuple), *peer;
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_flow *flow, *peer;
 
+	flow = scratch ? flow_find(&scratch->crossing.key.tuple) : NULL;
 	if (!flow)
-		return;
+		return 0;
 	flow_mark(flow, FTPFIX_MARK_SLOW);
 	peer = flow_peer(flow);
 	if (peer)
 		flow_mark(peer, FTPFIX_MARK_SLOW);
+	return 0;
 }
 
 #endif /* FTPFIX_CARRIED_H */

@@ -231,8 +231,9 @@ static __always_inline int control_packet(struct segment *segment)
 		err = payload_cut(segment->skb, packet, &segment->scratch->change, 0);
 	if (err == -EBUSY)
 		return err;
+	draft_settle(segment->scratch, segment->stream);
 	if (crossing->carried && stream_shift(segment->stream).delta)
-		carried_slow(segment->scratch);
+		carried_slow();
 	if (!err)
 		err = rewrite_packet(segment->skb, packet, segment->stream, segment->peer);
 	if (err) {
@@ -240,10 +241,9 @@ static __always_inline int control_packet(struct segment *segment)
 		return err;
 	}
 	if (over)
-		session_end(&crossing->key, segment->scratch);
+		session_end(&crossing->key);
 	else
-		session_finish(&crossing->key, segment->stream, segment->peer, packet,
-			       segment->scratch);
+		session_finish(&crossing->key, segment->stream, segment->peer, packet);
 	return 0;
 }
 
@@ -293,7 +293,7 @@ __global int control_at(struct __sk_buff *skb, int side, int entering)
 		crossing->key.tuple = packet->tuple;
 	else
 		tuple_turn(&crossing->key.tuple, &packet->tuple);
-	crossing->carried = !clients_inside && carried_find(segment.scratch);
+	crossing->carried = !clients_inside && carried_find();
 	if (crossing->carried && side == FTPFIX_SIDE_INSIDE)
 		return -ENOENT;
 	return control_packet(&segment);

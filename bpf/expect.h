@@ -91,8 +91,8 @@ __global int expect_name(const struct ftpfix_addr *addr)
 }
 
 /* Drops an expectation that nobody came for, and says so. */
-static __noinline void expect_drop(const struct ftpfix_expectation_key *key,
-				   const struct ftpfix_expectation *expectation)
+static __always_inline void expect_drop(const struct ftpfix_expectation_key *key,
+					const struct ftpfix_expectation *expectation)
 {
 	/* What the entry says is another's once it is deleted. */
 	struct ftpfix_endpoint target = expectation->target, published = {};
@@ -147,17 +147,19 @@ __global int expect_reserve(__u32 host_port)
 }
 
 /* Drops what the session that ends still expects of the peer at that port. */
-static __always_inline void expect_end(const struct ftpfix_session_key *session,
-				       const struct ftpfix_addr *peer, __be16 be_port)
+__global int expect_end(const struct ftpfix_session_key *session, const struct ftpfix_addr *peer,
+			__u32 be_port)
 {
-	struct ftpfix_expectation_key key = {
-		.peer = *peer,
-		.be_port = be_port,
-	};
-	struct ftpfix_expectation *old = bpf_map_lookup_elem(&expectations, &key);
+	struct ftpfix_expectation_key key = {.be_port = be_port};
+	struct ftpfix_expectation *old;
 
+	if (!session || !peer)
+		return 0;
+	key.peer = *peer;
+	old = bpf_map_lookup_elem(&expectations, &key);
 	if (old && session_key_equal(&old->session, session))
 		expect_drop(&key, old);
+	return 0;
 }
 
 /* Drops what this session's announcement of that number still expects of the peer. */

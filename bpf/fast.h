@@ -86,11 +86,12 @@ static __always_inline int fast_plain(const struct ftpfix_flow *flow, const stru
 }
 
 /*
- * Opens the data connection that the SYN, for which there is no flow, was expected for. Returns
- * one more than its slot, or 0: then TC looks for the same, and for whatever else a SYN may
- * be, and refuses what has no room.
+ * Opens the data connection that the SYN was expected for; `slot`, less one, has what is left of
+ * an earlier one. Returns one more than its slot, or 0: then TC looks for the same, and for
+ * whatever else a SYN may be, and refuses what has no room.
  */
-static __always_inline __u32 fast_open(const struct packet *packet, __u32 sides, __u32 ifindex)
+static __always_inline __u32 fast_open(const struct packet *packet, __u32 slot, __u32 sides,
+				       __u32 ifindex)
 {
 	struct scratch *scratch = scratch_memory();
 
@@ -98,7 +99,7 @@ static __always_inline __u32 fast_open(const struct packet *packet, __u32 sides,
 	    is_service_port(bpf_ntohs(packet->tuple.be_destination_port)))
 		return 0;
 	scratch->packet = *packet;
-	scratch->slot = 0;
+	scratch->slot = slot;
 	return flow_open_expected(ifindex, sides, scratch) ? 0 : scratch->slot;
 }
 
@@ -310,26 +311,34 @@ static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet
 						     __u32 ifindex)
 {
 	__u32 slot = flow_slot(&packet->tuple);
+	struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 flags = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 
-	if (flags == TCP_SYN)
-		slot = slot ? 0 : fast_open(packet, sides, ifindex);
-	else if ((flags & (TCP_ACK | TCP_RST)) != TCP_ACK)
+	if ((flags & (TCP_ACK | TCP_RST)) == TCP_ACK)
+		return flow;
+	if (flags != TCP_SYN)
 		return NULL;
+	/* The connection's own SYN, which comes again. */
+	if (flow && flow->first_sequence == packet->host_sequence)
+		return flow;
+	slot = fast_open(packet, slot, sides, ifindex);
 	return slot ? flow_at(slot - 1) : NULL;
 }
 
-/* Refuses nothing: a SYN that comes again, and a reset, are TC's. */
+/* Refuses nothing: a SYN that nobody expects, and a reset, are TC's. */
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
+	struct scratch *scratch = scratch_memory();
 	struct packet packet;
-	struct ftpfix_tuple to;
 	struct ftpfix_flow *flow;
-	struct ftpfix_hop hop;
+	struct ftpfix_tuple *to;
+	struct ftpfix_hop *hop;
 	__u32 now, ifindex;
 
-	if (fast_parse(xdp, &packet) || packet.ttl <= 1)
+	if (!scratch || fast_parse(xdp, &packet) || packet.ttl <= 1)
 		return XDP_PASS;
+	to = &scratch->to;
+	hop = &scratch->hop;
 	sides = fast_sides(xdp, &packet, sides, &ifindex);
 	flow = fast_find(&packet, sides, ifindex);
 	if (!flow)
@@ -337,19 +346,19 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	if (!fast_flow(flow, &packet, sides))
 		return XDP_PASS;
 	now = ticks_now();
-	flow_to(flow, &packet.tuple, &to);
-	hop_find(xdp, flow, &to, ifindex, now, &hop);
-	if (!hop.mtu || !fast_fits(xdp, &hop, &packet) || fast_unsummed(xdp, &packet))
+	flow_to(flow, &packet.tuple, to);
+	hop_find(xdp, flow, to, ifindex, now, hop);
+	if (!hop->fast || !fast_fits(xdp, hop, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
 	if (fast_plain(flow, &packet))
 		fast_track(flow, &packet, now);
 	else
 		fast_follow(flow, &packet);
-	if (fast_translate(xdp, &packet, &to) || fast_ethernet(xdp, &packet, &hop))
+	if (fast_translate(xdp, &packet, to) || fast_ethernet(xdp, &packet, hop))
 		return XDP_DROP;
 	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
 	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
-	return bpf_redirect_map(&xdp_devices, hop.out_ifindex, XDP_DROP);
+	return bpf_redirect_map(&xdp_devices, hop->out_ifindex, XDP_DROP);
 }
 
 #endif /* FTPFIX_FAST_H */

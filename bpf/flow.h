@@ -86,6 +86,21 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	return !!(flow->place & FTPFIX_PLACE_CONTROL);
 }
 
+/*
+ * Writes the Ethernet header of the packet in the scratch, where its hop is known. The packet
+ * that asked for the hop is left to the kernel, which sees by it that the neighbour is in use,
+ * and asks that one whether it is still there.
+ */
+static __always_inline void flow_address(struct __sk_buff *skb, struct scratch *scratch, int asked)
+{
+	const struct ftpfix_hop *hop = &scratch->hop;
+
+	scratch->addressed =
+		hop->mtu && !asked && scratch->packet.network_offset == ETH_HLEN &&
+		!bpf_skb_store_bytes(skb, 0, hop->destination,
+				     sizeof(hop->destination) + sizeof(hop->source), 0);
+}
+
 enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
 
 /* Whether the flow's packets have a PROXY header in front of the first, and so two kinds of
@@ -99,8 +114,8 @@ static __always_inline enum flow_proxied flow_proxied(const struct ftpfix_flow *
 
 /*
  * Carries the packet in the scratch, of a flow at this hook. Returns the interface to send
- * it out of, 0 when it goes on where it is, both translated; -ETIME or -EMSGSIZE when its
- * sender is to be told; or another error when it must be dropped.
+ * it out of, as scratch->addressed says, or 0 when it goes on where it is, both translated;
+ * -ETIME or -EMSGSIZE when its sender is to be told; or another error when it must be dropped.
  */
 __global int flow_carry(struct __sk_buff *skb)
 {
@@ -108,7 +123,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	struct packet *packet;
 	struct ftpfix_flow *flow;
 	__u32 out_ifindex = 0, length;
-	int tells, proxied, err = 0;
+	int tells, proxied, asked = 1, err = 0;
 	__u8 place;
 
 	if (!scratch)
@@ -125,7 +140,7 @@ __global int flow_carry(struct __sk_buff *skb)
 	proxied = flow_proxied(flow);
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
-		hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
+		asked = hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
 		out_ifindex = scratch->hop.out_ifindex;
 		err = flow_obstacle(skb, scratch);
 		if (err)
@@ -146,6 +161,8 @@ __global int flow_carry(struct __sk_buff *skb)
 		count(FTPFIX_PACKET_FAILED);
 		return -EIO;
 	}
+	if (out_ifindex)
+		flow_address(skb, scratch, asked);
 	packet->tuple = scratch->to;
 	/* Through the stack it comes by twice. */
 	if (!(place & FTPFIX_PLACE_INNER)) {

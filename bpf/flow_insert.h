@@ -47,7 +47,7 @@ static __always_inline int flow_fill(struct ftpfix_flow *flow, const struct ftpf
 	return 0;
 }
 
-/* Writes an entry of the scratch into the slot that was claimed for it. */
+/* Writes an entry of the scratch into the slot that was claimed for it, not live yet. */
 static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 slot, __u32 peer,
 				       __u32 out_ifindex)
 {
@@ -58,33 +58,55 @@ static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 sl
 		return;
 	*flow = *entry;
 	flow->peer = peer;
-	flow->marks |= FTPFIX_MARK_LIVE;
 	hop_keep(flow, &hop);
 }
 
-/* Claims a slot for the entry. Returns its number plus one, or 0. */
+/* Claims a slot for an entry of the scratch. Returns its number plus one, or 0. */
 static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 					     struct flow_spot *spot)
 {
 	flow_spot(spot, &entry->key, flow_seed, flow_group_count);
-	return slot_claim(spot);
+	return slot_claim(spot->group[0], spot->group[1], spot->home);
+}
+
+/* Whether another connection has the key of the scratch's way back, or is about to: `except` is
+ * one more than our own slot. */
+__global int flow_back_taken(__u32 except)
+{
+	struct scratch *scratch = scratch_memory();
+	struct slot_search search = {.except = except};
+
+	if (!scratch)
+		return 0;
+	search.key = &scratch->behind.key;
+	search.tag = scratch->behind_spot.tag;
+	return !!slot_find(&search, &scratch->behind_spot);
+}
+
+static __always_inline void flow_enliven(__u32 slot)
+{
+	struct ftpfix_flow *flow = flow_at(slot);
+
+	if (flow)
+		flow_mark(flow, FTPFIX_MARK_LIVE);
 }
 
 /*
  * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
- * the source port ours: of two CPUs that insert the same at once at most one keeps it.
+ * the source port ours: of two CPUs that insert the same at once at most one keeps it. For that
+ * it is shown to these; to packets, and to who would remove the pair, only when it is ours, and
+ * the first one, by which pairs are removed, last.
  * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
  */
 __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 {
 	struct scratch *scratch = scratch_memory();
-	struct flow_spot spot, back_spot;
 	__u32 slot, back;
 
 	if (!scratch)
 		return -ENOSPC;
-	slot = flow_claim_slot(&scratch->ahead, &spot);
-	back = flow_claim_slot(&scratch->behind, &back_spot);
+	slot = flow_claim_slot(&scratch->ahead, &scratch->ahead_spot);
+	back = flow_claim_slot(&scratch->behind, &scratch->behind_spot);
 	if (!slot || !back) {
 		if (slot)
 			slot_release(slot - 1);
@@ -94,13 +116,15 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	}
 	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
-	slot_publish(back - 1, back_spot.tag);
-	if (slot_find(&scratch->behind.key, &back_spot, back)) {
+	slot_publish(back - 1, scratch->behind_spot.tag);
+	if (flow_back_taken(back)) {
 		slot_release(back - 1);
 		slot_release(slot - 1);
 		return -EEXIST;
 	}
-	slot_publish(slot - 1, spot.tag);
+	slot_publish(slot - 1, scratch->ahead_spot.tag);
+	flow_enliven(back - 1);
+	flow_enliven(slot - 1);
 	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
 		scratch->opening.slot = slot;
 	return 0;
@@ -118,7 +142,7 @@ static __always_inline int flow_held(struct scratch *scratch)
 		return 0;
 	if (!scratch->opening.reusing || marks_established(flow->marks))
 		return 1;
-	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
+	flow_give_up(slot, 1);
 	return 0;
 }
 
@@ -171,7 +195,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 	err = flow_insert_pair(scratch, &opening->middle, &opening->to,
 			       FLOW_HOOKS(other_out, other_in, FTPFIX_PLACE_INNER));
 	if (err)
-		flow_remove(opening->slot - 1);
+		flow_remove(opening->slot - 1, 0);
 	return err;
 }
 

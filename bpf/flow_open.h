@@ -91,7 +91,7 @@ static __always_inline int flow_open_expected(__u32 ifindex, __u32 sides, struct
 	opening->out_ifindex = expectation->out_ifindex;
 	/* A peer that connects again from the same port has given the old
 	 * connection up. */
-	flow_give_up(scratch->slot, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	flow_give_up(scratch->slot, 0);
 	err = flow_insert();
 	if (!err) {
 		count(FTPFIX_CONNECTION_OPENED);
@@ -173,7 +173,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	if (opening->virtual.forward == FTPFIX_FORWARD_FULLNAT)
 		opening_sources(opening, backend);
 	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
-	flow_give_up(scratch->slot, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	flow_give_up(scratch->slot, 0);
 	err = flow_insert();
 	if (err)
 		return flow_refuse_client(scratch, err == -EEXIST ? FTPFIX_BALANCED_NO_SOURCE_PORT

@@ -5,7 +5,9 @@
  *
  * Everything is done without locks. A tag is written by who claimed its slot, from free to
  * busy, and a slot's contents are written while it is busy. Who looks a key up compares it in
- * the slot, so that a tag that has become another's only costs time.
+ * the slot, so that a tag that has become another's only costs time. Who has found a slot goes
+ * on with it while other CPUs may remove its flow: so a slot that is given back rests, and
+ * keeps what is in it for longer than any packet takes.
  */
 #ifndef FTPFIX_FLOW_SLOTS_H
 #define FTPFIX_FLOW_SLOTS_H
@@ -20,6 +22,12 @@
 
 /* How often a slot is tried to be claimed while other CPUs change tags beside it. */
 #define CLAIM_TRIES_MAX 8
+
+/* How many ticks a slot rests at least. */
+#define SLOT_REST_TICKS 1
+
+/* What tells the time for so long. */
+#define SLOT_TURN_TICKS (1 << 15)
 
 #define EACH_BYTE 0x0101010101010101ULL
 #define EACH_LOW_BITS 0x7f7f7f7f7f7f7f7fULL
@@ -54,27 +62,35 @@ static __always_inline __u64 *slot_tags(__u32 slot, __u32 *shift)
 	return found ? &found->tags[slot / SLOTS_OF_WORD % WORDS_OF_GROUP] : NULL;
 }
 
-/* Looks in one word of a group. Returns a slot's number plus one, or 0. */
-static __always_inline __u32 slot_among(__u64 tags, __u32 first, __u32 tag,
-					const struct ftpfix_flow_key *key)
-{
-	__u64 marks = bytes_zero(tags ^ tag * EACH_BYTE);
+/* Which flow is looked for. */
+struct slot_search {
+	const struct ftpfix_flow_key *key;
+	__u32 tag;
+	__u8 marks;   /* which it has at least */
+	__u32 except; /* a slot that is not counted, its number plus one; or 0 */
+};
 
-	for (int try = 0; try < SLOTS_OF_WORD && marks; try++) {
-		__u32 slot = first + byte_first(marks);
+/* Looks in one word of a group. Returns a slot's number plus one, or 0. */
+static __always_inline __u32 slot_among(__u64 tags, __u32 first, const struct slot_search *search)
+{
+	__u64 found = bytes_zero(tags ^ search->tag * EACH_BYTE);
+
+	for (int try = 0; try < SLOTS_OF_WORD && found; try++) {
+		__u32 slot = first + byte_first(found);
 		const struct ftpfix_flow *flow = flow_at(slot);
 
-		if (flow && flow->marks & FTPFIX_MARK_LIVE && flow_key_equal(&flow->key, key))
+		if (flow && slot + 1 != search->except &&
+		    (flow->marks & search->marks) == search->marks &&
+		    flow_key_equal(&flow->key, search->key))
 			return slot + 1;
-		marks &= marks - 1;
+		found &= found - 1;
 	}
 	return 0;
 }
 
-/* The slot of the key plus one, or 0 where it has none. A slot that is not counted is
- * `except`, a number plus one. */
-static __always_inline __u32 slot_find(const struct ftpfix_flow_key *key,
-				       const struct flow_spot *spot, __u32 except)
+/* The slot of the flow plus one, or 0 where it has none. */
+static __always_inline __u32 slot_find(const struct slot_search *search,
+				       const struct flow_spot *spot)
 {
 	for (int choice = 0; choice < 2; choice++) {
 		__u32 group = spot->group[choice];
@@ -82,9 +98,9 @@ static __always_inline __u32 slot_find(const struct ftpfix_flow_key *key,
 
 		for (int word = 0; found && word < WORDS_OF_GROUP; word++) {
 			__u32 first = group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
-			__u32 slot = slot_among(found->tags[word], first, spot->tag, key);
+			__u32 slot = slot_among(found->tags[word], first, search);
 
-			if (slot && slot != except)
+			if (slot)
 				return slot;
 		}
 	}
@@ -105,6 +121,7 @@ static __always_inline void slot_prefetch(__u32 slot)
 __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 {
 	struct ftpfix_flow_key key;
+	struct slot_search search = {.key = &key, .marks = FTPFIX_MARK_LIVE};
 	struct flow_spot spot;
 
 	if (!tuple)
@@ -112,7 +129,8 @@ __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 	flow_key(&key, tuple, flow_seed);
 	flow_spot(&spot, &key, flow_seed, flow_group_count);
 	slot_prefetch(spot.group[0] * FTPFIX_GROUP_SLOTS + spot.home);
-	return slot_find(&key, &spot, 0);
+	search.tag = spot.tag;
+	return slot_find(&search, &spot);
 }
 
 /* How many slots of the group are free. */
@@ -125,58 +143,28 @@ static __always_inline __u32 group_free(const struct ftpfix_flow_group *group)
 	return free;
 }
 
-/* Claims a free slot of the group: the home slot, or else the first one. Returns its number plus
- * one, or 0. */
-static __always_inline __u32 group_claim(__u32 number, __u32 home)
+/* Not the coarse clock of the packets: that may be as old as a slot rests. */
+static __always_inline __u32 slot_ticks(void)
 {
-	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
-
-	for (int try = 0; group && try < CLAIM_TRIES_MAX; try++) {
-		__u32 word = home / SLOTS_OF_WORD % WORDS_OF_GROUP, byte = home % SLOTS_OF_WORD;
-		__u64 tags = *(volatile __u64 *)&group->tags[word];
-
-		if (tags >> byte * 8 & 0xff) {
-			word = bytes_zero(*(volatile __u64 *)&group->tags[0]) ? 0 : 1;
-			tags = *(volatile __u64 *)&group->tags[word];
-			if (!bytes_zero(tags))
-				return 0;
-			byte = byte_first(bytes_zero(tags));
-		}
-		if (__sync_val_compare_and_swap(&group->tags[word], tags,
-						tags | (__u64)FTPFIX_TAG_BUSY << byte * 8) == tags)
-			return number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD + byte + 1;
-	}
-	return 0;
+	return bpf_ktime_get_ns() >> FTPFIX_TICK_SHIFT;
 }
 
-/* Claims a slot for a key with this spot. Returns its number plus one, which is busy, or 0 when
- * there is none. */
-static __always_inline __u32 slot_claim(const struct flow_spot *spot)
+/* The flow is about to lose its slot. The time is where no late packet of its own writes. */
+static __always_inline void slot_rest(struct ftpfix_flow *flow)
 {
-	__u32 first = spot->group[0], second = spot->group[1], slot;
-	const struct ftpfix_flow_group *one, *other;
-
-	one = bpf_map_lookup_elem(&flow_groups, &first);
-	other = bpf_map_lookup_elem(&flow_groups, &second);
-	if (!one || !other)
-		return 0;
-	if (group_free(one) <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED &&
-	    group_free(other) > group_free(one)) {
-		first = spot->group[1];
-		second = spot->group[0];
-	}
-	slot = group_claim(first, spot->home);
-	return slot ? slot : group_claim(second, spot->home);
+	flow->seen_ticks = slot_ticks();
+	flow->turn = flow->seen_ticks;
 }
 
-/* Shows a busy slot to those who look for its tag. A full barrier: they see its contents. */
-static __always_inline void slot_publish(__u32 slot, __u32 tag)
+/* Whether the slot, which was free, has rested. */
+static __always_inline int slot_rested(__u32 slot)
 {
-	__u32 shift;
-	__u64 *tags = slot_tags(slot, &shift);
+	const struct ftpfix_flow *flow = flow_at(slot);
+	__u32 now = slot_ticks();
 
-	if (tags)
-		__sync_fetch_and_xor(tags, (__u64)(FTPFIX_TAG_BUSY ^ tag) << shift);
+	/* On another CPU it may have been a moment later. */
+	return flow && (now - flow->seen_ticks >= SLOT_TURN_TICKS ||
+			(__u16)(now + 1 - flow->turn) > SLOT_REST_TICKS + 1);
 }
 
 /* Gives a slot back that is the caller's. */
@@ -187,6 +175,85 @@ static __always_inline void slot_release(__u32 slot)
 
 	if (tags)
 		__sync_fetch_and_and(tags, ~(0xffULL << shift));
+}
+
+/* The number of the first marked byte from `home` on, in a circle. */
+static __always_inline __u32 byte_from(__u64 marks, __u32 home)
+{
+	__u32 shift = home * 8;
+
+	return (byte_first(marks >> shift | marks << (-shift & 63)) + home) % SLOTS_OF_WORD;
+}
+
+/* Claims a free slot that this word of a group has, the first from `home` on. Returns its number
+ * plus one, or 0. */
+static __always_inline __u32 word_claim(__u64 *word, __u32 first, __u32 home)
+{
+	__u64 untried = ~0ULL;
+
+	for (int try = 0; try < CLAIM_TRIES_MAX; try++) {
+		__u64 tags = *(volatile __u64 *)word, marks = bytes_zero(tags) & untried;
+		__u32 byte;
+
+		if (!marks)
+			return 0;
+		byte = byte_from(marks, home);
+		if (__sync_val_compare_and_swap(word, tags,
+						tags | (__u64)FTPFIX_TAG_BUSY << byte * 8) != tags)
+			continue;
+		if (slot_rested(first + byte))
+			return first + byte + 1;
+		slot_release(first + byte);
+		untried &= ~(0x80ULL << byte * 8);
+	}
+	return 0;
+}
+
+/* The same of the whole group, from the word of the home slot on. */
+static __always_inline __u32 group_claim(__u32 number, __u32 home)
+{
+	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
+	__u32 slot = 0;
+
+	for (__u32 turn = 0; group && !slot && turn < WORDS_OF_GROUP; turn++) {
+		__u32 word = (home / SLOTS_OF_WORD + turn) % WORDS_OF_GROUP;
+
+		slot = word_claim(&group->tags[word],
+				  number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD,
+				  home % SLOTS_OF_WORD);
+	}
+	return slot;
+}
+
+/* Claims a slot for a key with these groups and this home. Returns its number plus one, which is busy, or 0
+ * when there is none. */
+__global __u32 slot_claim(__u32 first, __u32 second, __u32 home)
+{
+	const struct ftpfix_flow_group *one, *other;
+	__u32 slot;
+
+	one = bpf_map_lookup_elem(&flow_groups, &first);
+	other = bpf_map_lookup_elem(&flow_groups, &second);
+	if (!one || !other)
+		return 0;
+	if (group_free(one) <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED &&
+	    group_free(other) > group_free(one)) {
+		slot = second;
+		second = first;
+		first = slot;
+	}
+	slot = group_claim(first, home);
+	return slot ? slot : group_claim(second, home);
+}
+
+/* Shows a busy slot to those who look for its tag. A full barrier: they see its contents. */
+static __always_inline void slot_publish(__u32 slot, __u32 tag)
+{
+	__u32 shift;
+	__u64 *tags = slot_tags(slot, &shift);
+
+	if (tags)
+		__sync_fetch_and_xor(tags, (__u64)(FTPFIX_TAG_BUSY ^ tag) << shift);
 }
 
 /* The word of a flow in which its marks are, which others set at the same time. */

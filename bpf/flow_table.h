@@ -138,9 +138,33 @@ static __always_inline int flow_close(struct ftpfix_flow *flow, struct ftpfix_fl
 	return 1;
 }
 
-/* Removes both directions of a connection, of which this slot has one. Returns the marks that
- * it had, or 0: of several that do so at once, one gets them. */
-__global int flow_remove(__u32 slot)
+/* Takes the mark of life away, but from an established connection if these are spared. Returns
+ * the marks of before, or 0 where nothing was done. */
+static __always_inline __u8 flow_kill(struct ftpfix_flow *first, int sparing)
+{
+	union flow_word before, after;
+	__u8 marks;
+
+	for (int try = 0; sparing && try < CLAIM_TRIES_MAX; try++) {
+		before.word = *(volatile __u32 *)flow_word(first);
+		if (!(before.marks & FTPFIX_MARK_LIVE) || marks_established(before.marks))
+			return 0;
+		after = before;
+		after.marks &= ~FTPFIX_MARK_LIVE;
+		if (__sync_val_compare_and_swap(flow_word(first), before.word, after.word) ==
+		    before.word)
+			return before.marks;
+	}
+	if (sparing)
+		return 0;
+	marks = flow_unmark(first, FTPFIX_MARK_LIVE);
+	return marks & FTPFIX_MARK_LIVE ? marks : 0;
+}
+
+/* Removes both directions of a connection, of which this slot has one, but no established one
+ * if these are spared. Returns the marks that it had, or 0: of several that do so at once, one
+ * gets them. */
+__global int flow_remove(__u32 slot, int sparing)
 {
 	struct ftpfix_flow *flow = flow_at(slot), *peer, *first;
 	__u32 other;
@@ -153,12 +177,14 @@ __global int flow_remove(__u32 slot)
 	if (!peer)
 		return 0;
 	first = flow_first(flow, peer);
-	before = flow_unmark(first, FTPFIX_MARK_LIVE);
-	if (!(before & FTPFIX_MARK_LIVE))
+	before = flow_kill(first, sparing);
+	if (!before)
 		return 0;
 	if (marks_established(before))
 		flow_count_load(flow, peer, -1);
 	flow_unmark(first == flow ? peer : flow, FTPFIX_MARK_LIVE);
+	slot_rest(flow);
+	slot_rest(peer);
 	slot_release(slot);
 	slot_release(other);
 	return before;

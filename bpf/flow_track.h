@@ -62,6 +62,25 @@ static __always_inline void flow_extend(struct ftpfix_flow *flow, __u32 end)
 	flow->end_sequence = end;
 }
 
+/* Whether the packet acknowledges the peer's SYN, and nothing that the peer has not sent. */
+static __always_inline int flow_acknowledges(const struct ftpfix_flow *peer,
+					     const struct packet *packet)
+{
+	return peer->progress & FTPFIX_PROGRESS_SYN &&
+	       sequence_after(packet->host_acknowledgement, peer->first_sequence) &&
+	       !sequence_after(packet->host_acknowledgement, peer->end_sequence);
+}
+
+/* Whether the SYN is an earlier connection's, which has given its source port up: not the one
+ * that has come, or an answer to another. */
+static __always_inline int flow_foreign(const struct ftpfix_flow *flow,
+					const struct ftpfix_flow *peer, const struct packet *packet)
+{
+	if (flow->progress & FTPFIX_PROGRESS_SYN)
+		return packet->host_sequence != flow->first_sequence;
+	return packet->flags & TCP_ACK && !flow_acknowledges(peer, packet);
+}
+
 static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct ftpfix_flow *peer,
 					 const struct packet *packet)
 {
@@ -71,6 +90,8 @@ static __always_inline void flow_advance(struct ftpfix_flow *flow, const struct 
 	/* Before its own SYN a side speaks of an earlier connection: a server
 	 * in TIME_WAIT answers so, and the client's reset is to clear it. */
 	if (!(packet->flags & TCP_SYN) && !(flow->progress & FTPFIX_PROGRESS_SYN))
+		return;
+	if (packet->flags & TCP_SYN && flow_foreign(flow, peer, packet))
 		return;
 	if (!(flow->progress & FTPFIX_PROGRESS_SYN)) {
 		flow->first_sequence = packet->host_sequence;
@@ -120,18 +141,17 @@ static __always_inline int flow_answers(const struct ftpfix_flow *flow,
 		return 0;
 	if (client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER)
 		return 0;
-	return peer->progress & FTPFIX_PROGRESS_SYN &&
-	       sequence_after(packet->host_acknowledgement, peer->first_sequence) &&
-	       !sequence_after(packet->host_acknowledgement, peer->end_sequence);
+	return flow_acknowledges(peer, packet);
 }
 
 /* Removes a connection, of which this slot has one direction, and its second pair, through the
- * stack, too. Returns the first one's marks to whoever did so, or 0. */
-__global int flow_remove_all(__u32 slot)
+ * stack, too. Returns as flow_remove(). */
+__global int flow_remove_all(__u32 slot, int sparing)
 {
 	struct scratch *scratch = scratch_memory();
 	struct ftpfix_flow *flow = flow_at(slot), *peer, *first, *inner;
-	__u32 second;
+	__u32 second = 0;
+	int marks;
 
 	peer = flow ? flow_peer(flow) : NULL;
 	if (!scratch || !peer)
@@ -141,17 +161,18 @@ __global int flow_remove_all(__u32 slot)
 		flow_from(first, first == flow ? peer : flow, &scratch->removed);
 		flow_to(first, &scratch->removed, &scratch->removed_to);
 		second = flow_slot(&scratch->removed_to);
-		inner = second ? flow_at(second - 1) : NULL;
-		if (inner && inner->place & FTPFIX_PLACE_INNER)
-			flow_remove(second - 1);
 	}
-	return flow_remove(slot);
+	marks = flow_remove(slot, sparing);
+	inner = marks && second ? flow_at(second - 1) : NULL;
+	if (inner && inner->place & FTPFIX_PLACE_INNER)
+		flow_remove(second - 1, 0);
+	return marks;
 }
 
-/* Gives up a connection whose place another one needs: `slot` is one more than that of either
- * direction, or 0. Why is counted unless it was closed before. */
-static __always_inline void flow_give_up(__u32 slot, enum ftpfix_reason data,
-					 enum ftpfix_reason control)
+/* Takes a connection away: `slot` is one more than that of either direction, or 0. It gives way
+ * to others (`sparing`), unless it is established, or to one of its own tuple. Why is counted
+ * unless it was closed before. */
+static __always_inline void flow_give_up(__u32 slot, int sparing)
 {
 	const struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 place, marks;
@@ -159,9 +180,13 @@ static __always_inline void flow_give_up(__u32 slot, enum ftpfix_reason data,
 	if (!flow)
 		return;
 	place = flow->place;
-	marks = flow_remove_all(slot - 1);
-	if (marks && !(marks & FTPFIX_MARK_CLOSED))
-		flow_became(place, data, control);
+	marks = flow_remove_all(slot - 1, sparing);
+	if (!marks || marks & FTPFIX_MARK_CLOSED)
+		return;
+	if (sparing)
+		flow_became(place, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
+	else
+		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 
 /* Gives the connection of which this slot has one direction a turn, and takes away the one that
@@ -177,7 +202,7 @@ __global int flow_turn(__u32 slot, int kind)
 		flow = peer;
 	}
 	slot = flow_take_turn(flow, slot, kind);
-	flow_give_up(slot, FTPFIX_CONNECTION_CROWDED_OUT, FTPFIX_BALANCED_CROWDED_OUT);
+	flow_give_up(slot, 1);
 	return 0;
 }
 
@@ -189,7 +214,7 @@ static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
 	__u8 place = flow->place, marks;
 
 	flow->seen_ticks = ticks_now();
-	marks = flow_reset(flow, peer, packet) ? flow_remove(peer->peer) : 0;
+	marks = flow_reset(flow, peer, packet) ? flow_remove(peer->peer, 0) : 0;
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }

@@ -57,6 +57,16 @@ static __always_inline int send(int out_ifindex)
 	return out_ifindex ? bpf_redirect_neigh(out_ifindex, NULL, 0, 0) : PASS;
 }
 
+/* The same of a packet that flow_carry() has prepared. */
+static __always_inline int send_carried(int out_ifindex)
+{
+	const struct scratch *scratch = scratch_memory();
+
+	if (out_ifindex && scratch && scratch->addressed)
+		return bpf_redirect(out_ifindex, 0);
+	return send(out_ifindex);
+}
+
 /* What the answer to a packet is worth: when there is none the packet is dropped. */
 static __always_inline int answered(int verdict)
 {
@@ -74,7 +84,7 @@ static __always_inline int carry(struct __sk_buff *skb, int entering)
 		return answered(answer_icmp(skb, ANSWER_TOO_BIG));
 	if (out_ifindex == -ECONNREFUSED && entering)
 		return answered(answer_reset(skb));
-	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
+	return out_ifindex < 0 ? TC_ACT_SHOT : send_carried(out_ifindex);
 }
 
 /* An ICMP message at this hook. */

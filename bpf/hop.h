@@ -111,12 +111,14 @@ static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ft
 	__builtin_memcpy(place->source, hop->source, sizeof(place->source));
 	place->be_vlan = hop->be_vlan;
 	place->mtu = hop->mtu;
+	place->fast = hop->fast;
 	__sync_fetch_and_add(&place->version, 1);
 	return version + 2;
 }
 
-/* Gives the flow this hop, whose version does not matter. */
-static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
+/* Gives the flow this hop, whose version does not matter. Returns 0, or -EBUSY when there is no
+ * place for it at the moment. */
+static __always_inline int hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
 {
 	__u32 first = hop_set(hop) * HOP_WAYS, take = first, version;
 	struct ftpfix_hop *place, there;
@@ -126,12 +128,12 @@ static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpf
 
 		place = bpf_map_lookup_elem(&hops, &index);
 		if (!place)
-			return;
+			return -EBUSY;
 		version = hop_read(place, &there);
 		if (!(version & 1) && version && hop_same(&there, hop)) {
 			flow->hop = index;
 			flow->hop_version = version >> 1;
-			return;
+			return 0;
 		}
 		if (!version)
 			take = index;
@@ -139,9 +141,10 @@ static __always_inline void hop_keep(struct ftpfix_flow *flow, const struct ftpf
 	place = bpf_map_lookup_elem(&hops, &take);
 	version = place ? hop_write(place, hop) : 1;
 	if (version & 1)
-		return;
+		return -EBUSY;
 	flow->hop = take;
 	flow->hop_version = version >> 1;
+	return 0;
 }
 
 static __always_inline void hop_question(struct bpf_fib_lookup *question,
@@ -168,10 +171,10 @@ static __always_inline void hop_question(struct bpf_fib_lookup *question,
 
 /*
  * Asks for the next hop of a flow whose packets become `to`, for one that came in on
- * `ifindex`, keeps it, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of zero
- * leaves the packet to TC, which has it resolved, on the interface of the route; where the
+ * `ifindex`, keeps it, and leaves it in `hop`. Where the neighbour is not resolved, an MTU of
+ * zero leaves the packet to TC, which has it resolved, on the interface of the route; where the
  * kernel does not forward, the interface stays what it was. The context is that of either
- * kind of program.
+ * kind of program. Returns what hop_keep() does.
  */
 static __noinline int hop_ask(void *context, struct ftpfix_flow *flow,
 			      const struct ftpfix_tuple *to, __u32 ifindex, struct ftpfix_hop *hop)
@@ -198,20 +201,23 @@ static __noinline int hop_ask(void *context, struct ftpfix_flow *flow,
 		hop->be_vlan = link->be_vlan;
 		/* The one that a route gives, or its device's. */
 		hop->mtu = question.mtu_result;
+		hop->fast = link->fast;
 	}
-	hop_keep(flow, hop);
-	return 0;
+	return hop_keep(flow, hop);
 }
 
-/* The hop of a flow whose packets become `to`, for one that came in on `ifindex`, into `hop`. */
-static __always_inline void hop_find(void *context, struct ftpfix_flow *flow,
-				     const struct ftpfix_tuple *to, __u32 ifindex, __u32 now_ticks,
-				     struct ftpfix_hop *hop)
+/* The hop of a flow whose packets become `to`, for one that came in on `ifindex`, into `hop`.
+ * Returns 1 when the kernel was asked for it, otherwise 0. */
+static __always_inline int hop_find(void *context, struct ftpfix_flow *flow,
+				    const struct ftpfix_tuple *to, __u32 ifindex, __u32 now_ticks,
+				    struct ftpfix_hop *hop)
 {
 	if (!hop_get(flow, hop) && !hop_stale(flow, hop, now_ticks))
-		return;
-	hop_ask(context, flow, to, ifindex, hop);
-	flow->hop_checked = now_ticks >> HOP_SHIFT;
+		return 0;
+	/* Where it is not kept the next packet asks: the one that the flow has may be wrong. */
+	if (!hop_ask(context, flow, to, ifindex, hop))
+		flow->hop_checked = now_ticks >> HOP_SHIFT;
+	return 1;
 }
 
 #endif /* FTPFIX_HOP_H */

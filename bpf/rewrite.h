@@ -137,6 +137,22 @@ static __noinline int rewrite_probe(struct __sk_buff *skb, struct scratch *scrat
 	return payload_replace(skb, &scratch->packet, change);
 }
 
+/* Where a packet that begins in front of the newest edit begins in the output, without what is
+ * forgotten of it, which is noted in the scratch. */
+__global __u32 rewrite_sequence(struct ftpfix_stream *stream, __u32 in_sequence)
+{
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_draft *draft;
+	__u32 known;
+
+	if (!scratch || !stream)
+		return in_sequence;
+	draft = stream->drafted ? draft_find(scratch->crossing.from_client) : NULL;
+	known = stream_known_by(stream, draft, in_sequence);
+	scratch->position.stale = known - in_sequence;
+	return stream_output_by(stream, draft, known);
+}
+
 /*
  * Applies what the two streams of a session remember to a packet of the first one, whose
  * numbers then are those that it goes on with.
@@ -147,14 +163,17 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 {
 	__u32 sequence, acknowledgement, payload = packet->payload_length;
 	struct scratch *scratch = scratch_memory();
-	int from_client, err = 0;
+	int from_client, edits, err = 0;
 
 	if (!scratch || (!stream_edited(stream) && !stream_edited(peer) && !packet->cut))
 		return 0;
 	from_client = scratch->crossing.from_client;
-	sequence = stream_known(stream, from_client, packet->host_sequence);
-	scratch->position.stale = sequence - packet->host_sequence;
-	sequence = stream_output(stream, from_client, sequence);
+	scratch->position.stale = 0;
+	/* What is behind the newest edit has only moved. */
+	edits = stream_edited(stream) &&
+		sequence_after(stream_shift(stream).in_sequence, packet->host_sequence);
+	sequence = edits ? rewrite_sequence(stream, packet->host_sequence)
+			 : stream_front(stream, packet->host_sequence);
 	/* A keepalive, or a probe of a zero window, stands one byte before what comes next:
 	 * among what is kept back, or forgotten, it would ask for nothing. */
 	if (!payload && !(packet->flags & (TCP_FIN | TCP_RST)) &&
@@ -163,7 +182,7 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, struct packet *
 		sequence--;
 	acknowledgement =
 		stream_input(peer, !from_client, packet->host_acknowledgement, SEQADJ_ACKNOWLEDGED);
-	if (payload && stream_edited(stream))
+	if (payload && edits)
 		err = rewrite_payload(skb, scratch, stream,
 				      stream->drafted ? draft_find(from_client) : NULL);
 	if (!err && payload && !packet->payload_length && !(packet->flags & (TCP_FIN | TCP_RST))) {

@@ -8,6 +8,7 @@
 #define FTPFIX_SCRATCH_H
 
 #include "maps.h"
+#include "flow_key.h"
 #include "ftp_edit.h"
 #include "payload.h"
 #include "port_choice.h"
@@ -42,6 +43,7 @@ struct position {
 	__u32 failed;	  /* 1: the packet must not travel on */
 	__u32 known;	  /* input sequence number from which on the packet is news */
 	__u32 stale;	  /* its bytes whose edits are forgotten, for their receiver has them */
+	__u32 draft_done; /* 1: of its direction's draft nothing is needed any more */
 };
 
 /* What is being settled for one announcement: see publish.h. */
@@ -102,11 +104,14 @@ struct scratch {
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct opening opening;
-	struct ftpfix_flow ahead;  /* a new connection's, of its opener */
-	struct ftpfix_flow behind; /* and of the other direction */
-	struct ftpfix_hop hop;	   /* of the packet that is carried */
-	struct ftpfix_tuple to;	   /* that it becomes */
-	struct ftpfix_tuple back;  /* key of a flow's other direction */
+	struct ftpfix_flow ahead;    /* a new connection's, of its opener */
+	struct ftpfix_flow behind;   /* and of the other direction; */
+	struct flow_spot ahead_spot; /* where these may stand */
+	struct flow_spot behind_spot;
+	struct ftpfix_hop hop;	  /* of the packet that is carried */
+	__u32 addressed;	  /* 1: its Ethernet header is that of the hop */
+	struct ftpfix_tuple to;	  /* that it becomes */
+	struct ftpfix_tuple back; /* key of a flow's other direction */
 	struct ftpfix_tuple turned;
 	struct ftpfix_tuple removed; /* of a connection that is removed: its first packet */
 	struct ftpfix_tuple removed_to;

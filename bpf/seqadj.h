@@ -113,22 +113,28 @@ static inline __u32 draft_output(struct ftpfix_draft *draft, __u32 delta, __u32 
 	return in_sequence + delta;
 }
 
+/* stream_output() of a stream that was edited, by its draft or NULL. */
+static inline __u32 stream_output_by(const struct ftpfix_stream *stream, struct ftpfix_draft *draft,
+				     __u32 in_sequence)
+{
+	struct ftpfix_shift shift = stream_shift(stream);
+
+	if (!draft || !sequence_after(shift.in_sequence, in_sequence))
+		return in_sequence + shift.delta;
+	return draft_output(draft, shift.delta, in_sequence);
+}
+
 /*
  * Where a byte of the input stands in the output. What was replaced as a whole
  * stands where its replacement begins. To be asked by the stream's own direction.
  */
 __global __u32 stream_output(struct ftpfix_stream *stream, int from_client, __u32 in_sequence)
 {
-	struct ftpfix_draft *draft;
-	struct ftpfix_shift shift;
-
 	if (!stream || !stream_edited(stream))
 		return in_sequence;
-	shift = stream_shift(stream);
-	if (!sequence_after(shift.in_sequence, in_sequence))
-		return in_sequence + shift.delta;
-	draft = draft_find(from_client);
-	return draft ? draft_output(draft, shift.delta, in_sequence) : in_sequence + shift.delta;
+	if (!sequence_after(stream_shift(stream).in_sequence, in_sequence))
+		return in_sequence + stream_shift(stream).delta;
+	return stream_output_by(stream, draft_find(from_client), in_sequence);
 }
 
 /* Which input an acknowledgement inside of a replacement stands for. */
@@ -198,23 +204,27 @@ __global __u32 stream_input(struct ftpfix_stream *stream, int from_client, __u32
 	return in_sequence;
 }
 
-/* The first byte from `in_sequence` on that edits are remembered of: what is before it was
- * acknowledged by its receiver. To be asked by the stream's own direction. */
-__global __u32 stream_known(struct ftpfix_stream *stream, int from_client, __u32 in_sequence)
+/* stream_known() of a stream that was edited, by its draft or NULL. */
+static inline __u32 stream_known_by(const struct ftpfix_stream *stream,
+				    const struct ftpfix_draft *draft, __u32 in_sequence)
 {
-	struct ftpfix_draft *draft;
-	__u32 floor;
+	__u32 floor = stream_shift(stream).in_sequence;
 
-	if (!stream || !stream_edited(stream))
-		return in_sequence;
-	floor = stream_shift(stream).in_sequence;
 	if (!sequence_after(floor, in_sequence))
 		return in_sequence;
-	draft = draft_find(from_client);
 	if (!draft)
 		return floor;
 	return draft->floored && sequence_after(draft->floor, in_sequence) ? draft->floor
 									   : in_sequence;
+}
+
+/* The first byte from `in_sequence` on that edits are remembered of: what is before it was
+ * acknowledged by its receiver. To be asked by the stream's own direction. */
+static inline __u32 stream_known(struct ftpfix_stream *stream, int from_client, __u32 in_sequence)
+{
+	if (!stream || !stream_edited(stream))
+		return in_sequence;
+	return stream_known_by(stream, draft_find(from_client), in_sequence);
 }
 
 /* The byte of the output in front of stream_known(), where that is further on than what it

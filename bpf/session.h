@@ -51,8 +51,10 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 }
 
 /*
- * Drops what a session that is over still expects. The peer is the client, the server, which
- * has another address behind a control connection that ftpfix carries, or anybody.
+ * Drops what a session that is over still expects. The peer is the client, the server, or
+ * anybody. Behind a control connection that ftpfix carries the server has another address, which
+ * its flow tells: where that went first, at a reset on its way out of the stack, the server is
+ * expected until the deadline.
  */
 __global int session_abandon(const struct ftpfix_session_key *key)
 {
@@ -81,15 +83,20 @@ __global int session_abandon(const struct ftpfix_session_key *key)
 }
 
 /* Forgets a session, and what its streams remember and it expects. */
-static __noinline void session_end(const struct ftpfix_session_key *key, struct scratch *scratch)
+__global int session_end(const struct ftpfix_session_key *key)
 {
-	struct ftpfix_session *session = session_find(key);
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_session *session;
 
+	if (!key || !scratch)
+		return 0;
+	session = session_find(key);
 	if (!session)
-		return;
+		return 0;
 	session_abandon(key);
 	draft_end(&scratch->draft_key, key, session);
 	bpf_map_delete_elem(&sessions, key);
+	return 0;
 }
 
 /* Whether a session that is noted in map begun is still to go when its place is needed. */
@@ -102,21 +109,23 @@ static __always_inline int session_lasts(const struct ftpfix_session *session)
  * Notes a session that must not last on the word of its client alone, or not much longer.
  * Two CPUs write one place only when all places were taken in between.
  */
-static __noinline void session_note_begun(const struct ftpfix_session_key *key,
-					  struct scratch *scratch)
+__global int session_note_begun(const struct ftpfix_session_key *key)
 {
 	__u32 place = __sync_fetch_and_add(&begun_count, 1) & (FTPFIX_BEGUN_MAX - 1);
 	struct ftpfix_begun *begun_before = bpf_map_lookup_elem(&begun, &place);
-	struct ftpfix_session_key *before = &scratch->inside;
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_session_key *before;
 	struct ftpfix_session *session;
 
-	if (!begun_before)
-		return;
+	if (!begun_before || !scratch || !key)
+		return 0;
+	before = &scratch->inside;
 	*before = begun_before->session;
 	begun_before->session = *key;
 	session = session_find(before);
 	if (session && !session_lasts(session))
-		session_end(before, scratch);
+		session_end(before);
+	return 0;
 }
 
 /* Inserts the session in the scratch unless there is one. The other direction may have come
@@ -125,7 +134,7 @@ static __always_inline struct ftpfix_session *
 session_insert(const struct ftpfix_session_key *key, int from_client, struct scratch *scratch)
 {
 	if (!bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST) && from_client)
-		session_note_begun(key, scratch);
+		session_note_begun(key);
 	return session_find(key);
 }
 
@@ -144,7 +153,7 @@ static __always_inline void session_begin(const struct ftpfix_session_key *key,
 
 	if (clients_inside ? !synchronizes : from_client)
 		return;
-	session_end(key, scratch);
+	session_end(key);
 	if (!clients_inside)
 		return;
 	new->client.next_sequence = packet->host_sequence + 1;
@@ -282,7 +291,7 @@ static __always_inline int session_reset(const struct ftpfix_stream *stream,
 static __always_inline void session_finish(const struct ftpfix_session_key *key,
 					   struct ftpfix_stream *stream,
 					   const struct ftpfix_stream *peer,
-					   const struct packet *packet, struct scratch *scratch)
+					   const struct packet *packet)
 {
 	if (!(packet->flags & TCP_FIN) || packet->cut)
 		return;
@@ -290,11 +299,11 @@ static __always_inline void session_finish(const struct ftpfix_session_key *key,
 	if (!peer->finished)
 		return;
 	if (!stream_edited(stream) && !stream_edited(peer)) {
-		session_end(key, scratch);
+		session_end(key);
 		return;
 	}
 	session_abandon(key);
-	session_note_begun(key, scratch);
+	session_note_begun(key);
 }
 
 #endif /* FTPFIX_SESSION_H */

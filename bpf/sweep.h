@@ -116,7 +116,7 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
 		return 0;
 	}
-	marks = age >= limit ? flow_remove(*slot) : 0;
+	marks = age >= limit ? flow_remove(*slot, 0) : 0;
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;

@@ -392,12 +392,14 @@ struct ftpfix_source {
 	struct ftpfix_addr addr;
 };
 
-/* Map links: an interface, a VLAN device counted as itself → how XDP sends out of it.
- * What is missing here XDP leaves to TC. The map xdp_devices (devmap hash) has the same
- * key, and tells the kernel the device that carries it. */
+/* Map links: an interface that ftpfix is on, which is one of Ethernet, a VLAN device counted as
+ * itself → how packets are sent out of it. Of what is missing here only the kernel knows what
+ * stands in front of a packet. The map xdp_devices (devmap hash) has the same key where XDP
+ * sends, and tells the kernel the device that carries it. */
 struct ftpfix_link {
-	__be16 be_vlan; /* tag control information, 0: sent untagged */
-	__u16 frags;	/* 1: takes frames of several buffers */
+	__be16 be_vlan; /* by XDP: tag control information, 0: sent untagged */
+	__u8 fast;	/* 1: takes frames from XDP */
+	__u8 frags;	/* 1: and those of several buffers */
 };
 
 /* Map tagged: the device on which XDP saw a frame, and its VLAN → the VLAN device. */
@@ -470,7 +472,7 @@ struct ftpfix_flow {
 	__be16 be_source_port;		/* from which port, */
 	__be16 be_destination_port;	/* to which port */
 	__u16 source;	      /* from which own address: its number; 0: the packet's own */
-	__u16 turn;	      /* its place in map turns */
+	__u16 turn;	      /* its place in map turns; of a free slot, when it became free */
 	__u32 first_sequence; /* of the SYN */
 	__u32 end_sequence;   /* one past the highest byte sent */
 	__u32 acknowledged;   /* highest acknowledgement number sent */
@@ -522,8 +524,9 @@ struct ftpfix_hop {
 	__u32 out_ifindex; /* a VLAN device counts itself */
 	__u8 destination[6];
 	__u8 source[6];
-	__be16 be_vlan; /* tag control information; 0: untagged */
+	__be16 be_vlan; /* by XDP: tag control information; 0: untagged */
 	__u16 mtu;	/* the largest IP packet; 0: only the interface is known */
+	__u32 fast;	/* 1: XDP may send there */
 };
 
 /*
@@ -695,7 +698,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_tagged, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_key, 12);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 64);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_group, 16);
-FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 24);
+FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 28);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 16);
 

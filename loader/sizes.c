@@ -49,7 +49,7 @@ unsigned int sizes_flow_groups(const struct config *config)
 {
 	__u64 slots = (__u64)flows_of_connection(config) * sizes_connections(config) * 5 / 4;
 
-	return slots / FTPFIX_GROUP_SLOTS + 1;
+	return (slots + FTPFIX_GROUP_SLOTS - 1) / FTPFIX_GROUP_SLOTS;
 }
 
 int sizes_set(const struct bpf_object *object, const struct config *config)

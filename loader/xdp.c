@@ -175,40 +175,49 @@ static void say_sends(const struct xdp *xdp, const struct xdp_interface *interfa
 			 why_not_sent(xdp, interface));
 }
 
-static int write_link(const struct xdp *xdp, const struct xdp_interface *interface, bool frags)
+static int write_link(const struct xdp *xdp, const struct xdp_interface *interface, bool sends,
+		      bool frags)
 {
-	struct ftpfix_link link = {.be_vlan = htons(interface->link.vlan), .frags = frags};
+	struct ftpfix_link link = {
+		.be_vlan = htons(interface->link.vlan), .fast = sends, .frags = frags};
 	__u32 index = interface->device.index;
 	__u32 device = xdp->plan.carrier[interface->carrier].link.index;
-	int err;
+	int err = 0;
 
-	/* In this order: what stands in map links is sent. */
-	err = bpf_map_update_elem(xdp->dataplane->xdp_devices, &index, &device, BPF_ANY);
+	/* In this order: what map links says so of XDP sends. A device stays in map xdp_devices:
+	 * flows keep their next hop for a moment, until they see that it may be another. */
+	if (sends)
+		err = bpf_map_update_elem(xdp->dataplane->xdp_devices, &index, &device, BPF_ANY);
 	if (!err)
 		err = bpf_map_update_elem(xdp->dataplane->links, &index, &link, BPF_ANY);
+	if (err)
+		log_line("the links map cannot be written: %s", strerror(-err));
 	return err;
 }
 
-/* Brings the maps to what the devices can do now. A device stays in map xdp_devices: flows
- * keep their next hop for a moment, until they see that it may be another. */
+/* What TC needs to know, without XDP too. */
+static int write_links(const struct xdp *xdp)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < xdp->plan.interface_count; i++)
+		err = write_link(xdp, &xdp->plan.interface[i], false, false);
+	return err;
+}
+
+/* Brings the maps to what the devices can do now. */
 static int look_at(struct xdp *xdp, size_t place, bool first)
 {
 	const struct xdp_interface *interface = &xdp->plan.interface[place];
-	__u32 index = interface->device.index;
 	bool frags, sends;
 	int err;
 
 	if (interface->none)
 		return 0;
 	sends = can_send(xdp, interface->carrier, &frags);
-	if (sends)
-		err = write_link(xdp, interface, frags);
-	else
-		err = bpf_map_delete_elem(xdp->dataplane->links, &index);
-	if (err && err != -ENOENT) {
-		log_line("the links map cannot be written: %s", strerror(-err));
+	err = write_link(xdp, interface, sends, sends && frags);
+	if (err)
 		return err;
-	}
 	if (sends != xdp->sends[place])
 		dataplane_hops_changed(xdp->dataplane);
 	if (first ? !sends : sends != xdp->sends[place])
@@ -328,7 +337,9 @@ struct xdp *xdp_start(const struct loop *loop, const struct dataplane *dataplane
 	err = xdp_plan_make(&xdp->plan, config, link_ask);
 	if (err)
 		log_line("the kernel does not tell what the interfaces are: %s", strerror(-err));
-	else if (!xdp->off)
+	else
+		err = write_links(xdp);
+	if (!err && !xdp->off)
 		err = begin(xdp, loop);
 	if (err) {
 		xdp_stop(xdp);

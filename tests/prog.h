@@ -88,6 +88,9 @@ static inline int run(struct world *world, enum program program, const struct fr
 		print_error("# BPF_PROG_TEST_RUN: %s\n", strerror(-err));
 	assert_int_equal(err, 0);
 	world->output.length = options.data_size_out;
+	memcpy(&world->leaves, world->output.bytes, sizeof(world->leaves));
+	if (world->hops)
+		memcpy(world->output.bytes, frame->bytes, sizeof(world->leaves));
 	return (int)options.retval;
 }
 

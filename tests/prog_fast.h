@@ -10,11 +10,6 @@
 
 #define FAST_FRAME_MAX 16384
 
-struct ethernet {
-	__u8 destination[6];
-	__u8 source[6];
-};
-
 /* What stands in front of a packet to a server, or to a client. */
 static const struct ethernet to_server = {{2, 0, 0, 0, 0, 0xbb}, {2, 0, 0, 0, 0, 0x0b}};
 static const struct ethernet to_client = {{2, 0, 0, 0, 0, 0xaa}, {2, 0, 0, 0, 0, 0x0a}};
@@ -67,7 +62,7 @@ static inline void fast_command(const char *command)
 static inline void fast_link(struct world *world, __u32 ifindex, __u32 carrier, __u16 vlan,
 			     __u16 frags)
 {
-	struct ftpfix_link link = {.be_vlan = htons(vlan), .frags = frags};
+	struct ftpfix_link link = {.be_vlan = htons(vlan), .fast = 1, .frags = frags};
 
 	balance_write(world->skeleton->maps.links, &ifindex, &link);
 	balance_write(world->skeleton->maps.xdp_devices, &ifindex, &carrier);
@@ -212,6 +207,21 @@ static inline void fast_down_at(struct fast_dial *fast, __u8 flags, const char *
 		FTPFIX_BYTES_FORWARDED_XDP, (packets) * ((dial)->shape.ipv6 ? 60 : 40) + (payload) \
 	}
 
+/* The kernel reads a coarser clock, which must not be before it. */
+static inline __u32 ticks_before(__u64 time_ns)
+{
+	return (now_ns() - 10000000 - time_ns) >> FTPFIX_TICK_SHIFT;
+}
+
+/* What the daemon tells: that it will go on to tell for so long, and when it told of a change. */
+static inline void tell(struct fast_dial *fast, __u64 watched_ns, __u64 changed_ns)
+{
+	struct ftpfix *skeleton = fast->dial.world->skeleton;
+
+	skeleton->bss->routes_watched_ticks = ticks_before(0) + (watched_ns >> FTPFIX_TICK_SHIFT);
+	skeleton->bss->routes_changed_ticks = ticks_before(changed_ns);
+}
+
 /* Devices take XDP frames only where they have a program themselves. */
 static inline int fast_setup(void **state)
 {
@@ -220,6 +230,7 @@ static inline int fast_setup(void **state)
 	if (world_setup(state) || !*state)
 		return *state || !geteuid() ? -1 : 0;
 	world = *state;
+	world->hops = 1;
 	if (system(FAST_SETUP) ||
 	    bpf_xdp_attach(world->uplink, fast_program(world, FAST_UPLINK), 0, NULL) ||
 	    bpf_xdp_attach(world->server, fast_program(world, FAST_INSIDE), 0, NULL))

@@ -13,18 +13,16 @@
 /* Another than the kernel knows. */
 static const struct ethernet false_hop = {{2, 0, 0, 0, 0, 0x77}, {2, 0, 0, 0, 0, 0x78}};
 
-/* The kernel reads a coarser clock, which must not be before it. */
-static __u32 ticks_before(__u64 time_ns)
-{
-	return (now_ns() - 10000000 - time_ns) >> FTPFIX_TICK_SHIFT;
-}
-
 /* Gives the flow of the next segment a hop that was asked for so long ago, and a packet that
  * came so long ago. */
 static void set_hop(struct fast_dial *fast, __u16 mtu, __u64 asked_ns, __u64 seen_ns)
 {
 	struct ftpfix_flow *flow = flow_of(fast->dial.world, dial_up_key(&fast->dial));
-	struct ftpfix_hop hop = {.out_ifindex = fast->dial.world->server, .mtu = mtu};
+	struct ftpfix_hop hop = {
+		.out_ifindex = fast->dial.world->server,
+		.mtu = mtu,
+		.fast = !!mtu,
+	};
 
 	assert_non_null(flow);
 	memcpy(hop.destination, false_hop.destination, sizeof(hop.destination));
@@ -71,15 +69,6 @@ static void kept_and_asked_again(void **state)
 	assert_memory_equal(output.bytes, &false_hop, sizeof(false_hop));
 	usleep(KEPT_US);
 	fast_up(&fast, ACK, "data");
-}
-
-/* What the daemon tells: that it will go on to tell for so long, and when it told of a change. */
-static void tell(struct fast_dial *fast, __u64 watched_ns, __u64 changed_ns)
-{
-	struct ftpfix *skeleton = fast->dial.world->skeleton;
-
-	skeleton->bss->routes_watched_ticks = ticks_before(0) + (watched_ns >> FTPFIX_TICK_SHIFT);
-	skeleton->bss->routes_changed_ticks = ticks_before(changed_ns);
 }
 
 /* While changes are told of, a hop is used for three seconds, however often packets come. */

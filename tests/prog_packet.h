@@ -122,12 +122,20 @@ static inline void frame_checksums(struct frame *frame)
 	put16(transport + 16, checksum_end(checksum_add(sum, transport, length)));
 }
 
+/* What stands in front of a packet. */
+struct ethernet {
+	__u8 destination[6];
+	__u8 source[6];
+};
+
+/* To the node. */
+static const struct ethernet to_node = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+
 static inline void frame_ethernet(struct frame *frame, const struct spec *spec)
 {
-	static const __u8 addresses[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
-	__u32 at = sizeof(addresses);
+	__u32 at = sizeof(to_node);
 
-	memcpy(frame->bytes, addresses, sizeof(addresses));
+	memcpy(frame->bytes, &to_node, sizeof(to_node));
 	for (int tag = 0; tag < 2 && spec->tags[tag]; tag++, at += 4) {
 		put16(frame->bytes + at, spec->tags[tag]);
 		put16(frame->bytes + at + 2, 100 + tag);

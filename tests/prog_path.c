@@ -151,13 +151,12 @@ static void passive(void **state)
 	}
 }
 
-/* A PORT leaves as the address by which the server reaches the node. */
-static void active(void **state)
+/* A client's control connection on which it has announced a port. */
+static struct dial announced(const struct talk *talk)
 {
 	static const char line[] = "EPRT |1|198.51.100.10|50000|\r\n";
 	static const char inside[] = "EPRT |1|10.0.0.1|0000050000|\r\n";
-	struct talk talk = path_begin(state, 1);
-	struct dial control = balance_dial(&talk), data;
+	struct dial control = balance_dial(talk);
 	struct frame input, middle, output;
 
 	opens(&control);
@@ -165,9 +164,20 @@ static void active(void **state)
 	up(&control, PSH | ACK, "USER anonymous\r\n");
 	path_frame(&control, 1, OUTSIDE, 64, PSH | ACK, line, &input);
 	path_frame(&control, 1, MIDDLE, 64, PSH | ACK, inside, &middle);
-	run_gives(talk.world, UPLINK_INGRESS, &input, TC_ACT_UNSPEC, &middle);
+	run_gives(talk->world, UPLINK_INGRESS, &input, TC_ACT_UNSPEC, &middle);
 	path_frame(&control, 1, INSIDE, 64, PSH | ACK, inside, &output);
-	run_gives(talk.world, INSIDE_EGRESS, &middle, TC_ACT_UNSPEC, &output);
+	run_gives(talk->world, INSIDE_EGRESS, &middle, TC_ACT_UNSPEC, &output);
+	control.client_sequence += strlen(line);
+	return control;
+}
+
+/* A PORT leaves as the address by which the server reaches the node. */
+static void active(void **state)
+{
+	struct talk talk = path_begin(state, 1);
+	struct dial data;
+
+	announced(&talk);
 	/* The server dials: it is the client of this connection. */
 	data = dial_active(&talk, INSIDE_INGRESS, talk.server, talk.peer, 50000, talk.vip,
 			   talk.client, 50000);
@@ -176,6 +186,18 @@ static void active(void **state)
 	data.client_sequence++;
 	moves_at(&data, 0, UPLINK_INGRESS, INSIDE, MIDDLE, 64, SYN | ACK, "", __FILE__, __LINE__);
 	moves_at(&data, 0, INSIDE_EGRESS, MIDDLE, OUTSIDE, 63, SYN | ACK, "", __FILE__, __LINE__);
+}
+
+/* What is expected of the server, which only the flow tells, ends with the session. */
+static void active_ends(void **state)
+{
+	struct talk talk = path_begin(state, 1);
+	const struct bpf_map *expectations = talk.world->skeleton->maps.expectations;
+	struct dial control = announced(&talk);
+
+	assert_int_equal(map_entries(expectations), 1);
+	up(&control, RST, "");
+	assert_int_equal(map_entries(expectations), 0);
 }
 
 /* The time to live and the MTU are the stack's to see to, and to answer. */
@@ -394,17 +416,12 @@ static int stack_setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(balanced),
-		cmocka_unit_test(passive),
-		cmocka_unit_test(active),
-		cmocka_unit_test(stack_routes),
-		cmocka_unit_test(syn_again),
-		cmocka_unit_test(table_full),
-		cmocka_unit_test(settles_without_room),
-		cmocka_unit_test(reset),
-		cmocka_unit_test(filtered_reset),
-		cmocka_unit_test(replaced),
-		cmocka_unit_test(source_port_taken),
+		cmocka_unit_test(balanced),	cmocka_unit_test(passive),
+		cmocka_unit_test(active),	cmocka_unit_test(active_ends),
+		cmocka_unit_test(stack_routes), cmocka_unit_test(syn_again),
+		cmocka_unit_test(table_full),	cmocka_unit_test(settles_without_room),
+		cmocka_unit_test(reset),	cmocka_unit_test(filtered_reset),
+		cmocka_unit_test(replaced),	cmocka_unit_test(source_port_taken),
 	};
 
 	return cmocka_run_group_tests(tests, stack_setup, world_teardown);

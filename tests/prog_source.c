@@ -190,6 +190,33 @@ static void half_open_ones_give_way(void **state)
 	dial_down(&dials[3], PSH | ACK, "220 ready\r\n");
 }
 
+/* The server's answer to the SYN of one that gave its source up travels on, for the new client to
+ * reset it: of the new connection it is no part. */
+static void late_answer(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		struct talk talk = pool_begin(state, round);
+		struct dial dials[SOURCES], more = client_of(&talk, SOURCES), late;
+
+		fill(&talk, dials);
+		for (int number = 1; number < SOURCES; number++)
+			settle(&dials[number]);
+		more.client_sequence += 1000000;
+		more.server_sequence += 1000000;
+		dial_learn(&more);
+		late = more;
+		late.client_sequence = dials[0].client_sequence;
+		late.server_sequence = dials[0].server_sequence;
+		dial_down(&late, SYN | ACK, "");
+		dial_up(&late, RST, "");
+		dial_down(&more, SYN | ACK, "");
+		dial_up(&more, ACK, "");
+		assert_int_equal(dial_settled(&more), 2 * SOURCES);
+		dial_down(&more, RST, "");
+		assert_int_equal(dial_settled(&more), 2 * SOURCES - 2);
+	}
+}
+
 /* The source of a connection that is over is free at once, and no other gives way. */
 static void reset_frees_the_source(void **state)
 {
@@ -284,6 +311,7 @@ int main(void)
 		cmocka_unit_test(own_port_is_kept),
 		cmocka_unit_test(unsettled_ones_give_way),
 		cmocka_unit_test(half_open_ones_give_way),
+		cmocka_unit_test(late_answer),
 		cmocka_unit_test(reset_frees_the_source),
 		cmocka_unit_test(closing_ones_are_spared),
 		cmocka_unit_test(strides_reach_others),

@@ -48,7 +48,9 @@ struct world {
 	struct ftpfix_service service;
 	__u64 counted[FTPFIX_REASON_COUNT]; /* when counters were looked at last */
 	struct frame output;		    /* of the last run; its length and bytes */
-	__u32 run_flags;		    /* of BPF_PROG_TEST_RUN */
+	struct ethernet leaves;		    /* what stood in front of it */
+	int hops;	 /* 1: hops are known, so that this is not looked at in `output` */
+	__u32 run_flags; /* of BPF_PROG_TEST_RUN */
 	__u32 clients_inside;
 	__u32 gso_size; /* of the packets; 0: none were joined */
 	/* The maps flows and flow_groups, and what they hold. */

@@ -5,6 +5,9 @@
  */
 #include "prog_fast.h"
 
+/* Longer than an unknown hop is kept. */
+#define KEPT_US 150000
+
 static void both_ways(void **state)
 {
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
@@ -252,16 +255,15 @@ static void one_arm(void **state)
 	fast_down(&fast, PSH | ACK, "data");
 }
 
-/* A whole connection but for its first packet; its end is counted once, and late packets of
- * it are still sent on. */
+/* A whole connection; its end is counted once, and late packets of it are still sent on. */
 static void from_begin_to_end(void **state)
 {
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
 		struct fast_dial fast = fast_expected(state, ipv6);
 		struct dial *dial = &fast.dial;
 
-		dial_up(dial, SYN, "");
-		counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_OF(dial, 1, 0));
+		fast_up(&fast, SYN, "");
+		counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(dial, 1, 0));
 		fast_down(&fast, SYN | ACK, "");
 		fast_up(&fast, ACK, "");
 		assert_int_equal(dial_settled(dial), 2);
@@ -279,6 +281,114 @@ static void from_begin_to_end(void **state)
 	}
 }
 
+/* A SYN that comes again is of the flow that the first one made; one of other numbers, which
+ * nobody expects, is not. */
+static void opened_once(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct dial *dial = &fast.dial;
+
+	fast_up(&fast, SYN, "");
+	dial->client_sequence--;
+	fast_up(&fast, SYN, "");
+	assert_int_equal(dial_unsettled(dial), 2);
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(dial, 2, 0));
+	fast_up_passes(&fast, SYN, "");
+	fast_down(&fast, SYN | ACK, "");
+	fast_up(&fast, ACK, "");
+}
+
+/* From the port of a connection that is over, to the port that is announced once more. */
+static void opened_again(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct dial *dial = &fast.dial;
+	struct talk talk = talk_of(dial->world);
+
+	fast_up(&fast, SYN, "");
+	fast_down(&fast, SYN | ACK, "");
+	fast_up(&fast, FIN | ACK, "");
+	fast_down(&fast, FIN | ACK, "");
+	fast_up(&fast, ACK, "");
+	assert_int_equal(dial_unsettled(dial), 2);
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, {FTPFIX_CONNECTION_CLOSED, 1},
+		CARRIED_FAST(dial, 5, 0));
+	talk.client_sequence += strlen("EPSV\r\n");
+	talk.server_sequence += strlen(EXTENDED);
+	talk.inner_sequence += strlen(EXTENDED);
+	talk_ask(&talk, "EPSV\r\n");
+	talk_answer(&talk, EXTENDED, EXTENDED);
+	counted(dial->world, EXPECTED_KEPT);
+	dial->client_sequence += 1000000;
+	fast_up(&fast, SYN, "");
+	assert_int_equal(dial_unsettled(dial), 2);
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(dial, 1, 0));
+}
+
+/* Who is not expected there, or not there, is TC's to judge, and nobody's place is taken. */
+static void opened_for_the_expected(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0), other = fast;
+
+	other.dial.client++;
+	fast_up_passes(&other, SYN, "");
+	other = fast;
+	other.dial.public_port++;
+	fast_up_passes(&other, SYN, "");
+	other = fast;
+	other.dial.vip++;
+	fast_up_passes(&other, SYN, "");
+	other = fast;
+	other.up = FAST_INSIDE;
+	fast_up_passes(&other, SYN, "");
+	other = fast;
+	other.up_tag = 7;
+	fast_tagged(fast.dial.world, fast.uplink, 7, fast.uplink, 1 << FTPFIX_SIDE_UPLINK);
+	fast_up_passes(&other, SYN, "");
+	counted(fast.dial.world, NOTHING);
+	fast_up_passes(&fast, SYN | RST, "");
+	counted(fast.dial.world, NOTHING);
+	fast_up(&fast, SYN, "");
+	counted(fast.dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(&fast.dial, 1, 0));
+}
+
+/* Without room it is TC who says so, and who counts it; the peer is expected still. */
+static void opened_with_room(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct dial *dial = &fast.dial;
+	struct frame frame, output;
+
+	flows_fill(dial->world);
+	fast_up_passes(&fast, SYN, "");
+	counted(dial->world, NOTHING);
+	fast_up_frames(&fast, SYN, "", &frame, &output);
+	assert_int_equal(run(dial->world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
+	counted(dial->world, {FTPFIX_CONNECTION_TABLE_FULL, 1}, {FTPFIX_EVENT_SENT, 1},
+		{FTPFIX_PACKET_REFUSED, 1});
+	world_clear_flows(dial->world);
+	fast_up(&fast, SYN, "");
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED_FAST(dial, 1, 0));
+}
+
+/* The neighbour is not known: TC has it resolved, and the flow is there already. */
+static void opened_before_its_hop(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct dial *dial = &fast.dial;
+
+	fast_command("ip neighbour delete 10.0.0.175 dev server");
+	fast_up_passes(&fast, SYN, "");
+	counted(dial->world, {FTPFIX_CONNECTION_OPENED, 1});
+	dial_up(dial, SYN, "");
+	counted(dial->world, CARRIED(1, 0));
+	fast_command("ip neighbour add 10.0.0.175 lladdr 02:00:00:00:00:bb dev server");
+	fast_down(&fast, SYN | ACK, "");
+	usleep(KEPT_US);
+	fast_up(&fast, ACK, "");
+	assert_int_equal(dial_settled(dial), 2);
+}
+
 /* The next hop of a new flow is asked for at its first packet: its entry says that it was last
  * known a tenth of a second, six of its units, ago. */
 static void new_flow_asks(void **state)
@@ -286,7 +396,7 @@ static void new_flow_asks(void **state)
 	struct fast_dial fast = fast_expected(state, 0);
 	struct ftpfix_flow flow;
 
-	dial_up(&fast.dial, SYN, "");
+	fast_up(&fast, SYN, "");
 	assert_true(dial_flow(&fast.dial, dial_down_key(&fast.dial), &flow));
 	assert_in_range((__u8)((flow.seen_ticks >> 4) - flow.hop_checked), 6, 127);
 	fast_down(&fast, SYN | ACK, "");
@@ -365,13 +475,25 @@ static void adjusted_control(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_ways),	    cmocka_unit_test(long_stream),
-		cmocka_unit_test(every_shape),	    cmocka_unit_test(checksums),
-		cmocka_unit_test(partial_checksum), cmocka_unit_test(tagged),
-		cmocka_unit_test(other_tags),	    cmocka_unit_test(left_to_tc),
-		cmocka_unit_test(one_arm),	    cmocka_unit_test(from_begin_to_end),
-		cmocka_unit_test(new_flow_asks),    cmocka_unit_test(settles_without_room),
-		cmocka_unit_test(control),	    cmocka_unit_test(adjusted_control),
+		cmocka_unit_test(both_ways),
+		cmocka_unit_test(long_stream),
+		cmocka_unit_test(every_shape),
+		cmocka_unit_test(checksums),
+		cmocka_unit_test(partial_checksum),
+		cmocka_unit_test(tagged),
+		cmocka_unit_test(other_tags),
+		cmocka_unit_test(left_to_tc),
+		cmocka_unit_test(one_arm),
+		cmocka_unit_test(opened_once),
+		cmocka_unit_test(opened_again),
+		cmocka_unit_test(opened_for_the_expected),
+		cmocka_unit_test(opened_with_room),
+		cmocka_unit_test(opened_before_its_hop),
+		cmocka_unit_test(from_begin_to_end),
+		cmocka_unit_test(new_flow_asks),
+		cmocka_unit_test(settles_without_room),
+		cmocka_unit_test(control),
+		cmocka_unit_test(adjusted_control),
 	};
 
 	return cmocka_run_group_tests(tests, fast_setup, world_teardown);

@@ -161,19 +161,21 @@ static unsigned int taken(__u32 group)
 	return count;
 }
 
-/* The home slot of that group if it is free, or else the first one, which then has this tag. */
+/* The first free slot of that group from the home slot on, which then has this tag: of the home
+ * slot's word, in a circle, and then of the other. */
 static __u32 claim_in(__u32 number, __u32 tag, __u32 home)
 {
 	struct ftpfix_flow_group *group = &groups[number];
-	unsigned int place = home;
 
-	if (!is_free(group, place))
-		for (place = 0; place < FTPFIX_GROUP_SLOTS && !is_free(group, place); place++)
-			;
-	if (place == FTPFIX_GROUP_SLOTS)
-		fail("the table is full");
-	group->tags[place / 8] |= (__u64)tag << tag_shift(place);
-	return number * FTPFIX_GROUP_SLOTS + place;
+	for (unsigned int try = 0; try < FTPFIX_GROUP_SLOTS; try++) {
+		unsigned int place = ((home / 8 + try / 8) % 2) * 8 + (home + try) % 8;
+
+		if (!is_free(group, place))
+			continue;
+		group->tags[place / 8] |= (__u64)tag << tag_shift(place);
+		return number * FTPFIX_GROUP_SLOTS + place;
+	}
+	fail("the table is full");
 }
 
 static __u32 claim(const struct ftpfix_flow_key *key)

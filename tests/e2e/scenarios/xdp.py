@@ -187,21 +187,25 @@ def _go_on(running, seconds=SOON_SECONDS):
         transfer.until(min(1, part + 0.05), seconds)
 
 
-def _finish(ftpfix, running):
-    """They end well, and XDP carries them again."""
-    before = ftpfix.counted("packets forwarded_xdp")
+def _finish(ftpfix, running, by="forwarded_xdp"):
+    """They end well, and XDP, or TC, carries them again."""
+    before = ftpfix.counted(f"packets {by}")
     check(all(transfer.running() for transfer in running), "the change came in mid-transfer")
     for transfer in running:
         transfer.finish()
-    carried = ftpfix.counted("packets forwarded_xdp") - before
-    check(carried >= SLOW_BYTES // 1448, f"XDP carried {carried} packets after the change")
+    carried = ftpfix.counted(f"packets {by}") - before
+    check(carried >= SLOW_BYTES // 1448, f"{carried} packets were {by} after the change")
 
 
-def _neighbour(world, mode, family, of_server):
+def _by(xdp):
+    return "forwarded" if xdp == "off" else "forwarded_xdp"
+
+
+def _neighbour(world, mode, family, of_server, xdp="native"):
     topology, server = _site(world, mode, family)
     must_not_download(Curl(world, topology.client, _vip(family), server.port, server.login,
                            extended=True), server)
-    ftpfix = _ftpfix(world, topology, mode)
+    ftpfix = _ftpfix(world, topology, mode, xdp=xdp)
     running = _both_ways(world, topology, server, family)
     if of_server:
         changed, device = topology.server, SERVER_DEVICE
@@ -213,7 +217,7 @@ def _neighbour(world, mode, family, of_server):
     wait_until(lambda: NEW_MAC in topology.balancer.run("ip", "neigh", "show", address).stdout,
                "the balancer knows the new address")
     _go_on(running)
-    _finish(ftpfix, running)
+    _finish(ftpfix, running, _by(xdp))
     ftpfix.settle(2)
     ftpfix.stop()
 
@@ -224,6 +228,8 @@ scenario("xdp: the server's MAC changes in mid-transfer, fullnat, IPv6")(
     lambda world: _neighbour(world, "fullnat", 6, of_server=True))
 scenario("xdp: the client's MAC changes in mid-transfer, nat, IPv6")(
     lambda world: _neighbour(world, "nat", 6, of_server=False))
+scenario("xdp: off, the server's MAC changes in mid-transfer, IPv4")(
+    lambda world: _neighbour(world, "nat", 4, of_server=True, xdp="off"))
 
 
 def _second_cable(world, topology, family):
@@ -244,16 +250,16 @@ def _move(topology, family):
     topology.balancer.run("ip", "link", "set", INSIDE, "down")
 
 
-def _route(world, family):
+def _route(world, family, xdp="native"):
     topology, server = _site(world, "nat", family)
     _second_cable(world, topology, family)
     must_not_download(Curl(world, topology.client, _vip(family), server.port, server.login,
                            extended=True), server)
-    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2")
+    ftpfix = _ftpfix(world, topology, "nat", "--server-dev", INSIDE, "inside2", xdp=xdp)
     running = _both_ways(world, topology, server, family)
     _move(topology, family)
     _go_on(running)
-    _finish(ftpfix, running)
+    _finish(ftpfix, running, _by(xdp))
     ftpfix.settle(2)
     ftpfix.stop()
 
@@ -262,6 +268,8 @@ scenario("xdp: the route moves to another interface in mid-transfer, IPv4")(
     lambda world: _route(world, 4))
 scenario("xdp: the route moves to another interface in mid-transfer, IPv6")(
     lambda world: _route(world, 6))
+scenario("xdp: off, the route moves to another interface in mid-transfer, IPv6")(
+    lambda world: _route(world, 6, xdp="off"))
 
 
 def _abandoned(world, end, *options, xdp):
