@@ -66,7 +66,7 @@ static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 					     struct flow_spot *spot)
 {
 	flow_spot(spot, &entry->key, flow_seed, flow_group_count);
-	return slot_claim(spot->group[0], spot->group[1]);
+	return slot_claim(spot->group[0], spot->group[1], spot->home);
 }
 
 /* Whether another connection has the key of the scratch's way back, or is about to: `except` is

@@ -25,7 +25,8 @@
 /* Where a key's flow may stand. */
 struct flow_spot {
 	__u32 group[2];
-	__u32 tag; /* FTPFIX_TAG_FIRST to 255 */
+	__u32 tag;  /* FTPFIX_TAG_FIRST to 255 */
+	__u32 home; /* which slot of its group it has if that is free then */
 };
 
 FLOW_KEY_INLINE __u64 flow_key_pair(__u32 high, __u32 low)
@@ -45,7 +46,7 @@ FLOW_KEY_INLINE __u64 flow_key_mix(__u64 sum, __u64 word, __u64 prime, int shift
  * less likely than one in 10^16.
  */
 FLOW_KEY_INLINE void flow_key_ipv6(struct ftpfix_flow_key *key, const struct ftpfix_tuple *tuple,
-				 __u64 seed)
+				   __u64 seed)
 {
 	const __be32 *source = tuple->source.be_word, *destination = tuple->destination.be_word;
 	__u64 words[] = {
@@ -68,7 +69,7 @@ FLOW_KEY_INLINE void flow_key_ipv6(struct ftpfix_flow_key *key, const struct ftp
 
 /* `seed` is the one that the dataplane was loaded with. */
 FLOW_KEY_INLINE void flow_key(struct ftpfix_flow_key *key, const struct ftpfix_tuple *tuple,
-			    __u64 seed)
+			      __u64 seed)
 {
 	const __be32 *source = tuple->source.be_word;
 
@@ -82,15 +83,15 @@ FLOW_KEY_INLINE void flow_key(struct ftpfix_flow_key *key, const struct ftpfix_t
 }
 
 FLOW_KEY_INLINE int flow_key_equal(const struct ftpfix_flow_key *one,
-				 const struct ftpfix_flow_key *other)
+				   const struct ftpfix_flow_key *other)
 {
 	return one->word[0] == other->word[0] && one->word[1] == other->word[1] &&
 	       one->word[2] == other->word[2];
 }
 
 /* Where a flow of this key stands in a table of so many groups. */
-FLOW_KEY_INLINE void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_key *key, __u64 seed,
-			     __u32 groups)
+FLOW_KEY_INLINE void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_key *key,
+			       __u64 seed, __u32 groups)
 {
 	__u64 hash =
 		flow_key_mix(seed, flow_key_pair(key->word[0], key->word[1]), FLOW_KEY_PRIME_1, 32);
@@ -100,6 +101,7 @@ FLOW_KEY_INLINE void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_
 	spot->group[0] = (hash >> 32) * groups >> 32;
 	spot->group[1] = (hash & 0xffffffff) * groups >> 32;
 	/* Of bits that hardly choose a group. */
+	spot->home = hash & (FTPFIX_GROUP_SLOTS - 1);
 	spot->tag = FTPFIX_TAG_FIRST + ((hash >> 32 & 0xff) * (256 - FTPFIX_TAG_FIRST) >> 8);
 }
 

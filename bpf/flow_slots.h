@@ -107,6 +107,16 @@ static __always_inline __u32 slot_find(const struct slot_search *search,
 	return 0;
 }
 
+/* Reads the slot in which the flow most often is, for nothing but to have its memory on the way
+ * while that of the tags is: in a large table both are far away. */
+static __always_inline void slot_prefetch(__u32 slot)
+{
+	const struct ftpfix_flow *flow = flow_at(slot);
+
+	if (flow)
+		(void)*(const volatile __u32 *)flow->key.word;
+}
+
 /* The same of a tuple. */
 __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 {
@@ -118,6 +128,7 @@ __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 		return 0;
 	flow_key(&key, tuple, flow_seed);
 	flow_spot(&spot, &key, flow_seed, flow_group_count);
+	slot_prefetch(spot.group[0] * FTPFIX_GROUP_SLOTS + spot.home);
 	search.tag = spot.tag;
 	return slot_find(&search, &spot);
 }
@@ -166,8 +177,17 @@ static __always_inline void slot_release(__u32 slot)
 		__sync_fetch_and_and(tags, ~(0xffULL << shift));
 }
 
-/* Claims a free slot that this word of a group has. Returns its number plus one, or 0. */
-static __always_inline __u32 word_claim(__u64 *word, __u32 first)
+/* The number of the first marked byte from `home` on, in a circle. */
+static __always_inline __u32 byte_from(__u64 marks, __u32 home)
+{
+	__u32 shift = home * 8;
+
+	return (byte_first(marks >> shift | marks << (-shift & 63)) + home) % SLOTS_OF_WORD;
+}
+
+/* Claims a free slot that this word of a group has, the first from `home` on. Returns its number
+ * plus one, or 0. */
+static __always_inline __u32 word_claim(__u64 *word, __u32 first, __u32 home)
 {
 	__u64 untried = ~0ULL;
 
@@ -177,33 +197,37 @@ static __always_inline __u32 word_claim(__u64 *word, __u32 first)
 
 		if (!marks)
 			return 0;
-		byte = byte_first(marks);
+		byte = byte_from(marks, home);
 		if (__sync_val_compare_and_swap(word, tags,
 						tags | (__u64)FTPFIX_TAG_BUSY << byte * 8) != tags)
 			continue;
 		if (slot_rested(first + byte))
 			return first + byte + 1;
 		slot_release(first + byte);
-		untried &= ~(marks & -marks);
+		untried &= ~(0x80ULL << byte * 8);
 	}
 	return 0;
 }
 
-/* The same of the whole group. */
-static __always_inline __u32 group_claim(__u32 number)
+/* The same of the whole group, from the word of the home slot on. */
+static __always_inline __u32 group_claim(__u32 number, __u32 home)
 {
 	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
 	__u32 slot = 0;
 
-	for (int word = 0; group && !slot && word < WORDS_OF_GROUP; word++)
+	for (__u32 turn = 0; group && !slot && turn < WORDS_OF_GROUP; turn++) {
+		__u32 word = (home / SLOTS_OF_WORD + turn) % WORDS_OF_GROUP;
+
 		slot = word_claim(&group->tags[word],
-				  number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD);
+				  number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD,
+				  home % SLOTS_OF_WORD);
+	}
 	return slot;
 }
 
-/* Claims a slot for a key with these groups. Returns its number plus one, which is busy, or 0
+/* Claims a slot for a key with these groups and this home. Returns its number plus one, which is busy, or 0
  * when there is none. */
-__global __u32 slot_claim(__u32 first, __u32 second)
+__global __u32 slot_claim(__u32 first, __u32 second, __u32 home)
 {
 	const struct ftpfix_flow_group *one, *other;
 	__u32 slot;
@@ -218,8 +242,8 @@ __global __u32 slot_claim(__u32 first, __u32 second)
 		second = first;
 		first = slot;
 	}
-	slot = group_claim(first);
-	return slot ? slot : group_claim(second);
+	slot = group_claim(first, home);
+	return slot ? slot : group_claim(second, home);
 }
 
 /* Shows a busy slot to those who look for its tag. A full barrier: they see its contents. */

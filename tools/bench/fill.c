@@ -161,16 +161,20 @@ static unsigned int taken(__u32 group)
 	return count;
 }
 
-/* The first free slot of that group, which then has this tag. */
-static __u32 claim_in(__u32 number, __u32 tag)
+/* The first free slot of that group from the home slot on, which then has this tag: of the home
+ * slot's word, in a circle, and then of the other. */
+static __u32 claim_in(__u32 number, __u32 tag, __u32 home)
 {
 	struct ftpfix_flow_group *group = &groups[number];
 
-	for (unsigned int place = 0; place < FTPFIX_GROUP_SLOTS; place++)
-		if (is_free(group, place)) {
-			group->tags[place / 8] |= (__u64)tag << tag_shift(place);
-			return number * FTPFIX_GROUP_SLOTS + place;
-		}
+	for (unsigned int try = 0; try < FTPFIX_GROUP_SLOTS; try++) {
+		unsigned int place = ((home / 8 + try / 8) % 2) * 8 + (home + try) % 8;
+
+		if (!is_free(group, place))
+			continue;
+		group->tags[place / 8] |= (__u64)tag << tag_shift(place);
+		return number * FTPFIX_GROUP_SLOTS + place;
+	}
 	fail("the table is full");
 }
 
@@ -182,7 +186,8 @@ static __u32 claim(const struct ftpfix_flow_key *key)
 	flow_spot(&spot, key, seed, group_count);
 	first = taken(spot.group[0]);
 	second = taken(spot.group[1]);
-	return claim_in(spot.group[first >= FLOW_GROUP_PREFERRED && second < first], spot.tag);
+	return claim_in(spot.group[first >= FLOW_GROUP_PREFERRED && second < first], spot.tag,
+			spot.home);
 }
 
 /* --- connections --- */
