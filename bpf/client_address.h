@@ -42,8 +42,7 @@ static __always_inline enum client_address_due client_address_due(const struct f
 	if (client_address != FTPFIX_CLIENT_ADDRESS_TOA || !(flow->place & FTPFIX_PLACE_OPENER) ||
 	    flow->marks & FTPFIX_MARK_SETTLED || flow_closing(flow) ||
 	    (hook != FTPFIX_HOOK_UPLINK_IN && hook != FTPFIX_HOOK_INSIDE_OUT) ||
-	    packet->flags & (TCP_SYN | TCP_RST) ||
-	    !flow->source)
+	    packet->flags & (TCP_SYN | TCP_RST) || !flow->source)
 		return CLIENT_ADDRESS_NO;
 	return flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING ? CLIENT_ADDRESS_AGAIN
 							      : CLIENT_ADDRESS_FIRST;
