@@ -155,13 +155,10 @@ static __always_inline __u32 answer_ip_size(const struct packet *packet)
 	return packet->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 }
 
-/* As if there was no connection: RFC 9293 section 3.10.7.1. */
+/* As if there was no connection: RFC 9293 section 3.10.7.1. Only SYNs are refused, which
+ * acknowledge nothing. */
 static __always_inline void answer_numbers(struct tcphdr *reset, const struct packet *packet)
 {
-	if (packet->flags & TCP_ACK) {
-		reset->seq = bpf_htonl(packet->host_acknowledgement);
-		return;
-	}
 	reset->ack = 1;
 	reset->ack_seq = bpf_htonl(packet->host_sequence + packet->payload_length +
 				   !!(packet->flags & TCP_SYN) + !!(packet->flags & TCP_FIN));

@@ -74,7 +74,7 @@ static __always_inline int answered(int verdict)
 }
 
 /* Sends the packet of a flow on, or an answer back. */
-static __always_inline int carry(struct __sk_buff *skb, int entering)
+static __always_inline int carry(struct __sk_buff *skb)
 {
 	int out_ifindex = flow_carry(skb);
 
@@ -82,8 +82,6 @@ static __always_inline int carry(struct __sk_buff *skb, int entering)
 		return answered(answer_icmp(skb, ANSWER_TIME_EXCEEDED));
 	if (out_ifindex == -EMSGSIZE)
 		return answered(answer_icmp(skb, ANSWER_TOO_BIG));
-	if (out_ifindex == -ECONNREFUSED && entering)
-		return answered(answer_reset(skb));
 	return out_ifindex < 0 ? TC_ACT_SHOT : send_carried(out_ifindex);
 }
 
@@ -122,7 +120,7 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 	/* Before its translation, so that the numbers of both directions are the server's. */
 	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
 		return TC_ACT_SHOT;
-	return flow < 0 ? PASS : carry(skb, 1);
+	return flow < 0 ? PASS : carry(skb);
 }
 
 /* Out of the node. Only what the stack has routed is still to be translated. */
@@ -136,7 +134,7 @@ static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 		return unparsed(parsed);
 	if (path_stack) {
 		flow = flow_lookup(skb, 2 * side + 1);
-		if (flow >= 0 && carry(skb, 0) == TC_ACT_SHOT)
+		if (flow >= 0 && carry(skb) == TC_ACT_SHOT)
 			return TC_ACT_SHOT;
 	}
 	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 0))

@@ -148,7 +148,7 @@ __global __u32 rewrite_sequence(struct ftpfix_stream *stream, __u32 in_sequence)
 	if (!scratch || !stream)
 		return in_sequence;
 	draft = stream->drafted ? draft_find(scratch->crossing.from_client) : NULL;
-	known = stream_known_by(stream, draft, in_sequence);
+	known = stream_known(stream, draft, in_sequence);
 	scratch->position.stale = known - in_sequence;
 	return stream_output_by(stream, draft, known);
 }

@@ -204,9 +204,11 @@ __global __u32 stream_input(struct ftpfix_stream *stream, int from_client, __u32
 	return in_sequence;
 }
 
-/* stream_known() of a stream that was edited, by its draft or NULL. */
-static inline __u32 stream_known_by(const struct ftpfix_stream *stream,
-				    const struct ftpfix_draft *draft, __u32 in_sequence)
+/* The first byte from `in_sequence` on that edits are remembered of, of a stream that was edited
+ * and has this draft or NULL: what is before it was acknowledged by its receiver. To be
+ * asked by the stream's own direction. */
+static inline __u32 stream_known(const struct ftpfix_stream *stream,
+				 const struct ftpfix_draft *draft, __u32 in_sequence)
 {
 	__u32 floor = stream_shift(stream).in_sequence;
 
@@ -216,15 +218,6 @@ static inline __u32 stream_known_by(const struct ftpfix_stream *stream,
 		return floor;
 	return draft->floored && sequence_after(draft->floor, in_sequence) ? draft->floor
 									   : in_sequence;
-}
-
-/* The first byte from `in_sequence` on that edits are remembered of: what is before it was
- * acknowledged by its receiver. To be asked by the stream's own direction. */
-static inline __u32 stream_known(struct ftpfix_stream *stream, int from_client, __u32 in_sequence)
-{
-	if (!stream || !stream_edited(stream))
-		return in_sequence;
-	return stream_known_by(stream, draft_find(from_client), in_sequence);
 }
 
 /* The byte of the output in front of stream_known(), where that is further on than what it

@@ -304,6 +304,12 @@ static void check_return(struct model *model, __u32 floor)
 	}
 }
 
+/* From where on edits are remembered, seen from that byte of the input. */
+static __u32 known(const struct model *model, __u32 in)
+{
+	return stream_known(&model->stream, draft_find(DIRECTION), model->in_start + in);
+}
+
 /* What is in front of the first edit that is remembered: the receiver has it, and its
  * numbers stay in front. */
 static void check_forgotten(struct model *model, __u32 floor)
@@ -312,8 +318,7 @@ static void check_forgotten(struct model *model, __u32 floor)
 
 	assert_true(first <= model->acknowledged);
 	for (__u32 in = floor - 1; in < floor; in--) {
-		assert_int_equal(stream_known(&model->stream, DIRECTION, model->in_start + in),
-				 model->in_start + floor);
+		assert_int_equal(known(model, in), model->in_start + floor);
 		if (in < floor - 20)
 			break;
 	}
@@ -328,9 +333,8 @@ static void check(struct model *model)
 	__u32 floor = model_floor(model);
 
 	assert_int_equal(stream_edited(&model->stream), model->edits != 0);
-	for (__u32 in = floor; in < model->in; in++)
-		assert_int_equal(stream_known(&model->stream, DIRECTION, model->in_start + in),
-				 model->in_start + in);
+	for (__u32 in = floor; model->edits && in < model->in; in++)
+		assert_int_equal(known(model, in), model->in_start + in);
 	if (floor)
 		check_forgotten(model, floor);
 	check_outputs(model, floor);
@@ -414,11 +418,9 @@ static void without_edits(void **state)
 		__u32 sequence = 1u << round;
 
 		assert_int_equal(stream_output(&stream, DIRECTION, sequence), sequence);
-		assert_int_equal(stream_known(&stream, DIRECTION, sequence), sequence);
 		assert_int_equal(stream_input(&stream, DIRECTION, sequence, SEQADJ_ACKNOWLEDGED),
 				 sequence);
 		assert_int_equal(stream_output(NULL, DIRECTION, sequence), sequence);
-		assert_int_equal(stream_known(NULL, DIRECTION, sequence), sequence);
 		assert_int_equal(stream_input(NULL, DIRECTION, sequence, SEQADJ_BLOCK_START),
 				 sequence);
 	}

@@ -15,6 +15,7 @@
  *     send COUNT FLOWS TRAIN
  *                        packets of clients, TRAIN of one connection in a row;
  *                        nanoseconds for one, and how many arrived
+ *     touch COUNT        a packet of each of so many connections; how many arrived
  *     sessions FIRST COUNT
  *                        FTP sessions of these numbers: their control connections are
  *                        opened, and a line is said each way; how many had all arrive
@@ -402,6 +403,17 @@ static void send_packets(__u32 count, __u32 flows, __u32 train)
 	printf("%u %llu\n", nanoseconds, arrived(sink, before, count));
 }
 
+/* One packet of each connection, so that all of them are in use. */
+static void touch(__u32 flows)
+{
+	struct tally tally = {.least = flows};
+
+	skeleton->bss->stream.kind = STREAM_FLOWS;
+	skeleton->bss->stream.train = 1;
+	step_at(&tally, CLIENT, 0, flows, TCP_ACK, CLIENT_SEQUENCE, SERVER_SEQUENCE);
+	printf("%llu\n", tally.least);
+}
+
 static void prepare(char **argument)
 {
 	skeleton = packets__open_and_load();
@@ -430,6 +442,8 @@ static void answer(const char *line)
 	else if (sscanf(line, "send %u %u %u", &count, &flows, &train) == 3 && count <= COUNT_MAX &&
 		 train)
 		send_packets(count, flows, train);
+	else if (sscanf(line, "touch %u", &count) == 1 && count <= COUNT_MAX)
+		touch(count);
 	else if (sscanf(line, "sessions %u %u", &first, &count) == 2 && count <= COUNT_MAX)
 		open_sessions(first, count);
 	else if (sscanf(line, "told %15s %u", skeleton->bss->client_sink.told, &growth) == 2)

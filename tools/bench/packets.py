@@ -36,7 +36,7 @@ CONTENDERS = (WIRE, REDIRECT, REDIRECT_FIB, KERNEL, FLOWTABLE, TC, XDP)
 
 NOTE = """\
 {count:,} packets each time, of 60 bytes, made by an XDP program in live frames and dropped by
-one at the other end, all on one CPU. One hop is what a lane takes above the wire alone: a
+one at the other end, all on one CPU; just before, every connection has had one. One hop is what a lane takes above the wire alone: a
 veth pair more, and what the node does. Checksums are verified by the wire's end alone, in
 samples; conntrack need not, as behind a network card that does."""
 
@@ -86,6 +86,10 @@ class Runner:
             self._daemon.namespace.run(f"{PROGRAMS}/fill", str(self._daemon.pid),
                                        str(self._opened), str(more), VIP, SERVER)
         self._opened = flows
+
+    def touch(self, flows):
+        """Each of so many connections has a packet, so that none was silent before."""
+        self._talker.ask("touch", flows)
 
     def send(self, count, flows, train):
         """Nanoseconds for one packet. A node that loses some is slower by as much."""
@@ -140,6 +144,7 @@ def measure_row(runners, row, count, rounds, total, hop):
         runner.open(flows)
     taken = {}
     for turn, runner in alternating(runners, rounds):
+        runner.touch(flows)
         each = runner.send(count, flows, train)
         if turn:
             taken[turn, runner.contender] = each
