@@ -163,22 +163,20 @@ __global int expect_end(const struct ftpfix_session_key *session, const struct f
 }
 
 /* Drops what this session's announcement of that number still expects of the peer. */
-static __always_inline void expect_replace(const struct ftpfix_session_key *session,
-					   const struct ftpfix_addr *peer, __be16 be_port,
-					   __u16 announcement)
+__global int expect_replace(const struct ftpfix_session_key *session,
+			    const struct ftpfix_addr *peer, __u32 be_port, __u32 announcement)
 {
-	struct ftpfix_expectation_key key = {
-		.peer = *peer,
-		.be_port = be_port,
-	};
+	struct ftpfix_expectation_key key = {.be_port = be_port};
 	struct ftpfix_expectation *old;
 
-	if (!be_port)
-		return;
+	if (!session || !peer)
+		return 0;
+	key.peer = *peer;
 	old = bpf_map_lookup_elem(&expectations, &key);
 	if (old && old->announcement == announcement && session_key_equal(&old->session, session) &&
 	    !bpf_map_delete_elem(&expectations, &key))
 		count(FTPFIX_CONNECTION_REPLACED);
+	return 0;
 }
 
 #endif /* FTPFIX_EXPECT_H */

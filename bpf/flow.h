@@ -55,7 +55,8 @@ static __always_inline struct ftpfix_flow *flow_of_packet(const struct scratch *
 /*
  * Finds the flow of the packet in the scratch at this hook, and on the way in makes one of
  * a SYN that is for one. Returns 1 for a control connection, 0 for a data connection,
- * -ENOENT when the packet is none of ours, or -ECONNREFUSED when it is to be refused.
+ * -ENOENT when the packet is none of ours, -ECONNREFUSED when it is to be refused, or
+ * -EALREADY when it must be dropped.
  */
 __global int flow_lookup(struct __sk_buff *skb, int hook)
 {
@@ -73,6 +74,8 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	/* Unless the SYN is that of a connection which is there. */
 	if (opening && (!flow || flow->first_sequence != packet->host_sequence)) {
 		err = flow_open(skb, hook >> 1, flow && marks_established(flow->marks));
+		if (err == -EALREADY)
+			count(FTPFIX_PACKET_FAILED);
 		if (err && err != -ENOENT)
 			return err;
 		flow = flow_of_packet(scratch);

@@ -66,21 +66,23 @@ static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 					     struct flow_spot *spot)
 {
 	flow_spot(spot, &entry->key, flow_seed, flow_group_count);
-	return slot_claim(spot->group[0], spot->group[1], spot->home);
+	return slot_claim(spot);
 }
 
-/* Whether another connection has the key of the scratch's way back, or is about to: `except` is
- * one more than our own slot. */
-__global int flow_back_taken(__u32 except)
+/* Whether another connection has the key of the scratch's way ahead (`back` 0) or back (1), or is
+ * about to: `except` is one more than our own slot. */
+__global int flow_taken(int back, __u32 except)
 {
 	struct scratch *scratch = scratch_memory();
 	struct slot_search search = {.except = except};
+	const struct flow_spot *spot;
 
 	if (!scratch)
 		return 0;
-	search.key = &scratch->behind.key;
-	search.tag = scratch->behind_spot.tag;
-	return !!slot_find(&search, &scratch->behind_spot);
+	spot = back ? &scratch->behind_spot : &scratch->ahead_spot;
+	search.key = back ? &scratch->behind.key : &scratch->ahead.key;
+	search.tag = spot->tag;
+	return !!slot_find(&search, spot);
 }
 
 static __always_inline void flow_enliven(__u32 slot)
@@ -96,12 +98,14 @@ static __always_inline void flow_enliven(__u32 slot)
  * the source port ours: of two CPUs that insert the same at once at most one keeps it. For that
  * it is shown to these; to packets, and to who would remove the pair, only when it is ours, and
  * the first one, by which pairs are removed, last.
- * Returns 0, -EEXIST, or -ENOSPC when no slot is free.
+ * Returns 0; -EEXIST; -EALREADY when another CPU does the same for the same SYN; or -ENOSPC when
+ * no slot is free.
  */
 __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 {
 	struct scratch *scratch = scratch_memory();
 	__u32 slot, back;
+	int err = 0;
 
 	if (!scratch)
 		return -ENOSPC;
@@ -117,12 +121,16 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
 	slot_publish(back - 1, scratch->behind_spot.tag);
-	if (flow_back_taken(back)) {
+	if (flow_taken(1, back))
+		err = -EEXIST;
+	slot_publish(slot - 1, scratch->ahead_spot.tag);
+	if (!err && flow_taken(0, slot))
+		err = -EALREADY;
+	if (err) {
 		slot_release(back - 1);
 		slot_release(slot - 1);
-		return -EEXIST;
+		return err;
 	}
-	slot_publish(slot - 1, scratch->ahead_spot.tag);
 	flow_enliven(back - 1);
 	flow_enliven(slot - 1);
 	if (!(scratch->ahead.place & FTPFIX_PLACE_INNER))
@@ -167,6 +175,7 @@ static __noinline int flow_insert_pair(struct scratch *scratch, const struct ftp
 	if (!err)
 		err = flow_fill(&scratch->behind, &scratch->back, &scratch->turned, back | place);
 	scratch->ahead.marks = scratch->behind.marks = opening->marks;
+	scratch->ahead.first_sequence = scratch->packet.host_sequence;
 	return err ? err : flow_insert_both(opening->out_ifindex, opening->in_ifindex);
 }
 
@@ -189,6 +198,13 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 					FLOW_HOOKS(in, other_in, 0));
 	opening->middle = opening->to;
 	opening->middle.source = opening->key.source;
+	/* The first pair is not made for a port that the second one cannot have: each try would
+	 * leave two slots that rest. */
+	if (!address_equal(&opening->middle.source, &opening->to.source)) {
+		tuple_turn(&scratch->back, &opening->to);
+		if (flow_held(scratch))
+			return -EEXIST;
+	}
 	err = flow_insert_pair(scratch, &opening->key, &opening->middle, FLOW_HOOKS(in, out, 0));
 	if (err || address_equal(&opening->middle.source, &opening->to.source))
 		return err;
@@ -256,7 +272,8 @@ static long source_try(__u32 try, void *context)
 
 /*
  * Inserts the connection of scratch->opening, keeping the peer's port if it can. Returns 0;
- * -EEXIST when no source port was free; or -ENOSPC when the table has no room.
+ * -EEXIST when no source port was free; -EALREADY when another CPU opens the same; or -ENOSPC
+ * when the table has no room.
  */
 __global int flow_insert(void)
 {

@@ -175,6 +175,8 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
 	flow_give_up(scratch->slot, 0);
 	err = flow_insert();
+	if (err == -EALREADY)
+		return err;
 	if (err)
 		return flow_refuse_client(scratch, err == -EEXIST ? FTPFIX_BALANCED_NO_SOURCE_PORT
 								  : FTPFIX_BALANCED_TABLE_FULL);
@@ -186,7 +188,8 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
  * Makes a connection of the SYN in the scratch if it is for one: `settled` says that one of
  * its tuple is established, which only a peer that was told to dial again ends so. (To
  * others its server answers, RFC 5961 section 4.) Returns 0; -ENOENT when the SYN is for
- * nobody of ours; or -ECONNREFUSED when it is to be refused.
+ * nobody of ours; -ECONNREFUSED when it is to be refused; or -EALREADY when it is to be
+ * dropped, for another CPU opens the same.
  */
 __global int flow_open(struct __sk_buff *skb, int side, int settled)
 {
@@ -196,6 +199,8 @@ __global int flow_open(struct __sk_buff *skb, int side, int settled)
 	if (!scratch)
 		return -ENOENT;
 	err = flow_open_expected(skb->ifindex, 1 << (side & 1), scratch);
+	if (err == -EALREADY)
+		return err;
 	if (err && err != -ENOENT)
 		return flow_refuse_peer(scratch, err);
 	if (err && !settled && side == FTPFIX_SIDE_UPLINK)

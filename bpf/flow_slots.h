@@ -20,9 +20,6 @@
 #define SLOTS_OF_WORD 8
 #define WORDS_OF_GROUP (FTPFIX_GROUP_SLOTS / SLOTS_OF_WORD)
 
-/* How often a slot is tried to be claimed while other CPUs change tags beside it. */
-#define CLAIM_TRIES_MAX 8
-
 /* How many ticks a slot rests at least. */
 #define SLOT_REST_TICKS 1
 
@@ -171,66 +168,55 @@ static __always_inline int slot_rested(__u32 slot)
 static __always_inline void slot_release(__u32 slot)
 {
 	__u32 shift;
-	__u64 *tags = slot_tags(slot, &shift);
+	__u64 *tags = slot_tags(slot, &shift), before;
 
-	if (tags)
-		__sync_fetch_and_and(tags, ~(0xffULL << shift));
+	if (!tags)
+		return;
+	before = __sync_fetch_and_and(tags, ~(0xffULL << shift));
+	barrier_var(before);
 }
 
-/* The number of the first marked byte from `home` on, in a circle. */
-static __always_inline __u32 byte_from(__u64 marks, __u32 home)
+/* Claims the slot if it is free and has rested. Returns 1 then, or 0. Where another CPU changes a
+ * tag beside it meanwhile the next slot will do. */
+__global int slot_try(__u32 slot)
 {
-	__u32 shift = home * 8;
+	__u64 *tags, before;
+	__u32 shift;
 
-	return (byte_first(marks >> shift | marks << (-shift & 63)) + home) % SLOTS_OF_WORD;
+	tags = slot_tags(slot, &shift);
+	if (!tags)
+		return 0;
+	before = *(volatile __u64 *)tags;
+	if (before >> shift & 0xff ||
+	    __sync_val_compare_and_swap(tags, before, before | (__u64)FTPFIX_TAG_BUSY << shift) !=
+		    before)
+		return 0;
+	if (slot_rested(slot))
+		return 1;
+	slot_release(slot);
+	return 0;
 }
 
-/* Claims a free slot that this word of a group has, the first from `home` on. Returns its number
- * plus one, or 0. */
-static __always_inline __u32 word_claim(__u64 *word, __u32 first, __u32 home)
+/* Claims a slot of the group, the first that can be had from the home slot on, of its word
+ * before the other. Returns its number plus one, or 0. */
+static __always_inline __u32 group_claim(__u32 group, __u32 home)
 {
-	__u64 untried = ~0ULL;
+	for (__u32 turn = 0; turn < FTPFIX_GROUP_SLOTS; turn++) {
+		__u32 word = (home + (turn & SLOTS_OF_WORD)) & SLOTS_OF_WORD;
+		__u32 slot = group * FTPFIX_GROUP_SLOTS + word + (home + turn) % SLOTS_OF_WORD;
 
-	for (int try = 0; try < CLAIM_TRIES_MAX; try++) {
-		__u64 tags = *(volatile __u64 *)word, marks = bytes_zero(tags) & untried;
-		__u32 byte;
-
-		if (!marks)
-			return 0;
-		byte = byte_from(marks, home);
-		if (__sync_val_compare_and_swap(word, tags,
-						tags | (__u64)FTPFIX_TAG_BUSY << byte * 8) != tags)
-			continue;
-		if (slot_rested(first + byte))
-			return first + byte + 1;
-		slot_release(first + byte);
-		untried &= ~(0x80ULL << byte * 8);
+		if (slot_try(slot))
+			return slot + 1;
 	}
 	return 0;
 }
 
-/* The same of the whole group, from the word of the home slot on. */
-static __always_inline __u32 group_claim(__u32 number, __u32 home)
+/* Claims a slot for a key with this spot. Returns its number plus one, which is busy, or 0 when
+ * there is none. */
+static __always_inline __u32 slot_claim(const struct flow_spot *spot)
 {
-	struct ftpfix_flow_group *group = bpf_map_lookup_elem(&flow_groups, &number);
-	__u32 slot = 0;
-
-	for (__u32 turn = 0; group && !slot && turn < WORDS_OF_GROUP; turn++) {
-		__u32 word = (home / SLOTS_OF_WORD + turn) % WORDS_OF_GROUP;
-
-		slot = word_claim(&group->tags[word],
-				  number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD,
-				  home % SLOTS_OF_WORD);
-	}
-	return slot;
-}
-
-/* Claims a slot for a key with these groups and this home. Returns its number plus one, which is busy, or 0
- * when there is none. */
-__global __u32 slot_claim(__u32 first, __u32 second, __u32 home)
-{
+	__u32 first = spot->group[0], second = spot->group[1], slot;
 	const struct ftpfix_flow_group *one, *other;
-	__u32 slot;
 
 	one = bpf_map_lookup_elem(&flow_groups, &first);
 	other = bpf_map_lookup_elem(&flow_groups, &second);
@@ -238,22 +224,25 @@ __global __u32 slot_claim(__u32 first, __u32 second, __u32 home)
 		return 0;
 	if (group_free(one) <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED &&
 	    group_free(other) > group_free(one)) {
-		slot = second;
-		second = first;
-		first = slot;
+		slot = first;
+		first = second;
+		second = slot;
 	}
-	slot = group_claim(first, home);
-	return slot ? slot : group_claim(second, home);
+	slot = group_claim(first, spot->home);
+	return slot ? slot : group_claim(second, spot->home);
 }
 
 /* Shows a busy slot to those who look for its tag. A full barrier: they see its contents. */
 static __always_inline void slot_publish(__u32 slot, __u32 tag)
 {
 	__u32 shift;
-	__u64 *tags = slot_tags(slot, &shift);
+	__u64 *tags = slot_tags(slot, &shift), before;
 
-	if (tags)
-		__sync_fetch_and_xor(tags, (__u64)(FTPFIX_TAG_BUSY ^ tag) << shift);
+	if (!tags)
+		return;
+	before = __sync_fetch_and_xor(tags, (__u64)(FTPFIX_TAG_BUSY ^ tag) << shift);
+	/* Only an atomic whose result is used is a barrier. */
+	barrier_var(before);
 }
 
 /* The word of a flow in which its marks are, which others set at the same time. */
@@ -278,6 +267,7 @@ static __always_inline __u8 flow_mark(struct ftpfix_flow *flow, __u8 mark)
 	union flow_word bits = {.marks = mark};
 
 	bits.word = __sync_fetch_and_or(flow_word(flow), bits.word);
+	barrier_var(bits.word);
 	return bits.marks;
 }
 
@@ -287,6 +277,7 @@ static __always_inline __u8 flow_unmark(struct ftpfix_flow *flow, __u8 mark)
 	union flow_word bits = {.marks = mark};
 
 	bits.word = __sync_fetch_and_and(flow_word(flow), ~bits.word);
+	barrier_var(bits.word);
 	return bits.marks;
 }
 

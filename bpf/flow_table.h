@@ -118,7 +118,7 @@ static __always_inline int flow_settle(struct ftpfix_flow *flow, struct ftpfix_f
 	__u8 before = flow_mark(first, FTPFIX_MARK_SETTLED);
 
 	flow_mark(first == flow ? peer : flow, FTPFIX_MARK_SETTLED);
-	if (before & FTPFIX_MARK_SETTLED || !(before & FTPFIX_MARK_LIVE))
+	if (before & (FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED) || !(before & FTPFIX_MARK_LIVE))
 		return 0;
 	flow_count_load(flow, peer, 1);
 	return 1;
@@ -138,6 +138,9 @@ static __always_inline int flow_close(struct ftpfix_flow *flow, struct ftpfix_fl
 	return 1;
 }
 
+/* How often that is tried while other CPUs change marks or what is beside them. */
+#define KILL_TRIES_MAX 8
+
 /* Takes the mark of life away, but from an established connection if these are spared. Returns
  * the marks of before, or 0 where nothing was done. */
 static __always_inline __u8 flow_kill(struct ftpfix_flow *first, int sparing)
@@ -145,7 +148,7 @@ static __always_inline __u8 flow_kill(struct ftpfix_flow *first, int sparing)
 	union flow_word before, after;
 	__u8 marks;
 
-	for (int try = 0; sparing && try < CLAIM_TRIES_MAX; try++) {
+	for (int try = 0; sparing && try < KILL_TRIES_MAX; try++) {
 		before.word = *(volatile __u32 *)flow_word(first);
 		if (!(before.marks & FTPFIX_MARK_LIVE) || marks_established(before.marks))
 			return 0;

@@ -117,6 +117,8 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 	flow = flow_lookup(skb, 2 * side);
 	if (flow == -ECONNREFUSED)
 		return answered(answer_reset(skb));
+	if (flow == -EALREADY)
+		return TC_ACT_SHOT;
 	/* Before its translation, so that the numbers of both directions are the server's. */
 	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
 		return TC_ACT_SHOT;

@@ -24,6 +24,9 @@
 /* Places of map hops in which a hop may be. */
 #define HOP_WAYS 4
 
+/* Of interface, addresses, VLAN and MTU. */
+#define HOP_WORDS 5
+
 #ifndef AF_INET
 #define AF_INET 2
 #define AF_INET6 10
@@ -57,13 +60,13 @@ static __always_inline __u8 hop_unasked(__u32 now_ticks)
 	return (now_ticks >> HOP_SHIFT) - HOP_UNITS;
 }
 
-/* All but the version. */
+/* All but the version, and when it was written. */
 static __always_inline int hop_same(const struct ftpfix_hop *one, const struct ftpfix_hop *other)
 {
 	const __u32 *words = &one->out_ifindex, *others = &other->out_ifindex;
-	__u32 difference = 0;
+	__u32 difference = one->fast ^ other->fast;
 
-	for (__u32 i = 0; i < sizeof(*one) / sizeof(*words) - 1; i++)
+	for (__u32 i = 0; i < HOP_WORDS; i++)
 		difference |= words[i] ^ others[i];
 	return !difference;
 }
@@ -88,21 +91,24 @@ static __always_inline int hop_get(const struct ftpfix_flow *flow, struct ftpfix
 	if (!place)
 		return -ENOENT;
 	version = hop_read(place, hop);
-	return version & 1 || (__u8)(version >> 1) != flow->hop_version ? -ENOENT : 0;
+	if (!version || version & 1)
+		return -ENOENT;
+	return (__u8)(version >> 1) == flow->hop_version ? 0 : -ENOENT;
 }
 
 static __always_inline __u32 hop_set(const struct ftpfix_hop *hop)
 {
 	const __u8 *mac = hop->destination;
-	__u32 hash = hop->out_ifindex * 31 + mac[5] + (mac[4] << 8) + (mac[3] << 16);
+	__u32 hash = hop->out_ifindex * 31 + mac[5] + (mac[4] << 8) + (mac[3] << 16) + hop->mtu;
 
 	return hash * 0x9e3779b1 >> 16 & (FTPFIX_HOPS_MAX / HOP_WAYS - 1);
 }
 
 /* Writes the hop in its place, unless another CPU does so. Returns the version, or 1. */
-static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ftpfix_hop *hop)
+static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ftpfix_hop *hop,
+				       __u16 unit)
 {
-	__u32 version = *(volatile __u32 *)&place->version & ~1u;
+	__u32 version = *(volatile __u32 *)&place->version & ~1u, before;
 
 	if (__sync_val_compare_and_swap(&place->version, version, version + 1) != version)
 		return 1;
@@ -112,39 +118,61 @@ static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ft
 	place->be_vlan = hop->be_vlan;
 	place->mtu = hop->mtu;
 	place->fast = hop->fast;
-	__sync_fetch_and_add(&place->version, 1);
+	place->written = unit;
+	before = __sync_fetch_and_add(&place->version, 1);
+	barrier_var(before);
 	return version + 2;
 }
 
-/* Gives the flow this hop, whose version does not matter. Returns 0, or -EBUSY when there is no
- * place for it at the moment. */
-static __always_inline int hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
+/* Gives the flow the place of this hop among those from `first` on, or else the one that is free
+ * or was written longest ago. Returns as hop_keep(). */
+static __always_inline int hop_place(struct ftpfix_flow *flow, const struct ftpfix_hop *hop,
+				     __u32 first, __u16 unit)
 {
-	__u32 first = hop_set(hop) * HOP_WAYS, take = first, version;
+	__u32 take = 0, most = 0, version;
 	struct ftpfix_hop *place, there;
 
-	for (int way = HOP_WAYS - 1; way >= 0; way--) {
-		__u32 index = first + way;
+	for (int way = 0; way < HOP_WAYS; way++) {
+		__u32 index = first + way, age;
 
 		place = bpf_map_lookup_elem(&hops, &index);
 		if (!place)
 			return -EBUSY;
 		version = hop_read(place, &there);
-		if (!(version & 1) && version && hop_same(&there, hop)) {
+		if (version & 1)
+			continue;
+		if (version && hop_same(&there, hop)) {
 			flow->hop = index;
 			flow->hop_version = version >> 1;
 			return 0;
 		}
-		if (!version)
+		age = version ? (__u16)(unit - there.written) : 1 << 16;
+		if ((!version || there.mtu) && age > most) {
+			most = age;
 			take = index;
+		}
 	}
 	place = bpf_map_lookup_elem(&hops, &take);
-	version = place ? hop_write(place, hop) : 1;
+	version = place && most ? hop_write(place, hop, unit) : 1;
 	if (version & 1)
 		return -EBUSY;
 	flow->hop = take;
 	flow->hop_version = version >> 1;
 	return 0;
+}
+
+/* Gives the flow this hop, whose version does not matter. Returns 0, or -EBUSY when there is no
+ * place for it at the moment. */
+__global int hop_keep(struct ftpfix_flow *flow, const struct ftpfix_hop *hop)
+{
+	__u16 unit = ticks_now() >> HOP_SHIFT;
+	__u32 first;
+
+	if (!flow || !hop)
+		return -EBUSY;
+	first = hop_set(hop) * HOP_WAYS;
+	/* Another CPU may have written the same meanwhile. */
+	return hop_place(flow, hop, first, unit) ? hop_place(flow, hop, first, unit) : 0;
 }
 
 static __always_inline void hop_question(struct bpf_fib_lookup *question,

@@ -231,7 +231,9 @@ __global int icmp_packet(struct __sk_buff *skb, int hook)
 		return -ETIME;
 	}
 	icmp_prepare(flow, scratch);
-	out_ifindex = hop_get(flow, &scratch->hop) ? 0 : scratch->hop.out_ifindex;
+	if (!path_stack)
+		hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
+	out_ifindex = scratch->hop.out_ifindex;
 	if (!path_stack && !out_ifindex) {
 		count(FTPFIX_PACKET_FAILED);
 		return -ENODEV;

@@ -21,8 +21,9 @@ static __always_inline const struct ftpfix_addr *own_address(__u32 number)
  * when all are given. */
 static __noinline __u32 own_number(const struct ftpfix_addr *addr)
 {
-	__u32 *found = bpf_map_lookup_elem(&own_numbers, addr), number;
-	struct ftpfix_addr *place;
+	/* What an argument of a caller points to is no key for Linux 6.1. */
+	struct ftpfix_addr own = *addr, *place;
+	__u32 *found = bpf_map_lookup_elem(&own_numbers, &own), number;
 
 	if (found)
 		return *found;
@@ -32,11 +33,11 @@ static __noinline __u32 own_number(const struct ftpfix_addr *addr)
 	place = bpf_map_lookup_elem(&own_addresses, &number);
 	if (!place)
 		return 0;
-	*place = *addr;
-	if (!bpf_map_update_elem(&own_numbers, addr, &number, BPF_NOEXIST))
+	*place = own;
+	if (!bpf_map_update_elem(&own_numbers, &own, &number, BPF_NOEXIST))
 		return number;
 	/* Another CPU numbered it meanwhile; this number stays unused. */
-	found = bpf_map_lookup_elem(&own_numbers, addr);
+	found = bpf_map_lookup_elem(&own_numbers, &own);
 	return found ? *found : 0;
 }
 

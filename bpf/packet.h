@@ -256,7 +256,10 @@ static __always_inline int parse_ipv6(struct cursor *cursor, __u32 frame_length,
 	packet->ttl = header->hop_limit;
 	packet->ipv6 = 1;
 	packet->network_length = length;
-	if (header->version != 6)
+	/* RFC 4291 section 2.5.5.2: a mapped address is never in a header, and here stands for
+	 * a packet of IPv4. */
+	if (header->version != 6 || address_mapped(&packet->tuple.source) ||
+	    address_mapped(&packet->tuple.destination))
 		return -EBADMSG;
 	cursor->at = header + 1;
 	err = parse_extensions(cursor, header->nexthdr, &extensions, packet);

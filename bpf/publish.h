@@ -235,6 +235,27 @@ static __always_inline int publish_settle(struct scratch *scratch,
 	return refusal;
 }
 
+/* Drops what is still expected by this session's announcement of that number. Replies and
+ * commands take turns: its peer was the client, the server (who has another address behind a
+ * control connection that ftpfix carries), or anybody. */
+static __always_inline void publish_replace(struct scratch *scratch, __be16 be_port,
+					    __u16 announcement)
+{
+	const struct crossing *crossing = &scratch->crossing;
+	const struct ftpfix_addr *server = &crossing->key.tuple.destination;
+	struct ftpfix_addr *anybody = &scratch->publishing.anybody;
+
+	if (!be_port)
+		return;
+	if (crossing->carried)
+		server = crossing->from_client ? &crossing->beyond.destination
+					       : &crossing->beyond.source;
+	__builtin_memset(anybody, 0, sizeof(*anybody));
+	expect_replace(&crossing->key, &crossing->key.tuple.source, be_port, announcement);
+	expect_replace(&crossing->key, server, be_port, announcement);
+	expect_replace(&crossing->key, anybody, be_port, announcement);
+}
+
 /* Remembers what is expected, in the place of the session's oldest announcement, whose
  * expectation goes if it is still open. */
 static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_session *session,
@@ -243,8 +264,8 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 	__u32 slot = session->announcements & (FTPFIX_EXPECTED_MAX - 1);
 	struct ftpfix_expected *expected = &session->expected[slot];
 
-	expect_replace(&scratch->crossing.key, &scratch->expectation_key.peer, expected->be_port,
-		       (__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
+	publish_replace(scratch, expected->be_port,
+			(__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
 	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation_key.be_port;
 	expected->be_peer_port = 0;
 	session->announcements++;

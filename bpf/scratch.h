@@ -47,7 +47,8 @@ struct position {
 
 /* What is being settled for one announcement: see publish.h. */
 struct publishing {
-	struct ftpfix_addr addr; /* that is announced instead */
+	struct ftpfix_addr addr;    /* that is announced instead */
+	struct ftpfix_addr anybody; /* none */
 	/* Toward the target; none: the peer's own. */
 	struct ftpfix_addr source;
 	__u32 fixed_port; /* 1: the announced port must be kept */
@@ -100,6 +101,7 @@ struct scratch {
 	struct ftpfix_draft draft; /* a new one: zero but for how it begins */
 	struct ftpfix_seen note;
 	struct ftpfix_session_key inside; /* the session that a note is of */
+	struct ftpfix_session_key ended;
 	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct opening opening;

@@ -56,16 +56,13 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
  * its flow tells: where that went first, at a reset on its way out of the stack, the server is
  * expected until the deadline.
  */
-__global int session_abandon(const struct ftpfix_session_key *key)
+__global int session_abandon(const struct ftpfix_session_key *key,
+			     const struct ftpfix_session *session)
 {
 	const struct ftpfix_flow *carried;
-	struct ftpfix_session *session;
 	struct ftpfix_addr peer = {};
 
-	if (!key)
-		return 0;
-	session = session_find(key);
-	if (!session)
+	if (!key || !session)
 		return 0;
 	for (int slot = 0; slot < FTPFIX_EXPECTED_MAX; slot++) {
 		__be16 be_port = session->expected[slot].be_port;
@@ -86,16 +83,20 @@ __global int session_abandon(const struct ftpfix_session_key *key)
 __global int session_end(const struct ftpfix_session_key *key)
 {
 	struct scratch *scratch = scratch_memory();
+	struct ftpfix_session_key *ended;
 	struct ftpfix_session *session;
 
 	if (!key || !scratch)
 		return 0;
-	session = session_find(key);
+	/* What an argument points to is no key for Linux 6.1. */
+	ended = &scratch->ended;
+	*ended = *key;
+	session = session_find(ended);
 	if (!session)
 		return 0;
-	session_abandon(key);
-	draft_end(&scratch->draft_key, key, session);
-	bpf_map_delete_elem(&sessions, key);
+	session_abandon(ended, session);
+	draft_end(&scratch->draft_key, ended, session);
+	bpf_map_delete_elem(&sessions, ended);
 	return 0;
 }
 
@@ -302,7 +303,7 @@ static __always_inline void session_finish(const struct ftpfix_session_key *key,
 		session_end(key);
 		return;
 	}
-	session_abandon(key);
+	session_abandon(key, session_find(key));
 	session_note_begun(key);
 }
 

@@ -151,7 +151,7 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 		return 0;
 	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
 		return 0;
-	session_abandon(&own);
+	session_abandon(&own, session);
 	draft_end(&name, &own, session);
 	bpf_map_delete_elem(map, &own);
 	return 0;

@@ -517,7 +517,9 @@ enum ftpfix_turn {
 
 /*
  * Map hops (array): where packets of flows leave the node, and the Ethernet header that is in
- * front of them there. A place is taken by another hop when it is needed: version tells.
+ * front of them there. A place is taken by another hop when it is needed, which version tells;
+ * but only once in a unit of `written`, so that no version comes round while a flow uses its
+ * hop, and not that of a hop of which only the interface is known.
  */
 struct ftpfix_hop {
 	__u32 version;	   /* odd while it is written, then one more */
@@ -526,7 +528,8 @@ struct ftpfix_hop {
 	__u8 source[6];
 	__be16 be_vlan; /* by XDP: tag control information; 0: untagged */
 	__u16 mtu;	/* the largest IP packet; 0: only the interface is known */
-	__u32 fast;	/* 1: XDP may send there */
+	__u16 fast;	/* 1: XDP may send there */
+	__u16 written;	/* when it was written: ticks >> 4, modulo 2^16 */
 };
 
 /*
