@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * For whom a SYN is: the peer of an expectation, or a client of a virtual address. Either
- * becomes a connection in the tables, or is refused by a stated rule.
+ * becomes a connection in the table, or is refused by a stated rule.
  */
 #ifndef FTPFIX_FLOW_OPEN_H
 #define FTPFIX_FLOW_OPEN_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How far a connection has come: its sequence numbers, its handshake, its FINs and
- * resets, and in which table its pair of flows therefore stands. It translates nothing.
+ * resets, and whether it therefore has a turn, or goes. It translates nothing.
  */
 #ifndef FTPFIX_FLOW_TRACK_H
 #define FTPFIX_FLOW_TRACK_H

@@ -3,7 +3,7 @@
  * The next hop of a flow: asked of the kernel's routing and neighbour tables, and then kept
  * until these change, as far as the daemon tells, or for so short a time that a change is
  * followed at once. Hops are few and flows many: a flow keeps the number of its hop. It is
- * the same for TC and XDP, whose packets only it does not look at.
+ * the same for TC and XDP.
  */
 #ifndef FTPFIX_HOP_H
 #define FTPFIX_HOP_H

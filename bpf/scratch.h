@@ -78,7 +78,7 @@ struct opening {
 	__u32 addresses; /* of the pool to choose from */
 	__u32 first_try;
 	__u32 first_address;
-	__u32 reusing; /* 1: none was free, those of closing connections are taken too */
+	__u32 reusing; /* 1: none was free, those of connections that open or are closed are taken */
 	__u32 slot;    /* of its opener's flow, plus one */
 	int result;
 };

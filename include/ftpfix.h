@@ -329,7 +329,8 @@ struct ftpfix_expectation_key {
 /*
  * How an expectation names an address: by its number in map own_addresses; or, where it is an
  * end of the session, as that. Numbers are never given back, so that clients, who may be any
- * number, get none.
+ * number, get none: but for one whose PORT names another host (FTPFIX_ALLOW_FXP), for that is
+ * what the other host's packets go on from.
  */
 enum ftpfix_named {
 	FTPFIX_NAMED_NONE,

@@ -87,7 +87,7 @@ static const char help[] =
 	"IPv6\n"
 	"  --attach tcx|clsact     how to attach (tcx where the kernel has it, 6.6 or newer)\n"
 	"  --xdp auto|native|generic|off\n"
-	"                          where XDP carries established connections: in drivers that can\n"
+	"                          where XDP carries data connections: in drivers that can\n"
 	"                          run it, in all or not at all, behind them, nowhere (auto)\n"
 	"\n"
 	"Option of set, server, show and metrics:\n"

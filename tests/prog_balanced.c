@@ -129,6 +129,37 @@ static void active(void **state)
 	carries(&data);
 }
 
+/* The client says EPRT and is asked for nothing, four times, and then EPSV four times: of both
+ * together no more than four are expected. */
+static void both_kinds(void **state)
+{
+	struct control control = logged_in(state, FTPFIX_FORWARD_FULLNAT, 0);
+	struct dial *dial = &control.dial;
+	const struct bpf_map *expected = dial->world->skeleton->maps.expectations;
+	struct frame input, output;
+	char text[64];
+
+	for (int turn = 0; turn < 12; turn++) {
+		if (turn / 4 == 1) {
+			control_up(&control, PSH | ACK, "EPSV\r\n");
+			snprintf(text, sizeof(text),
+				 "229 Entering Extended Passive Mode (|||%d|)\r\n", 30000 + turn);
+			control_down(&control, PSH | ACK, text, text);
+		} else {
+			snprintf(text, sizeof(text), "EPRT |1|198.51.100.10|%d|\r\n", 50000 + turn);
+			dial_up_frame(dial, PSH | ACK, dial->client_sequence, text, 0, &input);
+			snprintf(text, sizeof(text), "EPRT |1|10.0.0.1|00000%d|\r\n", 50000 + turn);
+			dial_up_frame(dial, PSH | ACK, dial->client_sequence, text, 1, &output);
+			run_gives(dial->world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output);
+			run_passes(dial->world, INSIDE_EGRESS, &output);
+			dial->client_sequence += strlen(text);
+			control_down(&control, PSH | ACK, "200 ok\r\n", "200 ok\r\n");
+			control_up(&control, ACK, "");
+		}
+		assert_int_equal(map_entries(expected), turn < 4 ? turn + 1 : 4);
+	}
+}
+
 /* Its announcement has another length for the client: what the client acknowledges is
  * brought back to the server's numbers, and the end is seen all the same. */
 static void adjusted_session_ends(void **state)
@@ -178,6 +209,7 @@ int main(void)
 		cmocka_unit_test(extended_passive),
 		cmocka_unit_test(source_of_the_control_connection),
 		cmocka_unit_test(active),
+		cmocka_unit_test(both_kinds),
 		cmocka_unit_test(adjusted_session_ends),
 	};
 

@@ -581,6 +581,35 @@ static void port_is_taken(void **state)
 	world_close(world);
 }
 
+static void some_ports(struct ftpfix *skeleton)
+{
+	skeleton->rodata->path_stack = 1;
+	skeleton->rodata->source_port_low = 40000;
+	skeleton->rodata->source_port_high = 40063;
+}
+
+/* All ports of a pool are held by connections that open: of many tries none leaves anything
+ * behind, and one of them gives way. */
+static void ports_are_taken(void **state)
+{
+	struct world *world = past_the_stack ? world_open_configured(0, 0, some_ports) : NULL;
+	struct talk talk =
+		balance_begin((void **)&world, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct dial dial = balance_dial(&talk);
+	struct frame frame;
+
+	(void)state;
+	for (int client = 0; client < 65; client++) {
+		dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+		assert_int_equal(run(world, UPLINK_INGRESS, &frame), TC_ACT_UNSPEC);
+		assert_int_equal(flows_taken(world), 4 * (client < 64 ? client + 1 : 64));
+		dial.client++;
+	}
+	counted(world, {FTPFIX_BALANCED_OPENED, 65}, {FTPFIX_BALANCED_CROWDED_OUT, 1},
+		CARRIED(65, 0));
+	world_close(world);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -594,6 +623,7 @@ int main(void)
 		cmocka_unit_test(slot_of_another_when_others_close),
 		cmocka_unit_test(closed_without_being_established),
 		cmocka_unit_test(port_is_taken),
+		cmocka_unit_test(ports_are_taken),
 	};
 
 	return cmocka_run_group_tests(tests, crowd_setup, crowd_teardown);
