@@ -334,8 +334,8 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 
 /*
  * Fills *packet from an Ethernet frame. Returns 0; -ENOENT for what is not TCP
- * over IP; -ENOMSG for ICMP, filled but for what is TCP's; -EMSGSIZE for a fragment; -E2BIG for extension headers that are too
- * many; -EBADMSG for headers that cannot be.
+ * over IP; -ENOMSG for ICMP, filled but for what is TCP's; -EMSGSIZE for a fragment; -E2BIG
+ * for extension headers that are too many; -EBADMSG for headers that cannot be.
  */
 static __always_inline int parse_packet(struct __sk_buff *skb, struct packet *packet)
 {

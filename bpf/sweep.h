@@ -87,10 +87,20 @@ static __always_inline int sweep_alive(const struct sweep *sweep, const struct f
 	return session_alive(&session, client, now_ticks, limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
+/* Whether neither direction has had a packet since these times. The sweep may be interrupted for
+ * longer than a slot rests: then that may be of another connection. */
+static __always_inline int sweep_still(const struct ftpfix_flow *flow,
+				       const struct ftpfix_flow *peer, __u32 seen, __u32 peer_seen)
+{
+	return *(volatile const __u32 *)&flow->seen_ticks == seen &&
+	       *(volatile const __u32 *)&peer->seen_ticks == peer_seen;
+}
+
 /* A connection is looked at by its opener's entry. */
 static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, void *context)
 {
 	const struct sweep *sweep = context;
+	__u32 seen = *(volatile __u32 *)&flow->seen_ticks, peer_seen;
 	__u64 age, limit, other;
 	struct ftpfix_flow *peer;
 	__u8 place, marks;
@@ -100,14 +110,15 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	place = flow->place;
 	if (!(marks & FTPFIX_MARK_LIVE) || !(place & FTPFIX_PLACE_OPENER))
 		return 0;
-	age = sweep_age_ns(sweep, flow->seen_ticks);
+	age = sweep_age_ns(sweep, seen);
 	limit = sweep_limit_ns(flow);
 	if (age < limit && age < flow_closing_ns)
 		return 0;
 	peer = flow_peer(flow);
 	if (!peer)
 		return 0;
-	other = sweep_age_ns(sweep, peer->seen_ticks);
+	peer_seen = *(volatile __u32 *)&peer->seen_ticks;
+	other = sweep_age_ns(sweep, peer_seen);
 	if (other < age)
 		age = other;
 	if (sweep_orphan(flow, peer)) {
@@ -116,7 +127,9 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
 		return 0;
 	}
-	marks = age >= limit ? flow_remove(*slot, 0) : 0;
+	if (age < limit || !sweep_still(flow, peer, seen, peer_seen))
+		return 0;
+	marks = flow_remove(*slot, 0);
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
 	return 0;

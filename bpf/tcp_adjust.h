@@ -143,7 +143,8 @@ static __always_inline int tcp_sack(struct __sk_buff *skb, const struct packet *
 	return err ? err : bpf_skb_store_bytes(skb, offset, options->to, size, 0);
 }
 
-/* Translates the SACK blocks, which are of the peer's stream. Returns 0 or a negative error of the kernel. */
+/* Translates the SACK blocks, which are of the peer's stream. Returns 0 or a negative error of
+ * the kernel. */
 __global int tcp_adjust_sack(struct __sk_buff *skb, const struct packet *packet,
 			     struct ftpfix_stream *peer, int from_client,
 			     struct tcp_options *options)

@@ -212,7 +212,8 @@ static socklen_t make_address(const struct ftpfix_endpoint *endpoint, union addr
 	return sizeof(address->ipv6);
 }
 
-/* Opens a socket at any port of the node's address toward the server. The descriptor, or a negative errno. */
+/* Opens a socket at any port of the node's address toward the server. The descriptor, or a
+ * negative errno. */
 static int open_at(const struct next_hop *hop, struct ftpfix_endpoint *local)
 {
 	union address address;
