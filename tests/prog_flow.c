@@ -88,6 +88,33 @@ static void server_goes_on(struct dial *dial, __u32 ahead)
 	dial_down(dial, PSH | ACK, "x");
 }
 
+static void put_mapped(__u8 *at, __u32 address)
+{
+	memset(at, 0, 10);
+	memset(at + 10, 0xff, 2);
+	put32(at + 12, address);
+}
+
+/* A header of IPv6 with addresses of IPv4, mapped as the tables have them, is none of IPv4. */
+static void mapped_in_ipv6(void **state)
+{
+	struct dial dial = dial_expected(state), other;
+	struct frame frame, before;
+
+	dial_open(&dial);
+	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+	other = dial;
+	other.shape.ipv6 = 1;
+	dial_up_frame(&other, PSH | ACK, dial.client_sequence, "data", 0, &frame);
+	put_mapped(frame.bytes + frame.network + 8, dial.client);
+	put_mapped(frame.bytes + frame.network + 24, dial.vip);
+	frame_checksums(&frame);
+	before = frame;
+	run_gives(dial.world, UPLINK_INGRESS, &frame, TC_ACT_UNSPEC, &before);
+	counted(dial.world, {FTPFIX_PACKET_MALFORMED, 1});
+	dial_up(&dial, PSH | ACK, "data");
+}
+
 /* More bytes than there are sequence numbers, more often than it is counted; the two streams
  * begin at different ones. */
 static void more_than_4_gib(void **state)
@@ -446,6 +473,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(syn_claims_and_travels),
 		cmocka_unit_test(data_both_ways),
+		cmocka_unit_test(mapped_in_ipv6),
 		cmocka_unit_test(more_than_4_gib),
 		cmocka_unit_test(just_4_gib),
 		cmocka_unit_test(what_is_no_byte_of_it),

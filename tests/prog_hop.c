@@ -177,6 +177,33 @@ static void neighbour_changes(void **state)
 	fast_up(&fast, ACK, "data");
 }
 
+static void write_hops(const struct world *world, const struct ftpfix_hop *hop)
+{
+	for (__u32 index = 0; index < FTPFIX_HOPS_MAX; index++)
+		balance_write(world->skeleton->maps.hops, &index, hop);
+}
+
+/* Hops of which only the interface is known give no place up, for that may be known to nobody
+ * else: others are asked for with each packet then. */
+static void no_place(void **state)
+{
+	const struct ftpfix_hop unresolved = {.version = 200, .out_ifindex = 99}, none = {};
+	struct fast_dial fast = fast_open(state, 0);
+	struct frame input, expected;
+
+	write_hops(fast.dial.world, &unresolved);
+	fast_up(&fast, ACK, "data");
+	fast_up_frames(&fast, ACK, "data", &input, &expected);
+	fast_command("ip neighbour replace 10.0.0.175 lladdr 02:00:00:00:00:cc dev server");
+	expected.bytes[5] = 0xcc;
+	fast_check(fast.dial.world, FAST_UPLINK, fast.uplink, &input, XDP_REDIRECT, &expected,
+		   __FILE__, __LINE__);
+	fast_command("ip neighbour replace 10.0.0.175 lladdr 02:00:00:00:00:bb dev server");
+	fast_up(&fast, ACK, "data");
+	write_hops(fast.dial.world, &none);
+	fast_up(&fast, ACK, "data");
+}
+
 /* To another gateway, out of another device. */
 static void route_changes(void **state)
 {
@@ -298,6 +325,7 @@ int main(void)
 		cmocka_unit_test(watch_runs_out),
 		cmocka_unit_test(unknown_hop_is_asked_for),
 		cmocka_unit_test(neighbour_changes),
+		cmocka_unit_test(no_place),
 		cmocka_unit_test(route_changes),
 		cmocka_unit_test(route_has_an_mtu),
 		cmocka_unit_test(no_way_out),
