@@ -58,6 +58,7 @@ static __always_inline void flow_write(const struct ftpfix_flow *entry, __u32 sl
 		return;
 	*flow = *entry;
 	flow->peer = peer;
+	flow->marks |= FTPFIX_MARK_COMING;
 	hop_keep(flow, &hop);
 }
 
@@ -74,7 +75,8 @@ static __always_inline __u32 flow_claim_slot(const struct ftpfix_flow *entry,
 __global int flow_taken(int back, __u32 except)
 {
 	struct scratch *scratch = scratch_memory();
-	struct slot_search search = {.except = except};
+	struct slot_search search = {.marks = FTPFIX_MARK_LIVE | FTPFIX_MARK_COMING,
+				     .except = except};
 	const struct flow_spot *spot;
 
 	if (!scratch)
@@ -89,8 +91,10 @@ static __always_inline void flow_enliven(__u32 slot)
 {
 	struct ftpfix_flow *flow = flow_at(slot);
 
-	if (flow)
-		flow_mark(flow, FTPFIX_MARK_LIVE);
+	if (!flow)
+		return;
+	flow_mark(flow, FTPFIX_MARK_LIVE);
+	flow_unmark(flow, FTPFIX_MARK_COMING);
 }
 
 /*

@@ -63,7 +63,7 @@ static __always_inline __u64 *slot_tags(__u32 slot, __u32 *shift)
 struct slot_search {
 	const struct ftpfix_flow_key *key;
 	__u32 tag;
-	__u8 marks;   /* which it has at least */
+	__u8 marks;   /* of which it has at least one */
 	__u32 except; /* a slot that is not counted, its number plus one; or 0 */
 };
 
@@ -76,8 +76,7 @@ static __always_inline __u32 slot_among(__u64 tags, __u32 first, const struct sl
 		__u32 slot = first + byte_first(found);
 		const struct ftpfix_flow *flow = flow_at(slot);
 
-		if (flow && slot + 1 != search->except &&
-		    (flow->marks & search->marks) == search->marks &&
+		if (flow && slot + 1 != search->except && flow->marks & search->marks &&
 		    flow_key_equal(&flow->key, search->key))
 			return slot + 1;
 		found &= found - 1;
