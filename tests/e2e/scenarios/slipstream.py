@@ -137,8 +137,9 @@ class Site:
         # A service of the client's that nobody outside may reach.
         self.secret = DataServer(world, self.topology.client, VICTIM, SECRET_PORT, 1000)
 
-    def browse(self, pieces, between=None):
-        """Each piece arrives before the next is sent; returns what did arrive."""
+    def browse(self, pieces, between=None, then=None):
+        """Each piece arrives before the next is sent; returns what did arrive. `then` is called
+        with it while the session lasts."""
         connection = dial(self.topology.client, Endpoint(SERVER_OUTSIDE, 21))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
@@ -153,6 +154,8 @@ class Site:
             # Whoever rewrites it may make it a little shorter.
             wait_until(lambda: len(self.stranger.got) >= sent - 8 and
                        self.stranger.got.endswith(pieces[-1][-1:]), "everything came")
+            if then:
+                then(self.stranger.got)
             return self.stranger.got
 
     def reaches(self, endpoint):
@@ -179,11 +182,13 @@ def _opens_nothing(world, pieces):
     site = Site(world)
     ftpfix = Ftpfix(world, site.topology.balancer, "--dev", UPLINK, "--clients", "inside")
     ftpfix.mark()
-    got = site.browse(pieces)
-    equal(got, b"".join(pieces), "what arrived at the stranger's")
-    equal(ftpfix.show("expected"), [], "expectations")
+
+    def then(got):
+        equal(got, b"".join(pieces), "what arrived at the stranger's")
+        equal(ftpfix.show("expected"), [], "expectations")
+        check(not site.reaches(Endpoint(BALANCER_OUTSIDE, SECRET_PORT)), "the port is closed")
+    site.browse(pieces, then=then)
     equal(ftpfix.counted("connections expected"), 0, "connections expected")
-    check(not site.reaches(Endpoint(BALANCER_OUTSIDE, SECRET_PORT)), "the port is closed")
     equal(site.secret.peers, [], "who came to the client's port")
     if not pieces[0].startswith(HELLO[:1]):
         ftpfix.announced(foreign=2)
@@ -270,7 +275,9 @@ def allowed(world):
     site = Site(world)
     ftpfix = Ftpfix(world, site.topology.balancer, "--dev", UPLINK, "--clients", "inside",
                     "--allow", "foreign")
-    got = site.browse(WAYS["each line a segment"][:2])
-    told = re.search(rb"PORT [\d,]+", got).group().decode()
-    check(site.reaches(read_port(told)), "the client's port is open")
+
+    def then(got):
+        told = re.search(rb"PORT [\d,]+", got).group().decode()
+        check(site.reaches(read_port(told)), "the client's port is open")
+    site.browse(WAYS["each line a segment"][:2], then=then)
     ftpfix.stop()
