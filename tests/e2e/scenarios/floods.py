@@ -130,20 +130,38 @@ def hoard(world):
     ftpfix.stop()
 
 
+class _Refused(Exception):
+    """A session was refused: with what error, and from which port it came."""
+
+    def __init__(self, how, port):
+        super().__init__(how, port)
+        self.how = how
+        self.port = port
+
+
+def _open(port=0):
+    """Opens a session from that port, or any."""
+    connection = socket.socket()
+    connection.settimeout(5)
+    connection.bind(("", port))
+    port = connection.getsockname()[1]
+    try:
+        connection.connect((VIP, SINK_PORT))
+        check(connection.recv(100).startswith(b"220"), "the sink's greeting")
+    except OSError as error:
+        connection.close()
+        raise _Refused(error, port) from error
+    return connection
+
+
 def _fill():
-    """Opens sessions until one is refused; returns those that are open, and how the last
-    one ended."""
+    """Opens sessions until one is refused; returns those that are open, and that refusal."""
     opened = []
     while True:
-        connection = socket.socket()
-        connection.settimeout(5)
         try:
-            connection.connect((VIP, SINK_PORT))
-            check(connection.recv(100).startswith(b"220"), "the sink's greeting")
-        except OSError as error:
-            connection.close()
-            return opened, error
-        opened.append(connection)
+            opened.append(_open())
+        except _Refused as refused:
+            return opened, refused
 
 
 @scenario("floods: a full table refuses new sessions at once, and serves the others on")
@@ -155,11 +173,12 @@ def full_table(world):
     ftpfix = balancer(world, topology, "--max-sessions", "1024", "--xdp", "native",
                       vips=[VIP, f"{VIP}:{SINK_PORT}"])
     running = Slow(world, topology.client, VIP, server, 6_000_000, 6)
-    opened, error = topology.clients[1].call(_fill)
-    check(isinstance(error, ConnectionError), f"how the last session ended: {error!r}")
+    opened, refused = topology.clients[1].call(_fill)
+    check(isinstance(refused.how, ConnectionError), f"how the last session ended: {refused!r}")
     check(len(opened) >= 1024, f"only {len(opened)} sessions fit")
-    check(ftpfix.counted("balanced table_full") >= 1, "sessions that found no room")
-    raises(ConnectionError, lambda: Control(topology.client, VIP), "a session of another client")
+    # Where there is no room for it there is none when it comes again.
+    raises(_Refused, lambda: topology.clients[1].call(lambda: _open(refused.port)), "again")
+    equal(ftpfix.counted("balanced table_full"), 2, "sessions that found no room")
     check(running.running(), "that was in mid-transfer")
     for connection in opened:
         connection.close()
