@@ -128,21 +128,25 @@ __global int expect_reserve(__u32 host_port)
 	struct scratch *scratch = scratch_memory();
 	struct ftpfix_expectation_key *key;
 	struct ftpfix_expectation *expectation, *taken;
+	int err;
 
 	if (!scratch)
 		return -EINVAL;
 	key = &scratch->expectation_key;
 	expectation = &scratch->expectation;
 	key->be_port = bpf_htons(host_port);
+	err = expect_insert(key, expectation);
+	if (err != -EEXIST)
+		return err;
 	taken = bpf_map_lookup_elem(&expectations, key);
-	if (!taken)
-		return expect_insert(key, expectation);
-	/* Who announces an open port once more means the same. */
-	if (expect_same(taken, expectation))
-		return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
-	if (!expect_over(taken, ticks_now()) || bpf_map_delete_elem(&expectations, key))
-		return -EEXIST;
-	count(FTPFIX_CONNECTION_NOBODY_CAME);
+	if (taken) {
+		/* Who announces an open port once more means the same. */
+		if (expect_same(taken, expectation))
+			return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
+		if (!expect_over(taken, ticks_now()) || bpf_map_delete_elem(&expectations, key))
+			return -EEXIST;
+		count(FTPFIX_CONNECTION_NOBODY_CAME);
+	}
 	return expect_insert(key, expectation);
 }
 

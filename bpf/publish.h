@@ -245,8 +245,6 @@ static __always_inline void publish_replace(struct scratch *scratch, __be16 be_p
 	const struct ftpfix_addr *server = &crossing->key.tuple.destination;
 	struct ftpfix_addr *anybody = &scratch->publishing.anybody;
 
-	if (!be_port)
-		return;
 	if (crossing->carried)
 		server = crossing->from_client ? &crossing->beyond.destination
 					       : &crossing->beyond.source;
@@ -264,8 +262,10 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 	__u32 slot = session->announcements & (FTPFIX_EXPECTED_MAX - 1);
 	struct ftpfix_expected *expected = &session->expected[slot];
 
-	publish_replace(scratch, expected->be_port,
-			(__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
+	/* Nothing is expected any more where the peer came. */
+	if (expected->be_port && !expected->be_peer_port)
+		publish_replace(scratch, expected->be_port,
+				(__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
 	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation_key.be_port;
 	expected->be_peer_port = 0;
 	session->announcements++;
