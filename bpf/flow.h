@@ -153,7 +153,10 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err) {
-		flow_track(flow, packet);
+		if (flow_plain(flow, packet))
+			flow_pass(flow, packet, ticks_now());
+		else
+			flow_track(flow, packet);
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	}
 	if (!err && tells)
