@@ -25,18 +25,17 @@ static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struc
 static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch)
 {
 	const struct ftpfix_hop *hop = &scratch->hop;
-	__u32 mtu = 0;
+	__u32 mtu = hop->mtu;
 
 	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	if (!hop->out_ifindex || bpf_check_mtu(skb, hop->out_ifindex, &mtu, 0, 0) < 0) {
+	/* Of a known hop the kernel has told it. */
+	if (!mtu && (!hop->out_ifindex || bpf_check_mtu(skb, hop->out_ifindex, &mtu, 0, 0) < 0)) {
 		count(FTPFIX_PACKET_FAILED);
 		return -ENODEV;
 	}
-	if (hop->mtu && hop->mtu < mtu)
-		mtu = hop->mtu;
 	if (flow_packet_size(skb, &scratch->packet) <= mtu)
 		return 0;
 	count(FTPFIX_PACKET_TOO_BIG);
