@@ -167,10 +167,81 @@ static void tagged(void **state)
 				    1 << FTPFIX_SIDE_INSIDE);
 		}
 		/* What was learnt before is of the devices as they were. */
-		usleep(150000);
+		usleep(KEPT_US);
 		fast_up(&fast, PSH | ACK, "data");
 		fast_down(&fast, PSH | ACK, "data");
 		fast_up(&fast, ACK, "");
+	}
+}
+
+/*
+ * Devices that stand in for VLAN devices, which not every kernel has: theirs are the routes to
+ * both ends, and the link addresses. Those that stand for what is below them forward nothing.
+ */
+#define VLAN_SETUP                                                                             \
+	"set -e\n"                                                                             \
+	"ip link add uplink.100 address 02:00:00:00:64:0a up type veth peer name beyond.100\n" \
+	"ip link add server.7 address 02:00:00:00:07:0b up type veth peer name beyond.7\n"     \
+	"ip link set beyond.100 up; ip link set beyond.7 up\n"                                 \
+	"ip route add 198.51.100.10 dev uplink.100\n"                                          \
+	"ip route add 10.0.0.175 dev server.7\n"                                               \
+	"ip -6 route add 2001:db8:c633::640a dev uplink.100\n"                                 \
+	"ip -6 route add 2001:db8:a00::af dev server.7\n"                                      \
+	"ip neighbour add 198.51.100.10 lladdr 02:00:00:00:64:aa dev uplink.100\n"             \
+	"ip neighbour add 10.0.0.175 lladdr 02:00:00:00:07:bb dev server.7\n"                  \
+	"ip neighbour add 2001:db8:c633::640a lladdr 02:00:00:00:64:aa dev uplink.100\n"       \
+	"ip neighbour add 2001:db8:a00::af lladdr 02:00:00:00:07:bb dev server.7\n"            \
+	"sysctl -qw net.ipv4.conf.uplink.forwarding=0 net.ipv4.conf.server.forwarding=0\n"     \
+	"sysctl -qw net.ipv6.conf.uplink.forwarding=0 net.ipv6.conf.server.forwarding=0\n"
+#define VLAN_TEARDOWN                                                                      \
+	"ip link delete uplink.100; ip link delete server.7\n"                             \
+	"sysctl -qw net.ipv4.conf.uplink.forwarding=1 net.ipv4.conf.server.forwarding=1\n" \
+	"sysctl -qw net.ipv6.conf.uplink.forwarding=1 net.ipv6.conf.server.forwarding=1\n"
+
+static int vlan_setup(void **state)
+{
+	return *state ? system(VLAN_SETUP) : 0;
+}
+
+static int vlan_teardown(void **state)
+{
+	return *state ? system(VLAN_TEARDOWN) : 0;
+}
+
+/* A device is used through this VLAN device alone, as the loader then writes it. */
+static void vlan_on(struct world *world, __u32 carrier, __u16 tag, const char *name, __u32 side)
+{
+	__u32 vlan = if_nametoindex(name);
+
+	assert_true(vlan && vlan != carrier);
+	bpf_map_delete_elem(bpf_map__fd(world->skeleton->maps.links), &carrier);
+	bpf_map_delete_elem(bpf_map__fd(world->skeleton->maps.xdp_devices), &carrier);
+	fast_link(world, vlan, carrier, tag, 0);
+	fast_tagged(world, carrier, tag, vlan, 1 << side);
+}
+
+/* What the kernel knows of a tagged frame's way it knows of the VLAN's device, not of the one
+ * that the frame came in by and is to leave by. */
+static void vlan_devices(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct fast_dial fast = fast_open(state, ipv6);
+		struct world *world = fast.dial.world;
+
+		fast.up = fast.down = FAST_TAGGED;
+		fast.up_tag = 100;
+		fast.inside_tag = 7;
+		fast.to_client =
+			(struct ethernet){{2, 0, 0, 0, 0x64, 0xaa}, {2, 0, 0, 0, 0x64, 0x0a}};
+		fast.to_server = (struct ethernet){{2, 0, 0, 0, 7, 0xbb}, {2, 0, 0, 0, 7, 0x0b}};
+		vlan_on(world, world->uplink, 100, "uplink.100", FTPFIX_SIDE_UPLINK);
+		vlan_on(world, world->server, 7, "server.7", FTPFIX_SIDE_INSIDE);
+		usleep(KEPT_US);
+		fast_up(&fast, PSH | ACK, "data");
+		fast_down(&fast, PSH | ACK, "more data");
+		fast_up(&fast, ACK, "");
+		fast_down(&fast, ACK, "");
+		counted(world, CARRIED_FAST(&fast.dial, 4, 13));
 	}
 }
 
@@ -481,6 +552,7 @@ int main(void)
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(partial_checksum),
 		cmocka_unit_test(tagged),
+		cmocka_unit_test_setup_teardown(vlan_devices, vlan_setup, vlan_teardown),
 		cmocka_unit_test(other_tags),
 		cmocka_unit_test(left_to_tc),
 		cmocka_unit_test(one_arm),
