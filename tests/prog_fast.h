@@ -198,6 +198,13 @@ static inline void fast_down_at(struct fast_dial *fast, __u8 flags, const char *
 		fast_up_frames(fast, flags, bytes, &up_frame, &up_output); \
 		fast_passes(fast, &up_frame);                              \
 	} while (0)
+#define fast_down_passes(fast, flags, bytes)                                              \
+	do {                                                                              \
+		struct frame down_frame, down_output;                                     \
+		fast_down_frames(fast, flags, bytes, &down_frame, &down_output);          \
+		fast_check((fast)->dial.world, (fast)->down, (fast)->inside, &down_frame, \
+			   XDP_PASS, &down_frame, __FILE__, __LINE__);                    \
+	} while (0)
 #define fast_passes(fast, frame)                                                           \
 	fast_check((fast)->dial.world, (fast)->up, (fast)->uplink, frame, XDP_PASS, frame, \
 		   __FILE__, __LINE__)

@@ -492,28 +492,37 @@ static void settles_without_room(void **state)
  * one whose sequence numbers were changed. */
 static void control(void **state)
 {
-	struct fast_dial fast = fast_expected(state, 0);
-	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
-	struct ftpfix_flow *flow;
+	static const enum ftpfix_forward forwards[] = {FTPFIX_FORWARD_NAT, FTPFIX_FORWARD_FULLNAT};
 
-	fast.dial = balance_dial(&talk);
-	dial_learn(&fast.dial);
-	dial_down(&fast.dial, SYN | ACK, "");
-	fast_up_passes(&fast, ACK, "");
-	dial_up(&fast.dial, ACK, "");
-	counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
-		CARRIED(3, 0));
-	fast_up(&fast, ACK, "");
-	fast_down(&fast, ACK, "");
-	fast_up_passes(&fast, PSH | ACK, "NOOP\r\n");
-	fast_up_passes(&fast, FIN | ACK, "");
-	fast_up_passes(&fast, RST | ACK, "");
-	counted(talk.world, CARRIED_FAST(&fast.dial, 2, 0));
-	flow = flow_of(talk.world, dial_up_key(&fast.dial));
-	assert_non_null(flow);
-	flow->marks |= FTPFIX_MARK_SLOW;
-	fast_up_passes(&fast, ACK, "");
-	counted(talk.world, NOTHING);
+	for (int round = 0; round < 4; round++) {
+		struct fast_dial fast = fast_expected(state, round & 1);
+		struct talk talk =
+			balance_begin(state, forwards[round / 2], round & 1, FTPFIX_BALANCE_MAGLEV);
+		struct dial *dial = &fast.dial;
+		struct ftpfix_flow *flow;
+
+		*dial = balance_dial(&talk);
+		dial_learn(dial);
+		assert_int_equal(dial->source == dial->client, round < 2);
+		dial_down(dial, SYN | ACK, "");
+		fast_up_passes(&fast, ACK, "");
+		dial_up(dial, ACK, "");
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
+			CARRIED_OF(dial, 3, 0));
+		fast_up(&fast, ACK, "");
+		fast_down(&fast, ACK, "");
+		fast_up_passes(&fast, PSH | ACK, "NOOP\r\n");
+		fast_up_passes(&fast, FIN | ACK, "");
+		fast_up_passes(&fast, RST | ACK, "");
+		fast_down_passes(&fast, PSH | ACK, "200 Still here.\r\n");
+		fast_down_passes(&fast, FIN | ACK, "");
+		counted(talk.world, CARRIED_FAST(dial, 2, 0));
+		flow = flow_of(talk.world, dial_up_key(dial));
+		assert_non_null(flow);
+		flow->marks |= FTPFIX_MARK_SLOW;
+		fast_up_passes(&fast, ACK, "");
+		counted(talk.world, NOTHING);
+	}
 }
 
 /* An announcement was adjusted: from then on XDP has no part in either direction. */
@@ -522,7 +531,6 @@ static void adjusted_control(void **state)
 	struct fast_dial fast = fast_expected(state, 0);
 	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
 	struct control control;
-	struct frame input, output;
 
 	world_sum_unknown(talk.world);
 	talk.world->service.rewrite = FTPFIX_REWRITE_ADJUST;
@@ -537,9 +545,7 @@ static void adjusted_control(void **state)
 		     "227 Entering Passive Mode (1,2,3,4,83,237).\r\n");
 	fast.dial = control.dial;
 	fast_up_passes(&fast, ACK, "");
-	fast_down_frames(&fast, ACK, "", &input, &output);
-	fast_check(talk.world, FAST_INSIDE, fast.inside, &input, XDP_PASS, &input, __FILE__,
-		   __LINE__);
+	fast_down_passes(&fast, ACK, "");
 	control_up(&control, ACK, "");
 }
 
