@@ -19,8 +19,8 @@ from ..forwarders import nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import SMALL, every_client, scenario, transfers
 from ..slow import Slow
-from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, SERVER_DEVICE, UPLINK, VIP, balanced,
-                        server_address)
+from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, SERVER_DEVICE, SPARE_VIP, UPLINK, VIP,
+                        balanced, server_address)
 
 PORT = 40000
 BYTES = 1_000_000
@@ -273,26 +273,38 @@ def hairpin(world):
 
 
 # The sweep comes every ten seconds.
-SILENCE_SECONDS = 14
+SILENCE_SECONDS = 12
 
 
-@scenario("connections: --timeout control: alive as long as data moves, ended in silence")
-def silence(world):
+def _silence(world, mode, transfers_of, options):
     topology = network(world, count=1)
     take_redirected(topology)
     whole_checksums(topology)
     server = servers.vsftpd(world, topology.server)
-    ftpfix = balancer(world, topology, "--timeout", "control=2", "--xdp", "native",
-                      mode="fullnat")
+    ftpfix = balancer(world, topology, "--timeout", "control=2", *options, mode=mode)
     world.keep(Control(topology.client, VIP))
-    running = Slow(world, topology.client, VIP, server, 2_000_000, SILENCE_SECONDS)
-    wait_until(lambda: ftpfix.counted("balanced timed_out") == 1, "the idle session is ended",
+    running = [Slow(world, topology.client, VIP, server, 2_000_000, SILENCE_SECONDS, **how)
+               for how in transfers_of]
+    wait_until(lambda: ftpfix.counted("balanced timed_out"), "the idle session is ended",
                SILENCE_SECONDS)
-    check(running.running(), "that was in mid-transfer")
-    # Longer than the time allows, and its control connection is silent.
-    running.finish()
-    wait_until(lambda: ftpfix.counted("balanced closed") == 1, "the other one ended well")
+    check(all(transfer.running() for transfer in running), "that was in mid-transfer")
+    # Longer than the time allows, and their control connections are silent.
+    for transfer in running:
+        transfer.finish()
+    wait_until(lambda: ftpfix.counted("balanced closed") == len(running),
+               "the other ones ended well")
     equal(ftpfix.counted("balanced timed_out"), 1, "sessions that were ended")
-    ftpfix.settle(1)
+    ftpfix.settle(len(running))
     equal(ftpfix.show("flows"), [], "connections that are left")
     ftpfix.stop()
+
+
+_PASV, _EPSV, _PORT = {"extended": False}, {"extended": True}, {"extended": False, "active": True}
+for _name, _mode, _transfers, _options in (
+        ("fullnat, EPSV, XDP", "fullnat", (_EPSV,), ("--xdp", "native")),
+        ("nat, PASV and PORT", "nat", (_PASV, _PORT), ()),
+        ("fullnat, EPSV and PORT, path stack", "fullnat", (_EPSV, _PORT), ("--path", "stack")),
+        ("nat, PASV and PORT, another address announced", "nat",
+         ({**_PASV, "elsewhere": True}, _PORT), ("--advertise", SPARE_VIP))):
+    scenario("connections: --timeout control: alive as long as data moves, ended in silence, "
+             f"{_name}")(lambda world, one=(_mode, _transfers, _options): _silence(world, *one))
