@@ -7,7 +7,7 @@ import threading
 import time
 
 from .. import servers
-from ..balancing import balancer, network, own
+from ..balancing import balancer, network, own, vip
 from ..cables import take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
@@ -19,8 +19,8 @@ from ..forwarders import nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import SMALL, every_client, scenario, transfers
 from ..slow import Slow
-from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, SERVER_DEVICE, SPARE_VIP, UPLINK, VIP,
-                        balanced, server_address)
+from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, INSIDE, SERVER_DEVICE, SPARE_VIP, UPLINK,
+                        VIP, balanced, server_address)
 
 PORT = 40000
 BYTES = 1_000_000
@@ -194,31 +194,43 @@ def again(world, mode):
     ftpfix.stop()
 
 
-@scenario("connections: --source runs out of ports for control connections: refused at once")
-def no_control_port(world):
-    topology = network(world, count=1)
-    server = servers.vsftpd(world, topology.server)
-    ftpfix = balancer(world, topology, "--source", f"{BALANCER_INSIDE}:40000-40001",
-                      mode="fullnat")
-    first, second = (Control(topology.client, VIP) for _ in range(2))
+def _no_control_port(world, family, sources, last_port):
+    """There are as many as two sessions need."""
+    topology = network(world, count=1, family=family)
+    for source in sources:
+        topology.balancer.run("ip", "address", "add", source, "dev", INSIDE)
+    server = servers.vsftpd(world, topology.server, family=family)
+    inside = world.keep(Capture(topology.server, SERVER_DEVICE))
+    pool = ",".join(f"[{source}]" if ":" in source else source for source in sources)
+    # Health checks would stand in the server's log, too.
+    ftpfix = balancer(world, topology, "--source", f"{pool}:40000-{last_port}",
+                      "--health-interval", "0", mode="fullnat", family=family)
+    first, second = (Control(topology.client, vip(family)) for _ in range(2))
     began = time.monotonic()
     for _ in range(2):
-        raises(ConnectionRefusedError, lambda: dial(topology.client, Endpoint(VIP, 21)),
+        raises(ConnectionRefusedError, lambda: dial(topology.client, Endpoint(vip(family), 21)),
                "a third session")
     check(time.monotonic() - began < 0.5, "the third is refused at once")
     equal(ftpfix.counted("balanced no_source_port"), 2, "sessions that found no port")
-    # Those that are there go on, with data connections from the same ports.
+    # Those that are there go on, with data connections from the same addresses, which the
+    # server compares, and ports.
     for control in (first, second):
         control.log_in(server.login)
-    for control in (first, second):
-        content = control.transfer(control.passive(), f"RETR {SMALL}")
+        content = control.transfer(control.passive() if family == 4 else control.extended(),
+                                   f"RETR {SMALL}")
         equal(checksum_of(content), server.files.checksum(SMALL), "checksum")
+    equal(server.logged_clients(), set(sources), "clients in the server's log")
+    openings = inside.openings()
+    equal({opening.source for opening in openings}, set(sources),
+          "where the data connections come from")
+    check(all(40000 <= opening.source_port <= last_port for opening in openings),
+          f"from their ports: {openings}")
     first.ask("QUIT", 221)
     first.close()
 
     def served():
         try:
-            Control(topology.client, VIP).close()
+            Control(topology.client, vip(family)).close()
             return True
         except OSError:
             return False
@@ -226,6 +238,13 @@ def no_control_port(world):
     second.close()
     ftpfix.settle(2)
     ftpfix.stop()
+
+
+for _name, *_pool in (("two ports, IPv4", 4, ("10.0.0.8",), 40001),
+                      ("two addresses, IPv4", 4, ("10.0.0.8", "10.0.0.9"), 40000),
+                      ("two addresses, IPv6", 6, ("fd00:10::8", "fd00:10::9"), 40000)):
+    scenario("connections: --source runs out of ports for control connections: refused at once, "
+             f"{_name}")(lambda world, one=tuple(_pool): _no_control_port(world, *one))
 
 
 @scenario("connections: --source runs out of ports for data connections: refused at once")
