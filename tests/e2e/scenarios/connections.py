@@ -7,7 +7,7 @@ import threading
 import time
 
 from .. import servers
-from ..balancing import balancer, network, own, vip
+from ..balancing import balancer, network, own, real, vip
 from ..cables import take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
@@ -19,8 +19,8 @@ from ..forwarders import nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import SMALL, every_client, scenario, transfers
 from ..slow import Slow
-from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, INSIDE, SERVER_DEVICE, SPARE_VIP, UPLINK,
-                        VIP, balanced, server_address)
+from ..topology import (BALANCER_INSIDE, BALANCER_INSIDE6, CLIENT_DEVICE, INSIDE, SERVER_DEVICE,
+                        SPARE_VIP, UPLINK, VIP, balanced, server_address)
 
 PORT = 40000
 BYTES = 1_000_000
@@ -275,20 +275,30 @@ def no_data_port(world):
     ftpfix.stop()
 
 
-@scenario("connections: hairpin, client and server in one network, fullnat, one arm")
-def hairpin(world):
-    topology = network(world, count=2, one_arm=True)
-    server = servers.vsftpd(world, topology.server)
+def _hairpin(world, family, one_arm):
+    topology = network(world, count=2, family=family, one_arm=one_arm)
+    server = servers.vsftpd(world, topology.server, family=family)
     inside = world.keep(Capture(topology.server, SERVER_DEVICE))
     client = topology.servers[1]
-    raises(OSError, lambda: dial(client, Endpoint(VIP, 21), 0.3), "dialling without ftpfix")
-    ftpfix = balancer(world, topology, mode="fullnat", addresses=[server_address(0)])
-    clients = every_client(world, client, VIP, server, (Curl, Lftp, Tnftp))
+    raises(OSError, lambda: dial(client, Endpoint(vip(family), 21), 0.3),
+           "dialling without ftpfix")
+    # What comes from the servers' network is the servers' and the clients' there.
+    both_sides = () if one_arm else ("--dev", INSIDE, "--server-dev", INSIDE)
+    ftpfix = balancer(world, topology, *both_sides, mode="fullnat", family=family,
+                      addresses=[real(family)(0)])
+    clients = every_client(world, client, vip(family), server, (Curl, Lftp, Tnftp))
     ftpfix.settle(sum(transfers(one, server) for one in clients))
-    equal(server.logged_clients(), {BALANCER_INSIDE}, "clients in the server's log")
-    equal({opening.source for opening in inside.openings()}, {BALANCER_INSIDE},
+    node = BALANCER_INSIDE if family == 4 else BALANCER_INSIDE6
+    equal(server.logged_clients(), {node}, "clients in the server's log")
+    equal({opening.source for opening in inside.openings()}, {node},
           "the peers of the data connections at the server")
     ftpfix.stop()
+
+
+for _name, *_place in (("IPv4, one arm", 4, True), ("IPv6, one arm", 6, True),
+                       ("IPv4, two arms", 4, False)):
+    scenario(f"connections: hairpin, client and server in one network, fullnat, {_name}")(
+        lambda world, one=tuple(_place): _hairpin(world, *one))
 
 
 # The sweep comes every ten seconds.
