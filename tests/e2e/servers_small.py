@@ -10,11 +10,13 @@ from .files import Files
 from .servers import ANONYMOUS, ANY, UNPACKED, Server
 
 PYFTPDLIB = os.path.join(UNPACKED, "pyftpdlib", "usr", "lib", "python3", "dist-packages")
+PROXIED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "proxied_ftpd.py")
 BUSYBOX = os.path.join(UNPACKED, "busybox", "busybox")
 BUSYBOX_USER = "nobody"
 
 
-def pyftpdlib(world, namespace, port=21, family=4):
+def pyftpdlib(world, namespace, port=21, family=4, proxy=None):
+    """`proxy` is the version of the header that its control connections must begin with."""
     if not os.path.exists(PYFTPDLIB):
         raise Skipped("pyftpdlib is not in build/servers (tools/servers)")
     name = f"{namespace.role}-pyftpdlib-{port}"
@@ -22,8 +24,9 @@ def pyftpdlib(world, namespace, port=21, family=4):
     return Server(world, namespace, name, files, ANONYMOUS,
                   ["env", f"PYTHONPATH={PYFTPDLIB}", "PYTHONDONTWRITEBYTECODE=1",
                    # It stands on asyncore, which Python 3.12 removed.
-                   _python_with_asyncore(), "-W", "ignore", "-m", "pyftpdlib",
-                   "-i", ANY[family], "-p", str(port), "-d", files.root, "-w"], port)
+                   _python_with_asyncore(), "-W", "ignore",
+                   *([PROXIED, proxy] if proxy else ["-m", "pyftpdlib"]), "-i", ANY[family], "-p",
+                   str(port), "-d", files.root, "-w"], port)
 
 
 def _python_with_asyncore():

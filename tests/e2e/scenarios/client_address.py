@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Under FULLNAT a server sees an address of the balancer's as the client, unless it is told
 the client's own one: by a TCP option (TOA), which it has a receiver for, or by a header in
-front of the control connection (PROXY protocol), which HAProxy reads for it."""
+front of the control connection (PROXY protocol), which it or HAProxy reads."""
 import os
 import re
 import sys
 from collections import Counter
 
-from .. import servers
+from .. import servers, servers_small
 from ..balancing import balancer, mostly_by_xdp, network, own, real, vip
 from ..cables import take_redirected, whole_checksums
 from ..check import contains, equal, wait_until
-from ..clients import Curl
+from ..clients import Curl, Lftp
 from ..control import Control, receive_all
 from ..fake_server import FakeServer, reply_227
 from ..forwarders import nft_dnat, nft_dnat6
@@ -236,6 +236,35 @@ for _version, _family, _active, _path in (
     scenario(f"client address: {_version}, HAProxy and vsftpd, five clients, "
              f"{'active' if _active else 'passive'}, IPv{_family}, path {_path}")(
                  lambda world, one=(_family, _version, _active, _path): _proxied(world, *one))
+
+
+def _introduced(world, family, version):
+    """An FTP server that reads the header itself."""
+    topology = network(world, count=1, family=family)
+    server = servers_small.pyftpdlib(world, topology.server, family=family, proxy=version)
+    ftpfix = balancer(world, topology, "--client-address", f"proxy-{version}",
+                      "--health-interval", "0", mode="fullnat", family=family)
+    clients = every_client(world, topology.client, vip(family), server, (Curl, Lftp))
+    connections = sum(transfers(client, server) for client in clients)
+    ftpfix.settle(connections)
+
+    def logged():
+        return re.findall(r"(\S+):\d+-\[\S*\] (.*)", "\n".join(server.process.lines))
+
+    def count(words):
+        return sum(words in line for _, line in logged())
+    wait_until(lambda: count("FTP session closed") == ftpfix.counted("balanced opened"),
+               "the end of every session is logged")
+    equal({client for client, _ in logged()}, {own(family)(0)}, "clients in the server's log")
+    equal(count("completed=1"), 2 * len(clients), "files logged")
+    equal(count(f"data connection with foreign address {_node(family)}:"), connections,
+          "data connections logged")
+    ftpfix.stop()
+
+
+for _version, _family in (("v1", 4), ("v2", 6)):
+    scenario(f"client address: proxy-{_version}, an FTP server that reads it, IPv{_family}")(
+        lambda world, one=(_family, _version): _introduced(world, *one))
 
 
 def _lose_one(namespace):

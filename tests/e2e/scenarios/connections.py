@@ -302,7 +302,7 @@ for _name, *_place in (("IPv4, one arm", 4, True), ("IPv6, one arm", 6, True),
 
 
 # The sweep comes every ten seconds.
-SILENCE_SECONDS = 12
+SILENCE_SECONDS = 14
 
 
 def _silence(world, mode, transfers_of, options):
@@ -332,8 +332,8 @@ _PASV, _EPSV, _PORT = {"extended": False}, {"extended": True}, {"extended": Fals
 for _name, _mode, _transfers, _options in (
         ("fullnat, EPSV, XDP", "fullnat", (_EPSV,), ("--xdp", "native")),
         ("nat, PASV and PORT", "nat", (_PASV, _PORT), ()),
-        ("fullnat, EPSV and PORT, path stack", "fullnat", (_EPSV, _PORT), ("--path", "stack")),
-        ("nat, PASV and PORT, another address announced", "nat",
-         ({**_PASV, "elsewhere": True}, _PORT), ("--advertise", SPARE_VIP))):
+        ("fullnat, PASV, EPSV and PORT, another address announced, path stack", "fullnat",
+         ({**_PASV, "elsewhere": True}, _EPSV, _PORT),
+         ("--advertise", SPARE_VIP, "--path", "stack"))):
     scenario("connections: --timeout control: alive as long as data moves, ended in silence, "
              f"{_name}")(lambda world, one=(_mode, _transfers, _options): _silence(world, *one))
