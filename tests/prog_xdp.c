@@ -299,7 +299,8 @@ static void left_to_tc(void **state)
 	put16(frame.bytes + frame.network + 6, 0x2000);
 	frame_checksums(&frame);
 	fast_passes(&fast, &frame);
-	/* Cut off. */
+	/* Cut off, though its device takes what is not all in one piece. */
+	fast_link(fast.dial.world, fast.dial.world->server, fast.dial.world->server, 0, 1);
 	fast_up_frames(&fast, ACK, "data", &frame, &output);
 	frame.length--;
 	fast_passes(&fast, &frame);
