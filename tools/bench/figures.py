@@ -57,12 +57,17 @@ class Table:
 
     def noise(self):
         """How far the quartiles lie apart, in shares of the median: of the middle one of the
-        figures, and of the worst one. None where nothing was repeated."""
+        figures, and of the worst one. None where nothing was repeated.
+
+        Left out are figures whose quartiles have zero between them: a difference that is next
+        to nothing has no share that would mean anything."""
+        repeated = [one for one in self.summaries() if one["rounds"] > 1]
         shares = [(one["quartile_high"] - one["quartile_low"]) / abs(one["median"])
-                  for one in self.summaries() if one["rounds"] > 1 and one["median"]]
+                  for one in repeated if one["quartile_low"] > 0 or one["quartile_high"] < 0]
         if not shares:
             return None
-        return {"middle": statistics.median(shares), "worst": max(shares)}
+        return {"middle": statistics.median(shares), "worst": max(shares),
+                "left_out": len(repeated) - len(shares)}
 
     def print(self):
         print(f"\n{self.title} [{self.unit}]")
@@ -86,6 +91,8 @@ class Table:
         if noise:
             print(f"\n  noise: the quartiles lie {noise['middle']:.1%} of the median apart in the "
                   f"middle one of these figures, {noise['worst']:.1%} in the worst")
+            if noise["left_out"]:
+                print(f"  left out of that, with zero between the quartiles: {noise['left_out']}")
 
     def model(self):
         return {"title": self.title, "unit": self.unit, "note": self.note, "noise": self.noise(),

@@ -43,12 +43,13 @@ static struct subject subjects[SUBJECTS_MAX];
 static int subject_count;
 
 /* Of some HTTPS connection: no control port, no flow. */
-static void fill_tcp(struct tcphdr *tcp)
+static void fill_tcp(struct tcphdr *tcp, int syn)
 {
 	tcp->source = htons(50000);
 	tcp->dest = htons(443);
 	tcp->doff = 5;
-	tcp->ack = 1;
+	tcp->syn = syn;
+	tcp->ack = !syn;
 }
 
 static void *fill_ipv4(struct packet *packet, __u8 protocol)
@@ -151,15 +152,18 @@ static int measure(const struct subject *subject, const struct packet *packet)
 
 int main(int argc, char **argv)
 {
-	struct packet packets[] = {{.name = "IPv4-TCP"}, {.name = "IPv6-TCP"}, {.name = "UDP"}};
+	struct packet packets[] = {
+		{.name = "IPv4-TCP"}, {.name = "IPv6-TCP"}, {.name = "SYN"}, {.name = "UDP"}};
+	int packet_count = sizeof(packets) / sizeof(*packets);
 	int rounds = argc == 2 ? atoi(argv[1]) : 0, err = -EINVAL;
 	struct ftpfix *skeleton = NULL;
 
 	if (rounds < 1)
 		goto out;
-	fill_tcp(fill_ipv4(&packets[0], IPPROTO_TCP));
-	fill_tcp(fill_ipv6(&packets[1]));
-	fill_udp(fill_ipv4(&packets[2], IPPROTO_UDP));
+	fill_tcp(fill_ipv4(&packets[0], IPPROTO_TCP), 0);
+	fill_tcp(fill_ipv6(&packets[1]), 0);
+	fill_tcp(fill_ipv4(&packets[2], IPPROTO_TCP), 1);
+	fill_udp(fill_ipv4(&packets[3], IPPROTO_UDP));
 	skeleton = ftpfix__open();
 	if (!skeleton) {
 		err = -errno;
@@ -170,7 +174,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = add_all(skeleton);
 	for (int round = 0; round < rounds && !err; round++)
-		for (int at = 0; at < subject_count * 3 && !err; at++)
+		for (int at = 0; at < subject_count * packet_count && !err; at++)
 			err = measure(&subjects[at % subject_count], &packets[at / subject_count]);
 out:
 	if (err)

@@ -6,7 +6,7 @@ from e2e.check import Failed
 from lane import PROGRAMS, last_cpu
 
 TITLES = {"IPv4-TCP": "TCP over IPv4, port 443", "IPv6-TCP": "TCP over IPv6, port 443",
-          "UDP": "UDP over IPv4"}
+          "SYN": "SYN over IPv4, port 443", "UDP": "UDP over IPv4"}
 NOTE = "above an empty program of the same type, in the same round; BPF_PROG_TEST_RUN"
 
 
