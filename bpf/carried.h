@@ -8,6 +8,26 @@
 
 #include "hop.h"
 
+/* Whether the packet, on its way out, is the one that was sent on here last: then scratch->crossing
+ * is told without a look at the connection's entries, which are far away. */
+static __always_inline int carried_sent(struct scratch *scratch)
+{
+	struct crossing *crossing = &scratch->crossing;
+	struct sent *sent = &scratch->sent;
+	const struct ftpfix_flow *flow = sent->slot ? flow_at(sent->slot - 1) : NULL;
+
+	sent->slot = 0;
+	if (crossing->entering || !flow || !(flow->marks & FTPFIX_MARK_LIVE) ||
+	    !tuple_equal(&sent->to, &scratch->packet.tuple))
+		return 0;
+	crossing->beyond_ifindex = sent->ifindex;
+	if (crossing->from_client)
+		tuple_turn(&crossing->beyond, &sent->from);
+	else
+		crossing->beyond = sent->from;
+	return 1;
+}
+
 /*
  * Whether the packet is of a control connection that ftpfix carries itself, in which case
  * its flow says in scratch->crossing how it looks beyond the node.
@@ -22,6 +42,8 @@ __global int carried_find(void)
 
 	if (!scratch)
 		return 0;
+	if (carried_sent(scratch))
+		return 1;
 	tuple = &scratch->packet.tuple;
 	crossing = &scratch->crossing;
 	/* On the uplink the client's entry is looked for, inside the server's: what comes in is

@@ -22,11 +22,7 @@ static __always_inline int is_service_port(__u32 host_port)
 static __always_inline int session_key_equal(const struct ftpfix_session_key *one,
 					     const struct ftpfix_session_key *other)
 {
-	return one->side == other->side &&
-	       address_equal(&one->tuple.source, &other->tuple.source) &&
-	       address_equal(&one->tuple.destination, &other->tuple.destination) &&
-	       one->tuple.be_source_port == other->tuple.be_source_port &&
-	       one->tuple.be_destination_port == other->tuple.be_destination_port;
+	return one->side == other->side && tuple_equal(&one->tuple, &other->tuple);
 }
 
 /* Whether both say the same session's same target. */

@@ -75,16 +75,6 @@ static __always_inline int fast_flow(const struct ftpfix_flow *flow, const struc
 	       !(flow->place & FTPFIX_PLACE_OPENER);
 }
 
-/* Whether the packet is in the middle of a stream, where only numbers go on. */
-static __always_inline int fast_plain(const struct ftpfix_flow *flow, const struct packet *packet)
-{
-	if (packet->flags & (TCP_SYN | TCP_FIN) || !(flow->marks & FTPFIX_MARK_SETTLED) ||
-	    flow->progress & FTPFIX_PROGRESS_FIN || flow->marks & FTPFIX_MARK_PEER_FIN)
-		return 0;
-	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
-	       FLOW_AHEAD_MAX;
-}
-
 /*
  * Opens the data connection that the SYN was expected for; `slot`, less one, has what is left of
  * an earlier one. Returns one more than its slot, or 0: then TC looks for the same, and for
@@ -266,22 +256,6 @@ static __always_inline int fast_ethernet(struct xdp_md *xdp, const struct packet
 	return 0;
 }
 
-/* What flow_track() does, for a packet in the middle of a stream. */
-static __always_inline void fast_track(struct ftpfix_flow *flow, const struct packet *packet,
-				       __u32 now_ticks)
-{
-	__u32 end = packet->host_sequence + packet->payload_length;
-
-	if (sequence_after(end, flow->end_sequence))
-		flow_extend(flow, end);
-	if (!(flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING) ||
-	    sequence_after(packet->host_acknowledgement, flow->acknowledged)) {
-		flow->acknowledged = packet->host_acknowledgement;
-		flow->progress |= FTPFIX_PROGRESS_ACKNOWLEDGING;
-	}
-	flow->seen_ticks = now_ticks;
-}
-
 /* These two counters are XDP's alone, which nothing interrupts on its CPU. */
 static __always_inline void fast_count(__u32 reason, __u64 amount)
 {
@@ -350,8 +324,8 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 	hop_find(xdp, flow, to, ifindex, now, hop);
 	if (!hop->fast || !fast_fits(xdp, hop, &packet) || fast_unsummed(xdp, &packet))
 		return XDP_PASS;
-	if (fast_plain(flow, &packet))
-		fast_track(flow, &packet, now);
+	if (flow_plain(flow, &packet))
+		flow_pass(flow, &packet, now);
 	else
 		fast_follow(flow, &packet);
 	if (fast_translate(xdp, &packet, to) || fast_ethernet(xdp, &packet, hop))

@@ -25,18 +25,17 @@ static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struc
 static __always_inline int flow_obstacle(struct __sk_buff *skb, struct scratch *scratch)
 {
 	const struct ftpfix_hop *hop = &scratch->hop;
-	__u32 mtu = 0;
+	__u32 mtu = hop->mtu;
 
 	if (scratch->packet.ttl <= 1) {
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
-	if (!hop->out_ifindex || bpf_check_mtu(skb, hop->out_ifindex, &mtu, 0, 0) < 0) {
+	/* Of a known hop the kernel has told it. */
+	if (!mtu && (!hop->out_ifindex || bpf_check_mtu(skb, hop->out_ifindex, &mtu, 0, 0) < 0)) {
 		count(FTPFIX_PACKET_FAILED);
 		return -ENODEV;
 	}
-	if (hop->mtu && hop->mtu < mtu)
-		mtu = hop->mtu;
 	if (flow_packet_size(skb, &scratch->packet) <= mtu)
 		return 0;
 	count(FTPFIX_PACKET_TOO_BIG);
@@ -68,6 +67,7 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
+	scratch->sent.slot = 0;
 	scratch->slot = flow_slot(&packet->tuple);
 	flow = flow_of_packet(scratch);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
@@ -102,6 +102,17 @@ static __always_inline void flow_address(struct __sk_buff *skb, struct scratch *
 		hop->mtu && !asked && scratch->packet.network_offset == ETH_HLEN &&
 		!bpf_skb_store_bytes(skb, 0, hop->destination,
 				     sizeof(hop->destination) + sizeof(hop->source), 0);
+}
+
+/* Notes for the program that the packet meets on its way out which one it is. */
+static __always_inline void flow_note_sent(struct scratch *scratch, __u32 ifindex)
+{
+	struct sent *sent = &scratch->sent;
+
+	sent->slot = scratch->slot;
+	sent->ifindex = ifindex;
+	sent->from = scratch->packet.tuple;
+	sent->to = scratch->to;
 }
 
 enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
@@ -153,7 +164,10 @@ __global int flow_carry(struct __sk_buff *skb)
 	if (proxied == FLOW_TO_SERVER)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err) {
-		flow_track(flow, packet);
+		if (flow_plain(flow, packet))
+			flow_pass(flow, packet, ticks_now());
+		else
+			flow_track(flow, packet);
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);
 	}
 	if (!err && tells)
@@ -166,6 +180,8 @@ __global int flow_carry(struct __sk_buff *skb)
 	}
 	if (out_ifindex)
 		flow_address(skb, scratch, asked);
+	if (out_ifindex && place & FTPFIX_PLACE_CONTROL)
+		flow_note_sent(scratch, skb->ifindex);
 	packet->tuple = scratch->to;
 	/* Through the stack it comes by twice. */
 	if (!(place & FTPFIX_PLACE_INNER)) {

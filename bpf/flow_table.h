@@ -111,6 +111,18 @@ static __always_inline int marks_established(__u8 marks)
 	       (FTPFIX_MARK_LIVE | FTPFIX_MARK_SETTLED);
 }
 
+/* A connection that has opened gives its turn back: so who comes to that place need not look
+ * for it. */
+static __always_inline void flow_return_turn(const struct ftpfix_flow *first, __u32 slot)
+{
+	__u32 place = FTPFIX_TURN_OPENING * turn_places + first->turn;
+	__u32 *noted = bpf_map_lookup_elem(&turns, &place);
+
+	/* It may be another's by now. */
+	if (noted)
+		__sync_val_compare_and_swap(noted, slot + 1, 0);
+}
+
 /* The connection has opened. Returns 1 for whoever says so first. */
 static __always_inline int flow_settle(struct ftpfix_flow *flow, struct ftpfix_flow *peer)
 {
@@ -120,6 +132,9 @@ static __always_inline int flow_settle(struct ftpfix_flow *flow, struct ftpfix_f
 	flow_mark(first == flow ? peer : flow, FTPFIX_MARK_SETTLED);
 	if (before & (FTPFIX_MARK_SETTLED | FTPFIX_MARK_CLOSED) || !(before & FTPFIX_MARK_LIVE))
 		return 0;
+	/* A second pair has none. */
+	if (!(first->place & FTPFIX_PLACE_INNER))
+		flow_return_turn(first, first == flow ? peer->peer : flow->peer);
 	flow_count_load(flow, peer, 1);
 	return 1;
 }

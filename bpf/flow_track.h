@@ -240,6 +240,34 @@ static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
 
+/* Whether the packet is in the middle of a stream, where only numbers go on, and nothing need
+ * be known of the other direction, whose entry is far away. */
+static __always_inline int flow_plain(const struct ftpfix_flow *flow, const struct packet *packet)
+{
+	if ((packet->flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK ||
+	    !(flow->marks & FTPFIX_MARK_SETTLED) || flow->progress & FTPFIX_PROGRESS_FIN ||
+	    flow->marks & FTPFIX_MARK_PEER_FIN)
+		return 0;
+	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
+	       FLOW_AHEAD_MAX;
+}
+
+/* Follows a packet that is plain, as flow_track() would. */
+static __always_inline void flow_pass(struct ftpfix_flow *flow, const struct packet *packet,
+				      __u32 now_ticks)
+{
+	__u32 end = packet->host_sequence + packet->payload_length;
+
+	if (sequence_after(end, flow->end_sequence))
+		flow_extend(flow, end);
+	if (!(flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING) ||
+	    sequence_after(packet->host_acknowledgement, flow->acknowledged)) {
+		flow->acknowledged = packet->host_acknowledgement;
+		flow->progress |= FTPFIX_PROGRESS_ACKNOWLEDGING;
+	}
+	flow->seen_ticks = now_ticks;
+}
+
 /* Follows the packet's connection. A reset may have removed the flow afterwards. */
 static __always_inline void flow_track(struct ftpfix_flow *flow, const struct packet *packet)
 {

@@ -154,7 +154,8 @@ static __always_inline __s64 icmp_translate_quoted(struct __sk_buff *skb, struct
 	const struct packet *packet = &scratch->packet, *quoted = &scratch->quoted;
 	const struct ftpfix_tuple *to = &scratch->quoted_to;
 	__u32 end = packet->network_offset + packet->network_length;
-	__s64 addresses = nat_addresses(skb, quoted, to, 0), ports;
+	__u32 ports = nat_ports_difference(quoted, to);
+	__s64 addresses = nat_addresses(skb, quoted, to, 0);
 	int err;
 
 	if (addresses < 0)
@@ -165,9 +166,6 @@ static __always_inline __s64 icmp_translate_quoted(struct __sk_buff *skb, struct
 			return err;
 		return quoted->ipv6 ? 0 : (__u16)~checksum_fold(addresses);
 	}
-	ports = nat_ports_difference(quoted, to);
-	if (ports < 0)
-		return ports;
 	err = nat_store_ports(skb, quoted, to, BPF_F_RECOMPUTE_CSUM);
 	if (err)
 		return err;

@@ -45,10 +45,7 @@ static __always_inline __s64 nat_ipv4(struct __sk_buff *skb, const struct packet
 	from_addresses[1] = header.be_destination;
 	to_addresses[0] = address_to_v4(&to->source);
 	to_addresses[1] = address_to_v4(&to->destination);
-	sum = bpf_csum_diff(from_addresses, sizeof(from_addresses), to_addresses,
-			    sizeof(to_addresses), 0);
-	if (sum < 0)
-		return sum;
+	sum = checksum_difference(from_addresses, to_addresses, 2);
 	header_sum = checksum_fold(sum) + (__u16)~header.check;
 	/* The TTL is the high byte of its word: one less adds ~1 + 0 there. */
 	if (hops)
@@ -73,11 +70,10 @@ static __always_inline __s64 nat_ipv6(struct __sk_buff *skb, const struct packet
 	__s64 sum;
 	int err;
 
+	sum = (__s64)checksum_difference(packet->tuple.source.be_word, to->source.be_word, 4) +
+	      checksum_difference(packet->tuple.destination.be_word, to->destination.be_word, 4);
+	sum = (sum & 0xffffffff) + (sum >> 32);
 	/* The addresses of a tuple stand side by side, as in the header. */
-	sum = bpf_csum_diff((__be32 *)packet->tuple.source.be_word, 2 * sizeof(struct ftpfix_addr),
-			    (__be32 *)to->source.be_word, 2 * sizeof(struct ftpfix_addr), 0);
-	if (sum < 0)
-		return sum;
 	err = bpf_skb_store_bytes(skb, offset, to, 2 * sizeof(struct ftpfix_addr),
 				  BPF_F_RECOMPUTE_CSUM);
 	if (err || !hops)
@@ -95,16 +91,14 @@ static __always_inline __s64 nat_addresses(struct __sk_buff *skb, const struct p
 	return packet->ipv6 ? nat_ipv6(skb, packet, to, hops) : nat_ipv4(skb, packet, to, hops);
 }
 
-/* The difference of the ports. */
-static __always_inline __s64 nat_ports_difference(const struct packet *packet,
+/* The difference of the ports, whose places in the sum do not matter. */
+static __always_inline __u32 nat_ports_difference(const struct packet *packet,
 						  const struct ftpfix_tuple *to)
 {
-	struct nat_ports from_ports = {packet->tuple.be_source_port,
-				       packet->tuple.be_destination_port};
-	struct nat_ports to_ports = {to->be_source_port, to->be_destination_port};
+	__be32 from_ports = packet->tuple.be_source_port + packet->tuple.be_destination_port;
+	__be32 to_ports = to->be_source_port + to->be_destination_port;
 
-	return bpf_csum_diff((__be32 *)&from_ports, sizeof(from_ports), (__be32 *)&to_ports,
-			     sizeof(to_ports), 0);
+	return checksum_difference(&from_ports, &to_ports, 1);
 }
 
 static __always_inline int nat_store_ports(struct __sk_buff *skb, const struct packet *packet,
@@ -122,16 +116,12 @@ static __always_inline int nat_transport(struct __sk_buff *skb, const struct pac
 					 const struct ftpfix_tuple *to, __s64 addresses)
 {
 	__u32 check_offset = packet->transport_offset + TCP_CHECK_OFFSET;
-	__s64 ports;
 	int err;
 
 	err = bpf_l4_csum_replace(skb, check_offset, 0, addresses, BPF_F_PSEUDO_HDR);
 	if (err)
 		return err;
-	ports = nat_ports_difference(packet, to);
-	if (ports < 0)
-		return ports;
-	err = bpf_l4_csum_replace(skb, check_offset, 0, ports, 0);
+	err = bpf_l4_csum_replace(skb, check_offset, 0, nat_ports_difference(packet, to), 0);
 	return err ? err : nat_store_ports(skb, packet, to, 0);
 }
 

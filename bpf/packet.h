@@ -124,6 +124,15 @@ static __always_inline int address_equal(const struct ftpfix_addr *one,
 	       one->be_word[2] == other->be_word[2] && one->be_word[3] == other->be_word[3];
 }
 
+static __always_inline int tuple_equal(const struct ftpfix_tuple *one,
+				       const struct ftpfix_tuple *other)
+{
+	return address_equal(&one->source, &other->source) &&
+	       address_equal(&one->destination, &other->destination) &&
+	       one->be_source_port == other->be_source_port &&
+	       one->be_destination_port == other->be_destination_port;
+}
+
 static __always_inline void tuple_turn(struct ftpfix_tuple *turned,
 				       const struct ftpfix_tuple *tuple)
 {

@@ -60,6 +60,15 @@ struct publishing {
 	int result;
 };
 
+/* A packet of a control connection that was carried and sent on: it leaves the node on the same
+ * CPU, before another one comes in there. */
+struct sent {
+	__u32 slot;		  /* of its flow, plus one; 0: none was sent, or it has left */
+	__u32 ifindex;		  /* where it came in, */
+	struct ftpfix_tuple from; /* as which, */
+	struct ftpfix_tuple to;	  /* and as which it leaves */
+};
+
 /* A connection that is about to open: see flow_open.h. */
 struct opening {
 	struct ftpfix_tuple key;    /* of its SYN, as that came in */
@@ -108,7 +117,8 @@ struct scratch {
 	struct ftpfix_flow behind;   /* and of the other direction; */
 	struct flow_spot ahead_spot; /* where these may stand */
 	struct flow_spot behind_spot;
-	struct ftpfix_hop hop;	  /* of the packet that is carried */
+	struct ftpfix_hop hop; /* of the packet that is carried */
+	struct sent sent;
 	__u32 addressed;	  /* 1: its Ethernet header is that of the hop */
 	struct ftpfix_tuple to;	  /* that it becomes */
 	struct ftpfix_tuple back; /* key of a flow's other direction */

@@ -36,17 +36,20 @@ __global int sweep_expectation(__u32 slot, __u32 now_ticks)
 	return 0;
 }
 
-static long sweep_expectations(void *map, const __u32 *number,
-			       const struct ftpfix_flow_group *group, void *context)
+/* The same of all slots of a group that are taken. */
+static long sweep_expectations(void *map, const __u32 *group, const struct ftpfix_flow_group *found,
+			       void *context)
 {
 	const struct sweep *sweep = context;
 
 	(void)map;
 	for (__u32 word = 0; word < WORDS_OF_GROUP; word++) {
-		__u32 first = *number * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
+		__u64 tags = *(const volatile __u64 *)&found->tags[word];
+		__u32 slot = *group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
 
-		for (__u32 slot = 0; group->tags[word] && slot < SLOTS_OF_WORD; slot++)
-			sweep_expectation(first + slot, sweep->now_ns >> FTPFIX_TICK_SHIFT);
+		for (; tags; tags >>= 8, slot++)
+			if ((tags & 0xff) >= FTPFIX_TAG_FIRST)
+				sweep_expectation(slot, sweep->now_ns >> FTPFIX_TICK_SHIFT);
 	}
 	return 0;
 }
@@ -114,21 +117,23 @@ static __always_inline int sweep_still(const struct ftpfix_flow *flow,
 	       *(volatile const __u32 *)&peer->seen_ticks == peer_seen;
 }
 
-/* A connection is looked at by its opener's entry. */
-static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, void *context)
+/* Ends the connection that has this slot if it fell silent: by its opener's entry. */
+__global int sweep_slot(__u32 slot, __u64 now_ns)
 {
-	const struct sweep *sweep = context;
-	__u32 seen = *(volatile __u32 *)&flow->seen_ticks, peer_seen;
+	const struct sweep sweep = {.now_ns = now_ns};
+	struct ftpfix_flow *flow = flow_at(slot), *peer;
 	__u64 age, limit, other;
-	struct ftpfix_flow *peer;
+	__u32 seen, peer_seen;
 	__u8 place, marks;
 
-	(void)map;
+	if (!flow)
+		return 0;
+	seen = *(volatile __u32 *)&flow->seen_ticks;
 	marks = flow->marks;
 	place = flow->place;
 	if (!(marks & FTPFIX_MARK_LIVE) || !(place & FTPFIX_PLACE_OPENER))
 		return 0;
-	age = sweep_age_ns(sweep, seen);
+	age = sweep_age_ns(&sweep, seen);
 	limit = sweep_limit_ns(flow);
 	if (age < limit && age < flow_closing_ns)
 		return 0;
@@ -136,20 +141,38 @@ static long sweep_flow(void *map, const __u32 *slot, struct ftpfix_flow *flow, v
 	if (!peer)
 		return 0;
 	peer_seen = *(volatile __u32 *)&peer->seen_ticks;
-	other = sweep_age_ns(sweep, peer_seen);
+	other = sweep_age_ns(&sweep, peer_seen);
 	if (other < age)
 		age = other;
 	if (sweep_orphan(flow, peer)) {
 		if (limit > flow_closing_ns)
 			limit = flow_closing_ns;
-	} else if (age >= limit && sweep_alive(sweep, flow, peer, limit)) {
+	} else if (age >= limit && sweep_alive(&sweep, flow, peer, limit)) {
 		return 0;
 	}
 	if (age < limit || !sweep_still(flow, peer, seen, peer_seen))
 		return 0;
-	marks = flow_remove(*slot, 0);
+	marks = flow_remove(slot, 0);
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
+	return 0;
+}
+
+/* Looks at the slots of a group that are taken: in a large table most are not. */
+static long sweep_group(void *map, const __u32 *group, const struct ftpfix_flow_group *found,
+			void *context)
+{
+	const struct sweep *sweep = context;
+
+	(void)map;
+	for (__u32 word = 0; word < WORDS_OF_GROUP; word++) {
+		__u64 tags = *(const volatile __u64 *)&found->tags[word];
+		__u32 slot = *group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
+
+		for (; tags; tags >>= 8, slot++)
+			if ((tags & 0xff) >= FTPFIX_TAG_FIRST)
+				sweep_slot(slot, sweep->now_ns);
+	}
 	return 0;
 }
 
@@ -232,7 +255,7 @@ static __always_inline void sweep_all(void)
 	struct sweep sweep = {.now_ns = bpf_ktime_get_ns()};
 
 	bpf_for_each_map_elem(&expected_groups, sweep_expectations, &sweep, 0);
-	bpf_for_each_map_elem(&flows, sweep_flow, &sweep, 0);
+	bpf_for_each_map_elem(&flow_groups, sweep_group, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
 	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
 }

@@ -192,7 +192,7 @@ int config_complete(struct config *config, struct problem *problem)
 {
 	int err;
 
-	if (config->uplinks.count == 0)
+	if (config->uplinks.count == 0 && config->virtual_count == 0)
 		return problem_set(problem, "run: no --dev; name the interface on which control "
 					    "connections pass to or from outside");
 	if (config->server_side.count > 0 && config->forward == FTPFIX_FORWARD_NONE)

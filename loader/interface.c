@@ -127,9 +127,19 @@ static void drop_uplinks(struct device_list *list, const struct device_list *upl
 	list->count = kept;
 }
 
-static int choose_server_side(struct config *config)
+static void tell_choice(const char *whom, const char *how, const struct device_list *list)
 {
 	char names[DEVICES_MAX * (IF_NAMESIZE + 1)] = "";
+
+	for (size_t i = 0; i < list->count; i++) {
+		strcat(names, i ? " " : "");
+		strcat(names, list->device[i].name);
+	}
+	log_line("toward the %s, by the %s: %s", whom, how, names);
+}
+
+static int choose_server_side(struct config *config)
+{
 	struct device_list *list = &config->server_side;
 	int err;
 
@@ -145,12 +155,26 @@ static int choose_server_side(struct config *config)
 			 whom_inside(config), config->clients_inside ? "another" : "an");
 		return -ENETUNREACH;
 	}
-	for (size_t i = 0; i < list->count; i++) {
-		strcat(names, i ? " " : "");
-		strcat(names, list->device[i].name);
-	}
-	log_line("toward the %s, by the routes: %s", whom_inside(config), names);
+	tell_choice(whom_inside(config), "routes", list);
 	return 0;
+}
+
+/* A balancer's clients come from anywhere. */
+static int choose_uplinks(struct config *config)
+{
+	int err = route_uplinks(config, &config->uplinks);
+
+	if (err)
+		return err;
+	if (config->uplinks.count == 0) {
+		log_line("run: no --dev, and no default route tells where the clients come from; "
+			 "name the interface with --dev");
+		return -ENETUNREACH;
+	}
+	tell_choice("clients", "default route", &config->uplinks);
+	for (size_t i = 0; !err && i < config->uplinks.count; i++)
+		err = check_type("--dev", config->uplinks.device[i].name);
+	return err;
 }
 
 static int check_two_arms(const struct config *config)
@@ -172,7 +196,8 @@ int interfaces_find(struct config *config)
 {
 	int err;
 
-	err = find_devices("--dev", &config->uplinks);
+	err = config->uplinks.count ? find_devices("--dev", &config->uplinks)
+				    : choose_uplinks(config);
 	if (err)
 		return err;
 	if (config->forward == FTPFIX_FORWARD_NONE)

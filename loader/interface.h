@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Finds the interfaces that were named, and those that the routes to the
- * servers use. This header knows nothing of what is attached to them.
+ * servers and their clients use. This header knows nothing of what is attached to them.
  */
 #ifndef INTERFACE_H
 #define INTERFACE_H
 
 #include "config.h"
 
-/* Looks every named interface up, and chooses the server-side ones if none was
- * named and they are needed. Prints what is wrong; 0 or a negative errno. */
+/* Looks every named interface up, and chooses by the routes where none was named: the
+ * server-side ones if they are needed, and the uplinks of a balancer. Prints what is wrong; 0 or a negative errno. */
 int interfaces_find(struct config *config);
 
 /* The name that the interface bears now, for messages. */

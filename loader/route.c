@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Reads the routing tables for the interfaces toward the servers.
+ * Reads the routing tables for the interfaces toward the servers, and toward the clients.
  * This file knows nothing of what is attached to them.
  */
 #include "route.h"
@@ -111,7 +111,7 @@ static int longest_holding(const struct route_table *table, const struct prefix 
 	return longest;
 }
 
-static int add_device(struct device_list *list, unsigned int index)
+static int add_device(struct device_list *list, unsigned int index, const char *option)
 {
 	struct device *device = &list->device[list->count];
 
@@ -119,9 +119,9 @@ static int add_device(struct device_list *list, unsigned int index)
 	    strcmp(device->name, "lo") == 0)
 		return 0;
 	if (list->count == DEVICES_MAX - 1) {
-		log_line("the routes use more than %d interfaces; name those on the inside with "
-			 "--server-dev",
-			 DEVICES_MAX - 1);
+		log_line("the routes use more than %d interfaces; name those that are meant with "
+			 "%s",
+			 DEVICES_MAX - 1, option);
 		return -E2BIG;
 	}
 	device->index = index;
@@ -147,7 +147,7 @@ static int add_toward(const struct route_table *table, const struct prefix *serv
 
 		if (!part && !rest)
 			continue;
-		err = add_device(list, table->route[i].out_index);
+		err = add_device(list, table->route[i].out_index, "--server-dev");
 		if (err)
 			return err;
 		found = 1;
@@ -177,23 +177,56 @@ static int choose(const struct config *config, const struct route_table *table,
 	return 0;
 }
 
-int route_devices(const struct config *config, struct device_list *list)
+/* Reads every route; the caller frees the table's, also after an error. */
+static int read_routes(struct route_table *table)
 {
-	struct route_table table = {0};
 	_Alignas(struct nlmsghdr) char buffer[MNL_NLMSG_HDRLEN + sizeof(struct rtmsg)] = {0};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-	int err;
 
 	request->nlmsg_type = RTM_GETROUTE;
 	header->rtm_family = AF_UNSPEC;
-	err = netlink_dump(request, read_route, &table);
+	return netlink_dump(request, read_route, table);
+}
+
+int route_devices(const struct config *config, struct device_list *list)
+{
+	struct route_table table = {0};
+	int err = read_routes(&table);
+
 	if (err)
 		log_line("the routing tables cannot be read: %s; name the interfaces on the "
 			 "inside with --server-dev",
 			 strerror(-err));
 	else
 		err = choose(config, &table, list);
+	free(table.route);
+	return err;
+}
+
+/* Whether a virtual address has the family of these destinations. */
+static bool is_served(const struct config *config, const struct prefix *destination)
+{
+	for (size_t i = 0; i < config->virtual_count; i++)
+		if (address_family(&config->virtual[i].addr) == prefix_family(destination))
+			return true;
+	return false;
+}
+
+int route_uplinks(const struct config *config, struct device_list *list)
+{
+	struct route_table table = {0};
+	int err = read_routes(&table);
+
+	if (err)
+		log_line("the routing tables cannot be read: %s; name the uplink with --dev",
+			 strerror(-err));
+	for (size_t i = 0; !err && i < table.count; i++) {
+		const struct route *route = &table.route[i];
+
+		if (is_default(&route->destination) && is_served(config, &route->destination))
+			err = add_device(list, route->out_index, "--dev");
+	}
 	free(table.route);
 	return err;
 }

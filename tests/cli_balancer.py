@@ -203,6 +203,21 @@ def virtual_addresses_are_written_into_the_maps():
 
 
 @test
+def the_uplink_is_that_of_the_default_route():
+    run = ["--vip", "203.0.113.5", "--server", "10.0.0.175", *UNCHECKED]
+    with World() as world:
+        # No default route, and one of the other family, which no virtual address has.
+        world.refused("run", *run, text="no --dev, and no default route tells")
+        world.do("ip -6 route add default dev sv0")
+        world.refused("run", *run, text="no --dev, and no default route tells")
+        world.do("ip route add default via 203.0.113.1")
+        world.run(*run)
+        devices = {row["interface"]: row["sides"]
+                   for row in world.show("interfaces")["interfaces"]}
+        equal(devices, {"up0": ["uplink"], "sv0": ["inside"]}, "interfaces")
+
+
+@test
 def several_nodes_agree_whatever_order_the_servers_have():
     servers = ["10.0.0.175,weight=2", "10.0.0.176", "10.0.0.177:2121,weight=3"]
     tables = []

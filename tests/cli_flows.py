@@ -3,11 +3,12 @@
 
 Knows the maps' and constants' names and layout, on its own, and nothing of packets.
 """
+import platform
 import re
 import struct
 import subprocess
 
-from cli_world import FTPFIX, World, contains, equal, mapped, test, tool_json
+from cli_world import FTPFIX, Skipped, World, contains, equal, mapped, test, tool_json
 
 SECOND = 10**9
 
@@ -176,6 +177,19 @@ def the_number_of_sessions_sizes_the_maps():
             equal([int(gauges[name]) for name in ("sessions", "expectations", "flows")],
                   [expected[0], most, connections], f"gauges with {args}")
             daemon.end()
+
+
+@test
+def a_table_takes_memory_as_it_fills():
+    if tuple(int(part) for part in platform.release().split(".")[:2]) < (6, 4):
+        raise Skipped("before Linux 6.4 a map does not tell how much memory it takes")
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--max-sessions", 1000000)
+        for name, places in ("sessions", 2000000), ("drafts", 1000000):
+            shown = tool_json("map", "show", "id", daemon.map_id(name))
+            equal(shown["max_entries"], places, f"places of {name}")
+            # Without its entries it has a bucket for each, rounded up to a power of two.
+            assert 16 <= shown["bytes_memlock"] / places <= 17, f"{name}: {shown}"
 
 
 @test

@@ -26,6 +26,7 @@ class Server:
         self.greeting = [READY]
         self.said = []  # by each client, once it is gone
         self.ports = []  # of each client
+        self.times = []  # at which each connected
         self.header = 0  # bytes that are waited for before the greeting
         self.listener = None
         self.start()
@@ -41,6 +42,7 @@ class Server:
             while True:
                 connection, peer = listener.accept()
                 self.ports.append(peer[1])
+                self.times.append(time.monotonic())
                 threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
@@ -253,6 +255,19 @@ def without_an_interval_nothing_is_checked():
         run(node, "--server", "10.0.0.175", interval=0)
         time.sleep(3)
         equal((server.said, state(node)), ([], ("up", None)), "checks and state")
+
+
+@test
+def the_next_check_comes_after_the_interval():
+    with node_and_host() as (node, host):
+        good, bad = Server(host), Server(host, "10.0.0.176")
+        bad.greeting = [b"421 not now\r\n"]
+        run(node, "--server", "10.0.0.175,10.0.0.176", interval=3)
+        wait_until(lambda: min(len(good.times), len(bad.times)) > 2, "three checks of each")
+        for server in good, bad:
+            gaps = [later - earlier for earlier, later in zip(server.times, server.times[1:])]
+            # It counts whole seconds; the rest is for a machine that is busy.
+            assert min(gaps) > 2.5, f"seconds between the checks of {server.where}: {gaps}"
 
 
 @test

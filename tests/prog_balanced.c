@@ -159,6 +159,44 @@ static void both_kinds(void **state)
 	}
 }
 
+/* A session of a client who is so many addresses further, and is about to be told 229. */
+static struct control asks(const struct talk *talk, __u32 further)
+{
+	struct control control = {.dial = balance_dial(talk)};
+
+	control.dial.client += further;
+	dial_learn(&control.dial);
+	control_down(&control, SYN | ACK, "", "");
+	control_up(&control, ACK, "");
+	control_up(&control, PSH | ACK, "EPSV\r\n");
+	return control;
+}
+
+/* What came in last need not leave first: each reply is its own session's, and promises a
+ * connection to its own server. */
+static void leaves_behind_another(void **state)
+{
+	for (int forward = FTPFIX_FORWARD_NAT; forward <= FTPFIX_FORWARD_FULLNAT; forward++) {
+		struct talk talk = balance_begin(state, forward, 0, FTPFIX_BALANCE_MAGLEV);
+		struct control one = asks(&talk, 0), other;
+		struct frame reply, leaves;
+		struct dial data;
+
+		balance_to(talk.world, 0, 1);
+		other = asks(&talk, 1);
+		dial_down_frame(&one.dial, PSH | ACK, one.dial.server_sequence, EXTENDED, 1,
+				&leaves);
+		dial_down(&one.dial, PSH | ACK, EXTENDED);
+		reply = talk.world->output;
+		dial_down(&other.dial, PSH | ACK, EXTENDED);
+		run_gives(talk.world, UPLINK_EGRESS, &reply, TC_ACT_UNSPEC, &leaves);
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 2}, {FTPFIX_BALANCED_ESTABLISHED, 2},
+			EXPECTED_KEPT, CARRIED(10, 2 * (6 + strlen(EXTENDED))));
+		data = data_of(&one, PORT);
+		carries(&data);
+	}
+}
+
 /* Its announcement has another length for the client: what the client acknowledges is
  * brought back to the server's numbers, and the end is seen all the same. */
 static void adjusted_session_ends(void **state)
@@ -209,6 +247,7 @@ int main(void)
 		cmocka_unit_test(source_of_the_control_connection),
 		cmocka_unit_test(active),
 		cmocka_unit_test(both_kinds),
+		cmocka_unit_test(leaves_behind_another),
 		cmocka_unit_test(adjusted_session_ends),
 	};
 

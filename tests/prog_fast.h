@@ -126,6 +126,8 @@ struct fast_dial {
 	__u32 inside;
 	__u16 up_tag; /* VLAN tags of the frames on both sides; 0: untagged */
 	__u16 inside_tag;
+	struct ethernet to_client; /* what stands in front of what goes on */
+	struct ethernet to_server;
 };
 
 static inline void fast_side(const struct fast_dial *fast, struct dial *dial, __u16 tag)
@@ -146,7 +148,7 @@ static inline void fast_up_frames(const struct fast_dial *fast, __u8 flags, cons
 	dial_up_frame(&inside, flags, inside.client_sequence, bytes, 1, output);
 	fast_tag(input, fast->up_tag);
 	fast_tag(output, fast->inside_tag);
-	memcpy(output->bytes, &to_server, sizeof(to_server));
+	memcpy(output->bytes, &fast->to_server, sizeof(fast->to_server));
 }
 
 static inline void fast_down_frames(const struct fast_dial *fast, __u8 flags, const char *bytes,
@@ -160,7 +162,7 @@ static inline void fast_down_frames(const struct fast_dial *fast, __u8 flags, co
 	dial_down_frame(&outside, flags, outside.server_sequence, bytes, 1, output);
 	fast_tag(input, fast->inside_tag);
 	fast_tag(output, fast->up_tag);
-	memcpy(output->bytes, &to_client, sizeof(to_client));
+	memcpy(output->bytes, &fast->to_client, sizeof(fast->to_client));
 }
 
 static inline void fast_up_at(struct fast_dial *fast, __u8 flags, const char *bytes,
@@ -195,6 +197,13 @@ static inline void fast_down_at(struct fast_dial *fast, __u8 flags, const char *
 		struct frame up_frame, up_output;                          \
 		fast_up_frames(fast, flags, bytes, &up_frame, &up_output); \
 		fast_passes(fast, &up_frame);                              \
+	} while (0)
+#define fast_down_passes(fast, flags, bytes)                                              \
+	do {                                                                              \
+		struct frame down_frame, down_output;                                     \
+		fast_down_frames(fast, flags, bytes, &down_frame, &down_output);          \
+		fast_check((fast)->dial.world, (fast)->down, (fast)->inside, &down_frame, \
+			   XDP_PASS, &down_frame, __FILE__, __LINE__);                    \
 	} while (0)
 #define fast_passes(fast, frame)                                                           \
 	fast_check((fast)->dial.world, (fast)->up, (fast)->uplink, frame, XDP_PASS, frame, \
@@ -251,9 +260,12 @@ static inline struct fast_dial fast_expected(void **state, int ipv6)
 		.down = FAST_INSIDE,
 		.uplink = world->uplink,
 		.inside = world->server,
+		.to_client = to_client,
+		.to_server = to_server,
 	};
 
 	map_clear(world->skeleton->maps.links);
+	map_clear(world->skeleton->maps.xdp_devices);
 	map_clear(world->skeleton->maps.tagged);
 	fast_link(world, world->uplink, world->uplink, 0, 0);
 	fast_link(world, world->server, world->server, 0, 0);

@@ -5,6 +5,8 @@
  */
 #include "prog_dial.h"
 
+#define VSFTPD_TOLD "227 Entering Passive Mode (192,0,2,99,83,237).\r\n"
+
 struct heard {
 	__u32 events;
 	struct ftpfix_event last;
@@ -270,6 +272,42 @@ static void session_goes(void **state)
 	assert_false(talk_session(&talk, &session));
 }
 
+/* A session that says nothing lasts as long as its data connection moves bytes: at the address
+ * that its client dialled before, or at the one that it was told, and dialled or not. */
+static void session_with_data_stays(void **state)
+{
+	const struct {
+		__u32 told;
+		__u32 dialled;
+		const char *line;
+	} rows[] = {
+		{0, ip4(203, 0, 113, 5), VSFTPD_PUBLIC},
+		{ip4(192, 0, 2, 99), ip4(203, 0, 113, 5), VSFTPD_TOLD},
+		{ip4(192, 0, 2, 99), ip4(192, 0, 2, 99), VSFTPD_TOLD},
+	};
+
+	needs_uptime(SESSION_IDLE_NS);
+	for (size_t index = 0; index < sizeof(rows) / sizeof(rows[0]); index++) {
+		struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NAT));
+		struct ftpfix_session session;
+		struct dial data;
+
+		world_allow(talk.world, ip4(10, 0, 0, 0), 8, 0);
+		if (rows[index].told)
+			world_advertise(talk.world, 0, 0, rows[index].told);
+		talk_ask(&talk, "PASV\r\n");
+		talk_answer(&talk, VSFTPD, rows[index].line);
+		data = dial_of(&talk, PORT, PORT);
+		data.vip = rows[index].dialled;
+		dial_open(&data);
+		session_silent(&talk, SESSION_IDLE_NS + SHORT, SESSION_IDLE_NS + SHORT);
+		assert_true(talk_session(&talk, &session));
+		silent(&data, SESSION_IDLE_NS + SHORT, SESSION_IDLE_NS + SHORT);
+		session_silent(&talk, SESSION_IDLE_NS + SHORT, SESSION_IDLE_NS + SHORT);
+		assert_false(talk_session(&talk, &session));
+	}
+}
+
 /* A server that announces and is silent then keeps its draft until the client has got the
  * line, and one that is left behind by a session goes. */
 static void draft_goes(void **state)
@@ -303,7 +341,7 @@ int main(void)
 		cmocka_unit_test(half_closed),	 cmocka_unit_test(closing),
 		cmocka_unit_test(closed),	 cmocka_unit_test(many),
 		cmocka_unit_test(session_stays), cmocka_unit_test(session_goes),
-		cmocka_unit_test(draft_goes),
+		cmocka_unit_test(draft_goes),	 cmocka_unit_test(session_with_data_stays),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

@@ -167,10 +167,81 @@ static void tagged(void **state)
 				    1 << FTPFIX_SIDE_INSIDE);
 		}
 		/* What was learnt before is of the devices as they were. */
-		usleep(150000);
+		usleep(KEPT_US);
 		fast_up(&fast, PSH | ACK, "data");
 		fast_down(&fast, PSH | ACK, "data");
 		fast_up(&fast, ACK, "");
+	}
+}
+
+/*
+ * Devices that stand in for VLAN devices, which not every kernel has: theirs are the routes to
+ * both ends, and the link addresses. Those that stand for what is below them forward nothing.
+ */
+#define VLAN_SETUP                                                                             \
+	"set -e\n"                                                                             \
+	"ip link add uplink.100 address 02:00:00:00:64:0a up type veth peer name beyond.100\n" \
+	"ip link add server.7 address 02:00:00:00:07:0b up type veth peer name beyond.7\n"     \
+	"ip link set beyond.100 up; ip link set beyond.7 up\n"                                 \
+	"ip route add 198.51.100.10 dev uplink.100\n"                                          \
+	"ip route add 10.0.0.175 dev server.7\n"                                               \
+	"ip -6 route add 2001:db8:c633::640a dev uplink.100\n"                                 \
+	"ip -6 route add 2001:db8:a00::af dev server.7\n"                                      \
+	"ip neighbour add 198.51.100.10 lladdr 02:00:00:00:64:aa dev uplink.100\n"             \
+	"ip neighbour add 10.0.0.175 lladdr 02:00:00:00:07:bb dev server.7\n"                  \
+	"ip neighbour add 2001:db8:c633::640a lladdr 02:00:00:00:64:aa dev uplink.100\n"       \
+	"ip neighbour add 2001:db8:a00::af lladdr 02:00:00:00:07:bb dev server.7\n"            \
+	"sysctl -qw net.ipv4.conf.uplink.forwarding=0 net.ipv4.conf.server.forwarding=0\n"     \
+	"sysctl -qw net.ipv6.conf.uplink.forwarding=0 net.ipv6.conf.server.forwarding=0\n"
+#define VLAN_TEARDOWN                                                                      \
+	"ip link delete uplink.100; ip link delete server.7\n"                             \
+	"sysctl -qw net.ipv4.conf.uplink.forwarding=1 net.ipv4.conf.server.forwarding=1\n" \
+	"sysctl -qw net.ipv6.conf.uplink.forwarding=1 net.ipv6.conf.server.forwarding=1\n"
+
+static int vlan_setup(void **state)
+{
+	return *state ? system(VLAN_SETUP) : 0;
+}
+
+static int vlan_teardown(void **state)
+{
+	return *state ? system(VLAN_TEARDOWN) : 0;
+}
+
+/* A device is used through this VLAN device alone, as the loader then writes it. */
+static void vlan_on(struct world *world, __u32 carrier, __u16 tag, const char *name, __u32 side)
+{
+	__u32 vlan = if_nametoindex(name);
+
+	assert_true(vlan && vlan != carrier);
+	bpf_map_delete_elem(bpf_map__fd(world->skeleton->maps.links), &carrier);
+	bpf_map_delete_elem(bpf_map__fd(world->skeleton->maps.xdp_devices), &carrier);
+	fast_link(world, vlan, carrier, tag, 0);
+	fast_tagged(world, carrier, tag, vlan, 1 << side);
+}
+
+/* What the kernel knows of a tagged frame's way it knows of the VLAN's device, not of the one
+ * that the frame came in by and is to leave by. */
+static void vlan_devices(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct fast_dial fast = fast_open(state, ipv6);
+		struct world *world = fast.dial.world;
+
+		fast.up = fast.down = FAST_TAGGED;
+		fast.up_tag = 100;
+		fast.inside_tag = 7;
+		fast.to_client =
+			(struct ethernet){{2, 0, 0, 0, 0x64, 0xaa}, {2, 0, 0, 0, 0x64, 0x0a}};
+		fast.to_server = (struct ethernet){{2, 0, 0, 0, 7, 0xbb}, {2, 0, 0, 0, 7, 0x0b}};
+		vlan_on(world, world->uplink, 100, "uplink.100", FTPFIX_SIDE_UPLINK);
+		vlan_on(world, world->server, 7, "server.7", FTPFIX_SIDE_INSIDE);
+		usleep(KEPT_US);
+		fast_up(&fast, PSH | ACK, "data");
+		fast_down(&fast, PSH | ACK, "more data");
+		fast_up(&fast, ACK, "");
+		fast_down(&fast, ACK, "");
+		counted(world, CARRIED_FAST(&fast.dial, 4, 13));
 	}
 }
 
@@ -421,28 +492,37 @@ static void settles_without_room(void **state)
  * one whose sequence numbers were changed. */
 static void control(void **state)
 {
-	struct fast_dial fast = fast_expected(state, 0);
-	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
-	struct ftpfix_flow *flow;
+	static const enum ftpfix_forward forwards[] = {FTPFIX_FORWARD_NAT, FTPFIX_FORWARD_FULLNAT};
 
-	fast.dial = balance_dial(&talk);
-	dial_learn(&fast.dial);
-	dial_down(&fast.dial, SYN | ACK, "");
-	fast_up_passes(&fast, ACK, "");
-	dial_up(&fast.dial, ACK, "");
-	counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
-		CARRIED(3, 0));
-	fast_up(&fast, ACK, "");
-	fast_down(&fast, ACK, "");
-	fast_up_passes(&fast, PSH | ACK, "NOOP\r\n");
-	fast_up_passes(&fast, FIN | ACK, "");
-	fast_up_passes(&fast, RST | ACK, "");
-	counted(talk.world, CARRIED_FAST(&fast.dial, 2, 0));
-	flow = flow_of(talk.world, dial_up_key(&fast.dial));
-	assert_non_null(flow);
-	flow->marks |= FTPFIX_MARK_SLOW;
-	fast_up_passes(&fast, ACK, "");
-	counted(talk.world, NOTHING);
+	for (int round = 0; round < 4; round++) {
+		struct fast_dial fast = fast_expected(state, round & 1);
+		struct talk talk =
+			balance_begin(state, forwards[round / 2], round & 1, FTPFIX_BALANCE_MAGLEV);
+		struct dial *dial = &fast.dial;
+		struct ftpfix_flow *flow;
+
+		*dial = balance_dial(&talk);
+		dial_learn(dial);
+		assert_int_equal(dial->source == dial->client, round < 2);
+		dial_down(dial, SYN | ACK, "");
+		fast_up_passes(&fast, ACK, "");
+		dial_up(dial, ACK, "");
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
+			CARRIED_OF(dial, 3, 0));
+		fast_up(&fast, ACK, "");
+		fast_down(&fast, ACK, "");
+		fast_up_passes(&fast, PSH | ACK, "NOOP\r\n");
+		fast_up_passes(&fast, FIN | ACK, "");
+		fast_up_passes(&fast, RST | ACK, "");
+		fast_down_passes(&fast, PSH | ACK, "200 Still here.\r\n");
+		fast_down_passes(&fast, FIN | ACK, "");
+		counted(talk.world, CARRIED_FAST(dial, 2, 0));
+		flow = flow_of(talk.world, dial_up_key(dial));
+		assert_non_null(flow);
+		flow->marks |= FTPFIX_MARK_SLOW;
+		fast_up_passes(&fast, ACK, "");
+		counted(talk.world, NOTHING);
+	}
 }
 
 /* An announcement was adjusted: from then on XDP has no part in either direction. */
@@ -451,7 +531,6 @@ static void adjusted_control(void **state)
 	struct fast_dial fast = fast_expected(state, 0);
 	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
 	struct control control;
-	struct frame input, output;
 
 	world_sum_unknown(talk.world);
 	talk.world->service.rewrite = FTPFIX_REWRITE_ADJUST;
@@ -466,9 +545,7 @@ static void adjusted_control(void **state)
 		     "227 Entering Passive Mode (1,2,3,4,83,237).\r\n");
 	fast.dial = control.dial;
 	fast_up_passes(&fast, ACK, "");
-	fast_down_frames(&fast, ACK, "", &input, &output);
-	fast_check(talk.world, FAST_INSIDE, fast.inside, &input, XDP_PASS, &input, __FILE__,
-		   __LINE__);
+	fast_down_passes(&fast, ACK, "");
 	control_up(&control, ACK, "");
 }
 
@@ -481,6 +558,7 @@ int main(void)
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(partial_checksum),
 		cmocka_unit_test(tagged),
+		cmocka_unit_test_setup_teardown(vlan_devices, vlan_setup, vlan_teardown),
 		cmocka_unit_test(other_tags),
 		cmocka_unit_test(left_to_tc),
 		cmocka_unit_test(one_arm),

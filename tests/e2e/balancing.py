@@ -2,6 +2,7 @@
 """Networks in which ftpfix itself is the balancer, and nothing else forwards: how it is
 started, and which server a client comes to."""
 from . import servers
+from .check import check
 from .control import Endpoint, dial
 from .fake_server import FakeServer
 from .ftpfix import Ftpfix
@@ -50,6 +51,12 @@ def balancer(world, topology, *options, mode="nat", family=4, addresses=None, vi
                     *server_options(*addresses), "--forward", mode, *options)
     ftpfix.mark()
     return ftpfix
+
+
+def mostly_by_xdp(ftpfix):
+    """What hosts send with whole checksums, and whose peers take what is redirected."""
+    counters = {name: ftpfix.counted(f"packets {name}") for name in ("forwarded_xdp", "forwarded")}
+    check(counters["forwarded_xdp"] > counters["forwarded"], f"XDP carried the most: {counters}")
 
 
 def by_role(world, topology, start=servers.vsftpd, **options):

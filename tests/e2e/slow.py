@@ -10,10 +10,11 @@ from .files import checksum
 
 
 class Slow:
-    """`size` bytes within about `seconds`, over EPSV or, unless `extended`, PASV."""
+    """`size` bytes within about `seconds`, over EPSV or, unless `extended`, PASV; over PORT
+    when `active`. `elsewhere` takes an announced address that is not the dialled one."""
 
     def __init__(self, world, namespace, address, server, size, seconds, upload=False,
-                 extended=True):
+                 extended=True, active=False, elsewhere=False):
         self._server = server
         self._size = size
         number = len(os.listdir(world.directory))
@@ -30,8 +31,10 @@ class Slow:
         # What waits in buffers has passed the balancer already.
         for buffers in ("tcp_rmem", "tcp_wmem"):
             namespace.sysctl(f"net/ipv4/{buffers}", "4096 65536 65536")
-        client = Lftp(world, namespace, address, server.port, server.login, extended)
+        client = Lftp(world, namespace, address, server.port, server.login, extended,
+                      active)
         self._process = world.keep(namespace.spawn(*client.command(
+            f"set ftp:verify-address {'no' if elsewhere else 'yes'}; "
             f"set net:limit-rate {int(size / seconds)}; set net:timeout 10; {command}")))
         self.until(0.05)
 

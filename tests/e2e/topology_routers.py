@@ -6,7 +6,7 @@ Knows nothing of FTP.
     198.51.100.10    192.0.2.0/24           10.0.0.0/24    10.8.0.175
     2001:db8:c::10   2001:db8:2::/64        fd00:10::/64   fd00:8::175
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .namespace import Namespace
 from .topology import (CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP, VIP6, Port, connect,
@@ -34,6 +34,8 @@ class Routed:
     balancer: Namespace
     inner: Namespace
     server: Namespace
+    # As Topology's.
+    facing: list = field(default_factory=list)
 
     @property
     def clients(self):
@@ -81,10 +83,10 @@ def routed(world, family=4, mtu=()):
         return Port(namespace, device, [f"{address}/{net['length']}"])
     connect(world, [port(made.client, CLIENT_DEVICE, CLIENT[family]),
                     port(made.outer, "near", net["client gateway"])])
-    connect(world, [port(made.outer, "far", OUTER[family]),
-                    port(made.balancer, UPLINK, net["node"])])
-    connect(world, [port(made.inner, "near", INNER[family]),
-                    port(made.balancer, INSIDE, NODE[family])])
+    made.facing = [connect(world, [port(made.outer, "far", OUTER[family]),
+                                   port(made.balancer, UPLINK, net["node"])]),
+                   connect(world, [port(made.inner, "near", INNER[family]),
+                                   port(made.balancer, INSIDE, NODE[family])])]
     connect(world, [port(made.server, SERVER_DEVICE, SERVER[family]),
                     port(made.inner, "far", net["server gateway"])])
     _routes(made, family, dict(mtu))

@@ -7,7 +7,7 @@ from collections import Counter
 
 from .. import servers
 from ..balancing import (add_addresses, balancer, by_role, destinations, greeters, greeting,
-                         network, own, real, vip)
+                         mostly_by_xdp, network, own, real, vip)
 from ..cables import take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
@@ -45,8 +45,8 @@ def _sessions_end(ftpfix):
           "control connections established")
 
 
-def _real_clients(world, mode, family, forwarding, active, options):
-    topology = network(world, count=2, family=family, forwarding=forwarding)
+def _real_clients(world, mode, family, forwarding, active, one_arm, options):
+    topology = network(world, count=2, family=family, forwarding=forwarding, one_arm=one_arm)
     take_redirected(topology)
     whole_checksums(topology)
     started = by_role(world, topology, family=family)
@@ -61,6 +61,8 @@ def _real_clients(world, mode, family, forwarding, active, options):
     clients = every_client(world, topology.client, vip(family), started[role], KINDS, active)
     connections = sum(transfers(client, started[role]) for client in clients)
     ftpfix.settle(connections)
+    if "--xdp" in options:
+        mostly_by_xdp(ftpfix)
     _sessions_end(ftpfix)
     check(ftpfix.counted("balanced opened") >= 1 + connections, "one session for each transfer")
     # One client's sessions share a server, and the other one had none.
@@ -73,16 +75,19 @@ def _real_clients(world, mode, family, forwarding, active, options):
     ftpfix.stop()
 
 
-for _mode, _family, _forwarding, _active, _options, _name in (
-        ("nat", 4, True, False, (), "passive"),
-        ("fullnat", 4, False, False, (), "passive, no forwarding in the kernel"),
-        ("nat", 6, False, False, (), "passive, no forwarding in the kernel"),
-        ("fullnat", 6, True, False, ("--xdp", "native"), "passive, XDP"),
-        ("nat", 4, True, True, ("--xdp", "native"), "active, XDP"),
-        ("fullnat", 4, True, True, (), "active"),
-        ("fullnat", 6, False, True, (), "active, no forwarding in the kernel")):
+_XDP = ("--xdp", "native")
+for _mode, _family, _forwarding, _active, _one_arm, _options, _name in (
+        ("nat", 4, True, False, False, (), "passive"),
+        ("fullnat", 4, False, False, False, (), "passive, no forwarding in the kernel"),
+        ("nat", 6, False, False, False, (), "passive, no forwarding in the kernel"),
+        ("fullnat", 6, True, False, False, _XDP, "passive, XDP"),
+        ("nat", 4, True, True, False, _XDP, "active, XDP"),
+        ("fullnat", 4, True, True, False, (), "active"),
+        ("fullnat", 6, False, True, False, (), "active, no forwarding in the kernel"),
+        ("nat", 4, True, True, True, _XDP, "active, one arm, XDP"),
+        ("fullnat", 6, True, False, True, _XDP, "passive, one arm, XDP")):
     scenario(f"balancer: {_mode}, IPv{_family}, five clients, {_name}")(
-        lambda world, one=(_mode, _family, _forwarding, _active, _options):
+        lambda world, one=(_mode, _family, _forwarding, _active, _one_arm, _options):
         _real_clients(world, *one))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Servers of ftpfix's own balancer come, go and fail: what is established stays where it
 is, few others move, and nobody waits for a server that is not there."""
+import signal
 import time
 
 from .. import servers
@@ -103,6 +104,29 @@ def health(world):
     equal(destinations(topology.client, VIP, sources), first, "servers when it is back")
     check(running.running(), "all this happened in mid-transfer")
     running.finish()
+    ftpfix.stop()
+
+
+@scenario("balancer: the sessions of a server that is down are left to it, new ones go elsewhere")
+def left_to_it(world):
+    topology = network(world, count=2)
+    started = by_role(world, topology)
+    ftpfix = balancer(world, topology, *HEALTH)
+    role = greeting(topology.client, VIP)
+    running = Slow(world, topology.client, VIP, started[role], SLOW_BYTES, 6)
+    control = world.keep(Control(topology.client, VIP))
+    control.log_in(started[role].login)
+    # It greets nobody any more; what it forked for its sessions goes on.
+    started[role].process.send(signal.SIGSTOP)
+    wait_until(lambda: "down" in [server["state"] for server in ftpfix.show("servers")],
+               "the server is down")
+    check(greeting(topology.client, VIP) != role, "a new session goes elsewhere")
+    content = control.transfer(control.passive(), f"RETR {SMALL}")
+    equal(checksum_of(content), started[role].files.checksum(SMALL),
+          "a transfer begun after its server was down")
+    check(running.running(), "all this happened in mid-transfer")
+    running.finish()
+    ftpfix.settle(2)
     ftpfix.stop()
 
 

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 
 from .. import servers
-from ..balancing import balancer, network, own, real, vip
+from ..balancing import balancer, mostly_by_xdp, network, own, real, vip
 from ..cables import take_redirected, whole_checksums
 from ..check import contains, equal, wait_until
 from ..clients import Curl
@@ -95,6 +95,8 @@ def _balanced(world, family, *options, path="direct", xdp="off"):
         equal(ftpfix.counted("packets toa_no_room"), 0, "connections without room for the option")
         equal(server.logged_clients(), logged, f"clients in the server's log, with {how[0]} too")
         ftpfix.settle(connections)
+        if xdp != "off":
+            mostly_by_xdp(ftpfix)
         ftpfix.stop()
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 from .. import servers
-from ..balancing import balancer, network, own
+from ..balancing import balancer, network, own, real, vip
 from ..cables import take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
@@ -19,8 +19,8 @@ from ..forwarders import nft_dnat
 from ..ftpfix import Ftpfix
 from ..scenario import SMALL, every_client, scenario, transfers
 from ..slow import Slow
-from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, SERVER_DEVICE, UPLINK, VIP, balanced,
-                        server_address)
+from ..topology import (BALANCER_INSIDE, BALANCER_INSIDE6, CLIENT_DEVICE, INSIDE, SERVER_DEVICE,
+                        SPARE_VIP, UPLINK, VIP, balanced, server_address)
 
 PORT = 40000
 BYTES = 1_000_000
@@ -194,31 +194,43 @@ def again(world, mode):
     ftpfix.stop()
 
 
-@scenario("connections: --source runs out of ports for control connections: refused at once")
-def no_control_port(world):
-    topology = network(world, count=1)
-    server = servers.vsftpd(world, topology.server)
-    ftpfix = balancer(world, topology, "--source", f"{BALANCER_INSIDE}:40000-40001",
-                      mode="fullnat")
-    first, second = (Control(topology.client, VIP) for _ in range(2))
+def _no_control_port(world, family, sources, last_port):
+    """There are as many as two sessions need."""
+    topology = network(world, count=1, family=family)
+    for source in sources:
+        topology.balancer.run("ip", "address", "add", source, "dev", INSIDE)
+    server = servers.vsftpd(world, topology.server, family=family)
+    inside = world.keep(Capture(topology.server, SERVER_DEVICE))
+    pool = ",".join(f"[{source}]" if ":" in source else source for source in sources)
+    # Health checks would stand in the server's log, too.
+    ftpfix = balancer(world, topology, "--source", f"{pool}:40000-{last_port}",
+                      "--health-interval", "0", mode="fullnat", family=family)
+    first, second = (Control(topology.client, vip(family)) for _ in range(2))
     began = time.monotonic()
     for _ in range(2):
-        raises(ConnectionRefusedError, lambda: dial(topology.client, Endpoint(VIP, 21)),
+        raises(ConnectionRefusedError, lambda: dial(topology.client, Endpoint(vip(family), 21)),
                "a third session")
     check(time.monotonic() - began < 0.5, "the third is refused at once")
     equal(ftpfix.counted("balanced no_source_port"), 2, "sessions that found no port")
-    # Those that are there go on, with data connections from the same ports.
+    # Those that are there go on, with data connections from the same addresses, which the
+    # server compares, and ports.
     for control in (first, second):
         control.log_in(server.login)
-    for control in (first, second):
-        content = control.transfer(control.passive(), f"RETR {SMALL}")
+        content = control.transfer(control.passive() if family == 4 else control.extended(),
+                                   f"RETR {SMALL}")
         equal(checksum_of(content), server.files.checksum(SMALL), "checksum")
+    equal(server.logged_clients(), set(sources), "clients in the server's log")
+    openings = inside.openings()
+    equal({opening.source for opening in openings}, set(sources),
+          "where the data connections come from")
+    check(all(40000 <= opening.source_port <= last_port for opening in openings),
+          f"from their ports: {openings}")
     first.ask("QUIT", 221)
     first.close()
 
     def served():
         try:
-            Control(topology.client, VIP).close()
+            Control(topology.client, vip(family)).close()
             return True
         except OSError:
             return False
@@ -226,6 +238,13 @@ def no_control_port(world):
     second.close()
     ftpfix.settle(2)
     ftpfix.stop()
+
+
+for _name, *_pool in (("two ports, IPv4", 4, ("10.0.0.8",), 40001),
+                      ("two addresses, IPv4", 4, ("10.0.0.8", "10.0.0.9"), 40000),
+                      ("two addresses, IPv6", 6, ("fd00:10::8", "fd00:10::9"), 40000)):
+    scenario("connections: --source runs out of ports for control connections: refused at once, "
+             f"{_name}")(lambda world, one=tuple(_pool): _no_control_port(world, *one))
 
 
 @scenario("connections: --source runs out of ports for data connections: refused at once")
@@ -256,43 +275,65 @@ def no_data_port(world):
     ftpfix.stop()
 
 
-@scenario("connections: hairpin, client and server in one network, fullnat, one arm")
-def hairpin(world):
-    topology = network(world, count=2, one_arm=True)
-    server = servers.vsftpd(world, topology.server)
+def _hairpin(world, family, one_arm):
+    topology = network(world, count=2, family=family, one_arm=one_arm)
+    server = servers.vsftpd(world, topology.server, family=family)
     inside = world.keep(Capture(topology.server, SERVER_DEVICE))
     client = topology.servers[1]
-    raises(OSError, lambda: dial(client, Endpoint(VIP, 21), 0.3), "dialling without ftpfix")
-    ftpfix = balancer(world, topology, mode="fullnat", addresses=[server_address(0)])
-    clients = every_client(world, client, VIP, server, (Curl, Lftp, Tnftp))
+    raises(OSError, lambda: dial(client, Endpoint(vip(family), 21), 0.3),
+           "dialling without ftpfix")
+    # What comes from the servers' network is the servers' and the clients' there.
+    both_sides = () if one_arm else ("--dev", INSIDE, "--server-dev", INSIDE)
+    ftpfix = balancer(world, topology, *both_sides, mode="fullnat", family=family,
+                      addresses=[real(family)(0)])
+    clients = every_client(world, client, vip(family), server, (Curl, Lftp, Tnftp))
     ftpfix.settle(sum(transfers(one, server) for one in clients))
-    equal(server.logged_clients(), {BALANCER_INSIDE}, "clients in the server's log")
-    equal({opening.source for opening in inside.openings()}, {BALANCER_INSIDE},
+    node = BALANCER_INSIDE if family == 4 else BALANCER_INSIDE6
+    equal(server.logged_clients(), {node}, "clients in the server's log")
+    equal({opening.source for opening in inside.openings()}, {node},
           "the peers of the data connections at the server")
     ftpfix.stop()
 
 
+for _name, *_place in (("IPv4, one arm", 4, True), ("IPv6, one arm", 6, True),
+                       ("IPv4, two arms", 4, False)):
+    scenario(f"connections: hairpin, client and server in one network, fullnat, {_name}")(
+        lambda world, one=tuple(_place): _hairpin(world, *one))
+
+
 # The sweep comes every ten seconds.
-SILENCE_SECONDS = 14
+SILENCE_SECONDS = 12
 
 
-@scenario("connections: --timeout control: alive as long as data moves, ended in silence")
-def silence(world):
+def _silence(world, mode, transfers_of, options):
     topology = network(world, count=1)
     take_redirected(topology)
     whole_checksums(topology)
     server = servers.vsftpd(world, topology.server)
-    ftpfix = balancer(world, topology, "--timeout", "control=2", "--xdp", "native",
-                      mode="fullnat")
+    ftpfix = balancer(world, topology, "--timeout", "control=2", *options, mode=mode)
     world.keep(Control(topology.client, VIP))
-    running = Slow(world, topology.client, VIP, server, 2_000_000, SILENCE_SECONDS)
-    wait_until(lambda: ftpfix.counted("balanced timed_out") == 1, "the idle session is ended",
+    running = [Slow(world, topology.client, VIP, server, 2_000_000, SILENCE_SECONDS, **how)
+               for how in transfers_of]
+    wait_until(lambda: ftpfix.counted("balanced timed_out"), "the idle session is ended",
                SILENCE_SECONDS)
-    check(running.running(), "that was in mid-transfer")
-    # Longer than the time allows, and its control connection is silent.
-    running.finish()
-    wait_until(lambda: ftpfix.counted("balanced closed") == 1, "the other one ended well")
+    check(all(transfer.running() for transfer in running), "that was in mid-transfer")
+    # Longer than the time allows, and their control connections are silent.
+    for transfer in running:
+        transfer.finish()
+    wait_until(lambda: ftpfix.counted("balanced closed") == len(running),
+               "the other ones ended well")
     equal(ftpfix.counted("balanced timed_out"), 1, "sessions that were ended")
-    ftpfix.settle(1)
+    ftpfix.settle(len(running))
     equal(ftpfix.show("flows"), [], "connections that are left")
     ftpfix.stop()
+
+
+_PASV, _EPSV, _PORT = {"extended": False}, {"extended": True}, {"extended": False, "active": True}
+for _name, _mode, _transfers, _options in (
+        ("fullnat, EPSV, XDP", "fullnat", (_EPSV,), ("--xdp", "native")),
+        ("nat, PASV and PORT", "nat", (_PASV, _PORT), ()),
+        ("fullnat, EPSV and PORT, path stack", "fullnat", (_EPSV, _PORT), ("--path", "stack")),
+        ("nat, PASV and PORT, another address announced", "nat",
+         ({**_PASV, "elsewhere": True}, _PORT), ("--advertise", SPARE_VIP))):
+    scenario("connections: --timeout control: alive as long as data moves, ended in silence, "
+             f"{_name}")(lambda world, one=(_mode, _transfers, _options): _silence(world, *one))

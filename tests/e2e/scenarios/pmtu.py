@@ -2,12 +2,13 @@
 """Errors of routers about ftpfix's connections, and its own: a path that takes less than its
 ends believe, packets that have come too far, a SYN that cannot be served."""
 import errno
+import itertools
 import re
 import socket
 
 from .. import servers
 from ..balancing import balancer, network, vip
-from ..cables import whole_checksums
+from ..cables import take_redirected, whole_checksums
 from ..check import check, equal, raises, wait_until
 from ..clients import HANGING_SECONDS, Curl
 from ..control import Control
@@ -22,6 +23,25 @@ MTU = 1300
 # Where packets become too many for the path, and which way they go.
 UPWARD = ("inner", "node")
 DOWNWARD = ("outer",)
+
+# What carries the packets, by what is said of it: TC, as the hosts' checksums come, or XDP, or
+# the node's stack.
+TC, WHOLE, XDP, STACK = "--path direct", "checksums whole", "--xdp native", "--path stack"
+OPTIONS = {TC: (), WHOLE: (), XDP: ("--xdp", "native"), STACK: ("--path", "stack")}
+
+
+def _site(world, family, how, mtu=()):
+    topology = routed(world, family, mtu)
+    if how in (WHOLE, XDP):
+        whole_checksums(topology)
+    if how == XDP:
+        take_redirected(topology)
+    return topology, servers.vsftpd(world, topology.server, family=family)
+
+
+def _balancer(world, topology, mode, family, how):
+    return balancer(world, topology, *OPTIONS[how], mode=mode, family=family,
+                    addresses=[SERVER[family]])
 
 
 def _learned(namespace, family, target):
@@ -57,28 +77,28 @@ def _upload_hangs(topology, family, server):
     control.close()
 
 
-def _narrow(world, where, mode, family, whole, path):
-    topology = routed(world, family, {where: MTU})
-    if whole:
-        whole_checksums(topology)
-    server = servers.vsftpd(world, topology.server, family=family)
+def _hangs_without_errors(topology, client, server, where, family):
+    _errors(getattr(topology, where), family, False)
+    if where in UPWARD:
+        _upload_hangs(topology, family, server)
+    else:
+        must_not_download(client, server, BIG)
+    _errors(getattr(topology, where), family, True)
+
+
+def _narrow(world, where, mode, family, how):
+    topology, server = _site(world, family, how, {where: MTU})
     server.files.write(BIG, BIG_BYTES)
-    ftpfix = balancer(world, topology, "--path", path, mode=mode, family=family,
-                      addresses=[SERVER[family]])
+    ftpfix = _balancer(world, topology, mode, family, how)
     client = Curl(world, topology.client, vip(family), server.port, server.login, True)
-    peer = NODE[family] if mode == "fullnat" else CLIENT[family]
     if where in UPWARD:
         learner, target = topology.client, vip(family)
     else:
-        learner, target = topology.server, peer
-    if where != "node":
-        _errors(getattr(topology, where), family, False)
-        if where in UPWARD:
-            _upload_hangs(topology, family, server)
-        else:
-            must_not_download(client, server, BIG)
-        equal(_learned(learner, family, target), None, "path MTU before")
-        _errors(getattr(topology, where), family, True)
+        learner, target = topology.server, (NODE if mode == "fullnat" else CLIENT)[family]
+    # XDP leaves errors to TC.
+    if where != "node" and how != XDP:
+        _hangs_without_errors(topology, client, server, where, family)
+    equal(_learned(learner, family, target), None, "path MTU before")
     ftpfix.mark()
     if where in UPWARD:
         output = client.store(server.files.path(BIG), "pub/arrives")
@@ -92,23 +112,19 @@ def _narrow(world, where, mode, family, whole, path):
         check(ftpfix.counted("packets too_big") > 0, "and counted why")
     else:
         check(ftpfix.counted("packets icmp") > 0, "ftpfix translated the router's error")
+    check(how != XDP or ftpfix.counted("packets forwarded_xdp") >= BIG_BYTES // MTU,
+          "XDP carried the segments")
     ftpfix.stop()
 
 
-def _offer(where, mode, family, whole=False, path="direct"):
-    checksums = ", checksums whole" if whole else ""
-    scenario(f"pmtu: narrow at {where}, {mode}, IPv{family}, --path {path}{checksums}")(
-        lambda world: _narrow(world, where, mode, family, whole, path))
-
-
-for _where in UPWARD + DOWNWARD:
-    for _mode in ("nat", "fullnat"):
-        for _family in (4, 6):
-            _offer(_where, _mode, _family)
-for _family in (4, 6):
-    _offer("node", "nat", _family, whole=True)
-for _where in ("inner", "outer"):
-    _offer(_where, "nat", 4, path="stack")
+for _where, _mode, _family, _how in (
+        *itertools.product(UPWARD + DOWNWARD, ("nat", "fullnat"), (4, 6), (TC,)),
+        ("node", "nat", 4, WHOLE), ("node", "nat", 6, WHOLE),
+        ("inner", "nat", 4, XDP), ("node", "nat", 6, XDP), ("outer", "fullnat", 6, XDP),
+        ("inner", "nat", 4, STACK), ("outer", "nat", 4, STACK),
+        ("inner", "fullnat", 4, STACK), ("outer", "fullnat", 6, STACK)):
+    scenario(f"pmtu: narrow at {_where}, {_mode}, IPv{_family}, {_how}")(
+        lambda world, one=(_where, _mode, _family, _how): _narrow(world, *one))
 
 
 def _time_to_live(connection, family, hops):
@@ -132,13 +148,12 @@ def _exceeded(client, family, send):
                 return sender[0]
 
 
-def _too_far(world, family, whole):
-    topology = routed(world, family)
-    if whole:
-        whole_checksums(topology)
-    server = servers.vsftpd(world, topology.server, family=family)
-    ftpfix = balancer(world, topology, family=family, addresses=[SERVER[family]])
-    for hops, counter in ((2, "packets icmp_sent"), (3, "packets icmp")):
+def _too_far(world, mode, family, how):
+    topology, server = _site(world, family, how)
+    ftpfix = _balancer(world, topology, mode, family, how)
+    # The node's own stack tells the one whom it takes for the client, as any router does.
+    for hops, counter in ((2, "packets icmp" if how == STACK else "packets icmp_sent"),
+                          (3, "packets icmp")):
         control = world.keep(Control(topology.client, vip(family)))
         control.log_in(server.login)
         data = world.keep(control.dial(control.extended()))
@@ -157,14 +172,15 @@ def _too_far(world, family, whole):
         data.close()
         equal(control.reply().code, 226, "the transfer went on")
         equal(server.files.checksum(f"pub/far{hops}") is not None, True, "what was sent")
+    check(how != XDP or ftpfix.counted("packets forwarded_xdp") > 0, "XDP carried segments")
     ftpfix.stop()
 
 
-for _family in (4, 6):
-    for _whole in (False, True):
-        scenario(f"pmtu: packets that have come too far, IPv{_family}"
-                 + (", checksums whole" if _whole else ""))(
-            lambda world, family=_family, whole=_whole: _too_far(world, family, whole))
+for _mode, _family, _how in (
+        ("nat", 4, TC), ("nat", 4, WHOLE), ("nat", 6, TC), ("nat", 6, WHOLE),
+        ("nat", 4, XDP), ("fullnat", 6, XDP), ("nat", 4, STACK), ("fullnat", 6, STACK)):
+    scenario(f"pmtu: packets that have come too far, {_mode}, IPv{_family}, {_how}")(
+        lambda world, one=(_mode, _family, _how): _too_far(world, *one))
 
 
 def _refused(world, family, whole):

@@ -77,6 +77,14 @@ def _by_tc(ftpfix, clients):
           f"XDP carried {carried} packets whose checksum only TC can complete")
 
 
+def _not_by_xdp(ftpfix, clients, **interfaces):
+    """What XDP does on each of them, and whether they take its frames; TC carried every byte."""
+    equal({row["interface"]: (row["xdp"], row["sends"]) for row in ftpfix.show("interfaces")},
+          interfaces, "what XDP does on each interface, and whether it sends there")
+    equal(ftpfix.counted("packets forwarded_xdp"), 0, "packets that XDP carried")
+    check(ftpfix.counted("bytes forwarded") >= len(clients) * 2 * SMALL_BYTES, "TC carried them")
+
+
 def _all_transfers(ftpfix, clients, server):
     connections = sum(transfers(client, server) for client in clients)
     ftpfix.settle(connections)
@@ -132,6 +140,7 @@ def deaf(world):
     clients = _clients(world, topology, server, 4)
     ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
     _all_transfers(ftpfix, clients, server)
+    _not_by_xdp(ftpfix, clients, uplink=("native", False), inside=("native", False))
     ftpfix.stop()
 
 
@@ -154,6 +163,8 @@ def uplink_only(world):
     clients = _clients(world, topology, server, 4)
     ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
     _all_transfers(ftpfix, clients, server)
+    # It takes the uplink's packets, and cannot send them on.
+    _not_by_xdp(ftpfix, clients, uplink=("native", True), inside=("off", False))
     ftpfix.stop()
 
 
