@@ -193,7 +193,7 @@ static __always_inline __u32 expectation_claim(const struct flow_spot *spot)
 	for (int try = 0; try < EXPECT_TRIES_MAX; try++) {
 		__u32 free = group_free(one), others = group_free(other), slot;
 
-		if (free <= FTPFIX_GROUP_SLOTS - FLOW_GROUP_PREFERRED && others > free)
+		if (free <= FTPFIX_GROUP_SLOTS - EXPECTATION_GROUP_PREFERRED && others > free)
 			slot = expectation_claim_in(second, other);
 		else
 			slot = expectation_claim_in(first, one);

@@ -8,6 +8,10 @@
 
 #include "flow_key.h"
 
+/* The first of a key's groups is taken until it holds so many, then the emptier one: so few that
+ * the groups of a table with a fifth to spare do not become full. */
+#define EXPECTATION_GROUP_PREFERRED 8
+
 /* `seed` is the one that the dataplane was loaded with. */
 FLOW_KEY_INLINE void expectation_spot(struct flow_spot *spot, const struct ftpfix_addr *peer,
 				      __be16 be_port, __u64 seed, __u32 groups)
