@@ -8,9 +8,8 @@
 #define FTPFIX_EXPECT_H
 
 #include "counter.h"
+#include "expect_table.h"
 #include "own.h"
-#include "packet.h"
-#include "scratch.h"
 
 static __always_inline int is_service_port(__u32 host_port)
 {
@@ -86,79 +85,91 @@ __global int expect_name(const struct ftpfix_addr *addr)
 	return number ? (int)number : -ENOSPC;
 }
 
-/* Drops an expectation that nobody came for, and says so. */
-static __always_inline void expect_drop(const struct ftpfix_expectation_key *key,
-					const struct ftpfix_expectation *expectation)
+/* Drops an expectation that was found and nobody came for, and says so. */
+static __always_inline void expect_drop(__u64 found)
 {
-	/* What the entry says is another's once it is deleted. */
-	struct ftpfix_endpoint target = expectation->target, published = {};
-	struct ftpfix_session_key session = expectation->session;
+	const struct ftpfix_expectation *expectation = expectation_of(found);
+	struct ftpfix_endpoint target, published = {};
 	const struct ftpfix_addr *advertised;
+	struct ftpfix_session_key session;
 
+	if (!expectation)
+		return;
+	/* What the slot says is another's once it is given back. */
+	target = expectation->target;
+	session = expectation->session;
 	advertised = expect_address(expectation, expectation->advertised);
 	if (advertised)
 		published.addr = *advertised;
-	published.be_port = key->be_port;
-	if (!bpf_map_delete_elem(&expectations, key))
+	published.be_port = expectation->be_port;
+	if (!expectation_remove(found))
 		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &target, &published);
 }
 
-static __always_inline int expect_insert(const struct ftpfix_expectation_key *key,
-					 const struct ftpfix_expectation *expectation)
-{
-	int err = bpf_map_update_elem(&expectations, key, expectation, BPF_NOEXIST);
-
-	if (!err)
-		count(FTPFIX_CONNECTION_EXPECTED);
-	return err;
-}
-
 /*
- * Reserves a public port for the peer in scratch->expectation_key, to become
- * scratch->expectation. The insertion decides between two CPUs that want the
- * same port. Returns 0; -EEXIST when the port is taken for this peer; or
- * another error of the map, which took no entry.
+ * Reserves a public port for the peer in scratch->expectation, which says the rest. The
+ * insertion decides between two CPUs that want the same port. Returns 0; -EEXIST when the
+ * port is taken for this peer; or -E2BIG when there is no room.
  */
 __global int expect_reserve(__u32 host_port)
 {
 	struct scratch *scratch = scratch_memory();
-	struct ftpfix_expectation_key *key;
 	struct ftpfix_expectation *expectation, *taken;
-	int err;
+	int renewed = 0, err;
+	__u64 found;
 
 	if (!scratch)
 		return -EINVAL;
-	key = &scratch->expectation_key;
 	expectation = &scratch->expectation;
-	key->be_port = bpf_htons(host_port);
-	err = expect_insert(key, expectation);
-	if (err != -EEXIST)
-		return err;
-	taken = bpf_map_lookup_elem(&expectations, key);
+	expectation->be_port = bpf_htons(host_port);
+	found = expectation_find(&expectation->peer, expectation->be_port, FTPFIX_EXPECTATION_LIVE,
+				 0);
+	taken = expectation_of(found);
 	if (taken) {
 		/* Who announces an open port once more means the same. */
-		if (expect_same(taken, expectation))
-			return bpf_map_update_elem(&expectations, key, expectation, BPF_EXIST);
-		if (!expect_over(taken, ticks_now()) || bpf_map_delete_elem(&expectations, key))
+		renewed = expect_same(taken, expectation);
+		if (!renewed && !expect_over(taken, ticks_now()))
 			return -EEXIST;
-		count(FTPFIX_CONNECTION_NOBODY_CAME);
+		if (expectation_remove(found))
+			renewed = 0;
+		else if (!renewed)
+			count(FTPFIX_CONNECTION_NOBODY_CAME);
 	}
-	return expect_insert(key, expectation);
+	err = expectation_insert(scratch);
+	if (!err && !renewed)
+		count(FTPFIX_CONNECTION_EXPECTED);
+	else if (err && renewed)
+		count(FTPFIX_CONNECTION_REPLACED);
+	return err;
+}
+
+/* Takes back what expect_reserve() has reserved with what is in scratch->expectation. */
+__global int expect_cancel(void)
+{
+	struct scratch *scratch = scratch_memory();
+	__u64 found;
+
+	if (!scratch)
+		return 0;
+	found = expectation_find(&scratch->expectation.peer, scratch->expectation.be_port,
+				 FTPFIX_EXPECTATION_LIVE, 0);
+	expectation_remove(found);
+	return 0;
 }
 
 /* Drops what the session that ends still expects of the peer at that port. */
 __global int expect_end(const struct ftpfix_session_key *session, const struct ftpfix_addr *peer,
 			__u32 be_port)
 {
-	struct ftpfix_expectation_key key = {.be_port = be_port};
 	struct ftpfix_expectation *old;
+	__u64 found;
 
 	if (!session || !peer)
 		return 0;
-	key.peer = *peer;
-	old = bpf_map_lookup_elem(&expectations, &key);
+	found = expectation_find(peer, be_port, FTPFIX_EXPECTATION_LIVE, 0);
+	old = expectation_of(found);
 	if (old && session_key_equal(&old->session, session))
-		expect_drop(&key, old);
+		expect_drop(found);
 	return 0;
 }
 
@@ -166,15 +177,15 @@ __global int expect_end(const struct ftpfix_session_key *session, const struct f
 __global int expect_replace(const struct ftpfix_session_key *session,
 			    const struct ftpfix_addr *peer, __u32 be_port, __u32 announcement)
 {
-	struct ftpfix_expectation_key key = {.be_port = be_port};
 	struct ftpfix_expectation *old;
+	__u64 found;
 
 	if (!session || !peer)
 		return 0;
-	key.peer = *peer;
-	old = bpf_map_lookup_elem(&expectations, &key);
+	found = expectation_find(peer, be_port, FTPFIX_EXPECTATION_LIVE, 0);
+	old = expectation_of(found);
 	if (old && old->announcement == announcement && session_key_equal(&old->session, session) &&
-	    !bpf_map_delete_elem(&expectations, &key))
+	    !expectation_remove(found))
 		count(FTPFIX_CONNECTION_REPLACED);
 	return 0;
 }

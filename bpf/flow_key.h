@@ -89,6 +89,16 @@ FLOW_KEY_INLINE int flow_key_equal(const struct ftpfix_flow_key *one,
 	       one->word[2] == other->word[2];
 }
 
+/* Where in a table of so many groups that stands which has this hash. */
+FLOW_KEY_INLINE void flow_spot_of_hash(struct flow_spot *spot, __u64 hash, __u32 groups)
+{
+	spot->group[0] = (hash >> 32) * groups >> 32;
+	spot->group[1] = (hash & 0xffffffff) * groups >> 32;
+	/* Of bits that hardly choose a group. */
+	spot->home = hash & (FTPFIX_GROUP_SLOTS - 1);
+	spot->tag = FTPFIX_TAG_FIRST + ((hash >> 32 & 0xff) * (256 - FTPFIX_TAG_FIRST) >> 8);
+}
+
 /* Where a flow of this key stands in a table of so many groups. */
 FLOW_KEY_INLINE void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_key *key,
 			       __u64 seed, __u32 groups)
@@ -98,11 +108,7 @@ FLOW_KEY_INLINE void flow_spot(struct flow_spot *spot, const struct ftpfix_flow_
 
 	hash = flow_key_mix(hash, key->word[2], FLOW_KEY_PRIME_2, 29);
 	hash = flow_key_mix(hash, 0, FLOW_KEY_PRIME_3, 32);
-	spot->group[0] = (hash >> 32) * groups >> 32;
-	spot->group[1] = (hash & 0xffffffff) * groups >> 32;
-	/* Of bits that hardly choose a group. */
-	spot->home = hash & (FTPFIX_GROUP_SLOTS - 1);
-	spot->tag = FTPFIX_TAG_FIRST + ((hash >> 32 & 0xff) * (256 - FTPFIX_TAG_FIRST) >> 8);
+	flow_spot_of_hash(spot, hash, groups);
 }
 
 #endif /* FTPFIX_FLOW_KEY_H */

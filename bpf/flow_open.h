@@ -11,22 +11,18 @@
 #include "flow_track.h"
 #include "proxy_header.h"
 
-/* Finds what the packet's sender is expected for, or what anybody is. The key is left
- * in the scratch. */
-static __always_inline struct ftpfix_expectation *flow_expected(const struct packet *packet,
-								struct scratch *scratch)
+/* Finds what the packet's sender is expected for, or what anybody is. */
+static __always_inline __u64 flow_expected(const struct packet *packet, struct scratch *scratch)
 {
-	struct ftpfix_expectation_key *key = &scratch->expectation_key;
-	struct ftpfix_expectation *expectation;
+	__u32 be_port = packet->tuple.be_destination_port;
+	struct ftpfix_addr *anybody = &scratch->publishing.anybody;
+	__u64 found;
 
-	__builtin_memset(key, 0, sizeof(*key));
-	key->peer = packet->tuple.source;
-	key->be_port = packet->tuple.be_destination_port;
-	expectation = bpf_map_lookup_elem(&expectations, key);
-	if (expectation)
-		return expectation;
-	__builtin_memset(&key->peer, 0, sizeof(key->peer));
-	return bpf_map_lookup_elem(&expectations, key);
+	found = expectation_find(&packet->tuple.source, be_port, FTPFIX_EXPECTATION_LIVE, 0);
+	if (found)
+		return found;
+	__builtin_memset(anybody, 0, sizeof(*anybody));
+	return expectation_find(anybody, be_port, FTPFIX_EXPECTATION_LIVE, 0);
 }
 
 /*
@@ -37,8 +33,8 @@ static __always_inline struct ftpfix_expectation *flow_expected(const struct pac
 static __always_inline int flow_claim(const struct packet *packet, __u32 sides,
 				      struct scratch *scratch)
 {
-	struct ftpfix_expectation_key *key = &scratch->expectation_key;
-	struct ftpfix_expectation *expectation = flow_expected(packet, scratch);
+	__u64 found = flow_expected(packet, scratch);
+	const struct ftpfix_expectation *expectation = expectation_of(found);
 
 	if (!expectation || !(sides >> expectation->side & 1))
 		return -ENOENT;
@@ -50,8 +46,8 @@ static __always_inline int flow_claim(const struct packet *packet, __u32 sides,
 		return -ENOENT;
 	}
 	scratch->expectation = *expectation;
-	/* Of several that want it, the one whose deletion succeeds has it. */
-	return bpf_map_delete_elem(&expectations, key) ? -ENOENT : 0;
+	/* Of several that want it, the one who removes it has it. */
+	return expectation_remove(found);
 }
 
 /* What came in here is to be opened. */
@@ -100,7 +96,7 @@ static __always_inline int flow_open_expected(__u32 ifindex, __u32 sides, struct
 		return 0;
 	}
 	/* The peer may send its SYN again. */
-	bpf_map_update_elem(&expectations, &scratch->expectation_key, expectation, BPF_NOEXIST);
+	expectation_insert(scratch);
 	return err;
 }
 

@@ -49,11 +49,12 @@ static __always_inline struct ftpfix_flow *flow_at(__u32 slot)
 	return bpf_map_lookup_elem(&flows, &slot);
 }
 
-/* The word that a slot's tag is in, and by how many bits that is shifted there. */
-static __always_inline __u64 *slot_tags(__u32 slot, __u32 *shift)
+/* The word that a slot's tag is in, and by how many bits that is shifted there. `groups` is the
+ * map of the slot's table. */
+static __always_inline __u64 *slot_tags(void *groups, __u32 slot, __u32 *shift)
 {
 	__u32 group = slot / FTPFIX_GROUP_SLOTS;
-	struct ftpfix_flow_group *found = bpf_map_lookup_elem(&flow_groups, &group);
+	struct ftpfix_flow_group *found = bpf_map_lookup_elem(groups, &group);
 
 	*shift = slot % SLOTS_OF_WORD * 8;
 	return found ? &found->tags[slot / SLOTS_OF_WORD % WORDS_OF_GROUP] : NULL;
@@ -164,10 +165,10 @@ static __always_inline int slot_rested(__u32 slot)
 }
 
 /* Gives a slot back that is the caller's. */
-static __always_inline void slot_release(__u32 slot)
+static __always_inline void slot_release_in(void *groups, __u32 slot)
 {
 	__u32 shift;
-	__u64 *tags = slot_tags(slot, &shift), before;
+	__u64 *tags = slot_tags(groups, slot, &shift), before;
 
 	if (!tags)
 		return;
@@ -175,20 +176,31 @@ static __always_inline void slot_release(__u32 slot)
 	barrier_var(before);
 }
 
-/* Claims the slot if it is free and has rested. Returns 1 then, or 0. Where another CPU changes a
- * tag beside it meanwhile the next slot will do. */
-__global int slot_try(__u32 slot)
+static __always_inline void slot_release(__u32 slot)
 {
-	__u64 *tags, before;
-	__u32 shift;
+	slot_release_in(&flow_groups, slot);
+}
 
-	tags = slot_tags(slot, &shift);
+/* Claims the slot if it is free. Returns 1 then, or 0, also where another CPU changes a tag
+ * beside it meanwhile. */
+static __always_inline int slot_claim_in(void *groups, __u32 slot)
+{
+	__u32 shift;
+	__u64 *tags = slot_tags(groups, slot, &shift), before;
+
 	if (!tags)
 		return 0;
 	before = *(volatile __u64 *)tags;
-	if (before >> shift & 0xff ||
-	    __sync_val_compare_and_swap(tags, before, before | (__u64)FTPFIX_TAG_BUSY << shift) !=
-		    before)
+	return !(before >> shift & 0xff) &&
+	       __sync_val_compare_and_swap(tags, before,
+					   before | (__u64)FTPFIX_TAG_BUSY << shift) == before;
+}
+
+/* Claims the slot if it is free and has rested. Returns 1 then, or 0: then the next slot
+ * will do. */
+__global int slot_try(__u32 slot)
+{
+	if (!slot_claim_in(&flow_groups, slot))
 		return 0;
 	if (slot_rested(slot))
 		return 1;
@@ -232,16 +244,21 @@ static __always_inline __u32 slot_claim(const struct flow_spot *spot)
 }
 
 /* Shows a busy slot to those who look for its tag. A full barrier: they see its contents. */
-static __always_inline void slot_publish(__u32 slot, __u32 tag)
+static __always_inline void slot_publish_in(void *groups, __u32 slot, __u32 tag)
 {
 	__u32 shift;
-	__u64 *tags = slot_tags(slot, &shift), before;
+	__u64 *tags = slot_tags(groups, slot, &shift), before;
 
 	if (!tags)
 		return;
 	before = __sync_fetch_and_xor(tags, (__u64)(FTPFIX_TAG_BUSY ^ tag) << shift);
 	/* Only an atomic whose result is used is a barrier. */
 	barrier_var(before);
+}
+
+static __always_inline void slot_publish(__u32 slot, __u32 tag)
+{
+	slot_publish_in(&flow_groups, slot, tag);
 }
 
 /* The word of a flow in which its marks are, which others set at the same time. */

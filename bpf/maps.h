@@ -135,15 +135,24 @@ struct {
 /* How many numbers were given. */
 __u32 own_count;
 
-/* Full: new announcements pass unchanged (announcements table_full); what is expected stays,
- * and flows are not touched. */
+/* Full, when neither group of a peer and port has a free slot: new announcements pass unchanged
+ * (announcements table_full); what is expected stays, and flows are not touched. The daemon
+ * reads it as memory. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, FTPFIX_EXPECTATIONS_MAX);
-	__type(key, struct ftpfix_expectation_key);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FTPFIX_EXPECTATION_GROUPS_MAX *FTPFIX_GROUP_SLOTS);
+	__type(key, __u32);
 	__type(value, struct ftpfix_expectation);
 } expectations SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FTPFIX_EXPECTATION_GROUPS_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_flow_group);
+} expected_groups SEC(".maps");
 
 /* The connections that are carried. Full, when neither group of a key has a free slot: new
  * ones are refused and counted (table_full); those that are there stay. The daemon reads
@@ -166,6 +175,7 @@ struct {
 
 /* How many groups there are, and what makes their use unforeseeable to strangers. */
 const volatile __u32 flow_group_count = FTPFIX_FLOW_GROUPS_MAX;
+const volatile __u32 expectation_group_count = FTPFIX_EXPECTATION_GROUPS_MAX;
 const volatile __u64 flow_seed;
 
 /* Full: of connections that open, and of those that are closed, the oldest goes. */

@@ -266,7 +266,7 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 	if (expected->be_port && !expected->be_peer_port)
 		publish_replace(scratch, expected->be_port,
 				(__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
-	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation_key.be_port;
+	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation.be_port;
 	expected->be_peer_port = 0;
 	session->announcements++;
 }
@@ -308,9 +308,8 @@ static __noinline int publish_expect(struct scratch *scratch, __u32 announcement
 	expectation->side = beyond ? FTPFIX_SIDE_INSIDE : crossing->key.side;
 	expectation->announcement = announcement;
 	expectation->deadline_ticks = ticks_now() + (__u32)(expectation_ns >> FTPFIX_TICK_SHIFT);
-	__builtin_memset(&scratch->expectation_key, 0, sizeof(scratch->expectation_key));
 	if (!(allowed & FTPFIX_ALLOW_FXP))
-		scratch->expectation_key.peer = leaving->destination;
+		expectation->peer = leaving->destination;
 	return publish_names(scratch, &leaving->source);
 }
 
@@ -344,7 +343,7 @@ static __always_inline int publish_write(struct scratch *scratch, __u32 forward)
 	    line_fits(scratch))
 		return 1;
 	if (forward != FTPFIX_FORWARD_NONE)
-		bpf_map_delete_elem(&expectations, &scratch->expectation_key);
+		expect_cancel();
 	return -FTPFIX_ANNOUNCEMENT_LENGTH;
 }
 

@@ -111,7 +111,6 @@ struct scratch {
 	struct ftpfix_seen note;
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_session_key ended;
-	struct ftpfix_expectation_key expectation_key;
 	struct ftpfix_expectation expectation;
 	struct opening opening;
 	struct ftpfix_flow ahead;    /* a new connection's, of its opener */

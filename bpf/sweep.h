@@ -21,15 +21,36 @@ static __always_inline __u64 sweep_age_ns(const struct sweep *sweep, __u32 seen_
 	return ticks > 0 ? (__u64)ticks << FTPFIX_TICK_SHIFT : 0;
 }
 
-static long sweep_expectation(void *map, const struct ftpfix_expectation_key *key,
-			      struct ftpfix_expectation *expectation, void *context)
+/* Drops the expectation of a slot that is taken, if it ran out. */
+__global int sweep_expectation(__u32 slot, __u32 now_ticks)
 {
-	struct ftpfix_expectation_key own = *key;
+	struct ftpfix_expectation *expectation = expectation_at(slot);
+	union expectation_word word;
+
+	if (!expectation)
+		return 0;
+	word.word = *(volatile __u32 *)expectation_word(expectation);
+	barrier();
+	if (word.state & FTPFIX_EXPECTATION_LIVE && expect_over(expectation, now_ticks))
+		expect_drop(expectation_found(slot, word.word));
+	return 0;
+}
+
+/* The same of all slots of a group that are taken. */
+static long sweep_expectations(void *map, const __u32 *group, const struct ftpfix_flow_group *found,
+			       void *context)
+{
 	const struct sweep *sweep = context;
 
 	(void)map;
-	if (expect_over(expectation, sweep->now_ns >> FTPFIX_TICK_SHIFT))
-		expect_drop(&own, expectation);
+	for (__u32 word = 0; word < WORDS_OF_GROUP; word++) {
+		__u64 tags = *(const volatile __u64 *)&found->tags[word];
+		__u32 slot = *group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
+
+		for (; tags; tags >>= 8, slot++)
+			if ((tags & 0xff) >= FTPFIX_TAG_FIRST)
+				sweep_expectation(slot, sweep->now_ns >> FTPFIX_TICK_SHIFT);
+	}
 	return 0;
 }
 
@@ -233,7 +254,7 @@ static __always_inline void sweep_all(void)
 {
 	struct sweep sweep = {.now_ns = bpf_ktime_get_ns()};
 
-	bpf_for_each_map_elem(&expectations, sweep_expectation, &sweep, 0);
+	bpf_for_each_map_elem(&expected_groups, sweep_expectations, &sweep, 0);
 	bpf_for_each_map_elem(&flow_groups, sweep_group, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
 	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);

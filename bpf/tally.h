@@ -23,9 +23,6 @@ static __always_inline void tally_all(struct ftpfix_tally *tally)
 
 	bpf_for_each_map_elem(&sessions, tally_entry, &count, 0);
 	tally->sessions = count;
-	count = 0;
-	bpf_for_each_map_elem(&expectations, tally_entry, &count, 0);
-	tally->expectations = count;
 }
 
 #endif /* FTPFIX_TALLY_H */

@@ -24,10 +24,10 @@
 #define FTPFIX_BEGUN_MAX 8192 /* a power of two, below FTPFIX_DRAFTS_MAX */
 #define FTPFIX_DRAFTS_MAX 16384
 #define FTPFIX_SEEN_MAX 16384
-#define FTPFIX_EXPECTATIONS_MAX 32768
-#define FTPFIX_FLOW_GROUPS_MAX 16384 /* of FTPFIX_GROUP_SLOTS flows each */
-#define FTPFIX_TURNS_MAX 32768	     /* a power of two, not above 65536 */
-#define FTPFIX_HOPS_MAX 4096	     /* a power of two */
+#define FTPFIX_EXPECTATION_GROUPS_MAX 2048 /* of FTPFIX_GROUP_SLOTS expectations each */
+#define FTPFIX_FLOW_GROUPS_MAX 16384	   /* of FTPFIX_GROUP_SLOTS flows each */
+#define FTPFIX_TURNS_MAX 32768		   /* a power of two, not above 65536 */
+#define FTPFIX_HOPS_MAX 4096		   /* a power of two */
 #define FTPFIX_ADVERTISE_MAX 1024
 #define FTPFIX_SOURCES_MAX 256	  /* FULLNAT addresses of one family */
 #define FTPFIX_VIRTUALS_MAX 64	  /* virtual addresses that ftpfix balances itself */
@@ -317,15 +317,6 @@ struct ftpfix_begun {
 	struct ftpfix_session_key session;
 };
 
-/* Map expectations: the one host that may connect, and the public port it will
- * connect to → the connection that this will be. One port serves one host once,
- * so that inserting the key is at the same time the reservation of the port. */
-struct ftpfix_expectation_key {
-	struct ftpfix_addr peer; /* none: any (FTPFIX_ALLOW_FXP) */
-	__be16 be_port;
-	__u16 padding;
-};
-
 /*
  * How an expectation names an address: by its number in map own_addresses; or, where it is an
  * end of the session, as that. Numbers are never given back, so that clients, who may be any
@@ -336,22 +327,45 @@ enum ftpfix_named {
 	FTPFIX_NAMED_NONE,
 	FTPFIX_NAMED_SOURCE = FTPFIX_OWN_MAX, /* the source of the session's tuple */
 	FTPFIX_NAMED_DESTINATION,	      /* its destination */
+	FTPFIX_NAMED_COUNT,
+};
+
+/* Names have 15 bits. */
+_Static_assert(FTPFIX_NAMED_COUNT <= 1 << 15, "an address is named by 15 bits");
+
+/*
+ * Map expectations (array): the one host that may connect, and the public port that it will
+ * connect to, with the connection that this will be. One port serves one host once, so that
+ * no two entries have the same peer and port: inserting one is at the same time the reservation
+ * of the port. Where a peer and port may stand their hash tells (bpf/expectation_spot.h); map
+ * expected_groups has the tags of the slots, as flow_groups those of flows.
+ *
+ * The state says whether there is an expectation in a slot that is taken. It is changed, by
+ * compare-and-swap together with the port, by who takes the expectation away; and it has a
+ * number that is another one whenever the slot has got another expectation.
+ */
+enum ftpfix_expectation_state {
+	FTPFIX_EXPECTATION_COMING = 1, /* for those who insert the same meanwhile */
+	FTPFIX_EXPECTATION_LIVE = 2,
+	FTPFIX_EXPECTATION_NUMBER = 4, /* what the number goes up by */
 };
 
 struct ftpfix_expectation {
+	struct ftpfix_addr peer; /* none: any (FTPFIX_ALLOW_FXP) */
+	__be16 be_port;
+	__u16 state;	      /* see enum ftpfix_expectation_state */
+	__u32 deadline_ticks; /* see FTPFIX_TICK_SHIFT */
+	__u32 out_ifindex;    /* toward the target */
+	__u16 announcement;   /* its number in the session, modulo 2^16 */
+	/* Addresses, as enum ftpfix_named or by number: */
+	__u16 dialled;	       /* the peer's own end of the control connection */
+	__u16 advertised : 15; /* what the announcement says */
+	__u16 side : 1;	       /* enum ftpfix_side: where it comes in */
+	__u16 source : 15;     /* toward the target; none: the peer's own */
+	__u16 pooled : 1;      /* its source port is of the FULLNAT range */
 	struct ftpfix_session_key session;
 	struct ftpfix_endpoint target; /* what was announced */
-	__u32 out_ifindex;	       /* toward the target */
-	__u32 deadline_ticks;	       /* see FTPFIX_TICK_SHIFT */
-	__u16 announcement;	       /* its number in the session, modulo 2^16 */
-	/* Addresses, as enum ftpfix_named or by number: */
-	__u16 dialled;	  /* the peer's own end of the control connection */
-	__u16 advertised; /* what the announcement says */
-	__u16 source;	  /* toward the target; none: the peer's own */
-	__u8 side;	  /* enum ftpfix_side: where it comes in */
-	__u8 pooled;	  /* 1: its source port is of the FULLNAT range */
-	__u8 padding[2];
-};
+} __attribute__((aligned(8)));
 
 /*
  * Map virtuals: an address and port at which ftpfix itself takes control connections
@@ -665,7 +679,6 @@ struct ftpfix_event {
 /* What the program ftpfix_count finds, which the daemon runs: how many entries there are. */
 struct ftpfix_tally {
 	__u64 sessions;
-	__u64 expectations;
 };
 
 #define FTPFIX_ASSERT_SIZE(type, size) \
@@ -691,8 +704,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 32);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expected, 4);
 FTPFIX_ASSERT_SIZE(struct ftpfix_session, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_begun, 40);
-FTPFIX_ASSERT_SIZE(struct ftpfix_expectation_key, 20);
-FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 80);
+FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_backend, 48);
 FTPFIX_ASSERT_SIZE(struct ftpfix_load, 8);
@@ -705,6 +717,6 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 64);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_group, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 28);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
-FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 16);
+FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 8);
 
 #endif /* FTPFIX_H */

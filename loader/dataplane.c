@@ -77,6 +77,7 @@ static int write_table_constants(struct ftpfix *skeleton, const struct config *c
 	}
 	skeleton->rodata->flow_seed = seed;
 	skeleton->rodata->flow_group_count = sizes_flow_groups(config);
+	skeleton->rodata->expectation_group_count = sizes_expectation_groups(config);
 	skeleton->rodata->turn_places = sizes_turn_places(config);
 	return 0;
 }
@@ -260,6 +261,17 @@ static void take_xdp(struct dataplane *dataplane)
 	dataplane->xdp[uplink | inside] = bpf_program__fd(skeleton->progs.ftpfix_both_xdp);
 }
 
+static void take_expectation_maps(struct dataplane *dataplane)
+{
+	const struct ftpfix *skeleton = dataplane->skeleton;
+
+	dataplane->expectations = (struct expectation_maps){
+		.expectations = bpf_map__fd(skeleton->maps.expectations),
+		.groups = bpf_map__fd(skeleton->maps.expected_groups),
+		.group_count = skeleton->rodata->expectation_group_count,
+	};
+}
+
 static void take_flow_maps(struct dataplane *dataplane)
 {
 	const struct ftpfix *skeleton = dataplane->skeleton;
@@ -292,7 +304,7 @@ static void take_descriptors(struct dataplane *dataplane)
 	dataplane->maglev = bpf_map__fd(skeleton->maps.maglev);
 	dataplane->loads = bpf_map__fd(skeleton->maps.loads);
 	dataplane->sessions = bpf_map__fd(skeleton->maps.sessions);
-	dataplane->expectations = bpf_map__fd(skeleton->maps.expectations);
+	take_expectation_maps(dataplane);
 	take_flow_maps(dataplane);
 	dataplane->counters = bpf_map__fd(skeleton->maps.counters);
 	dataplane->events = bpf_map__fd(skeleton->maps.events);

@@ -7,6 +7,7 @@
 #define DATAPLANE_H
 
 #include "config.h"
+#include "expectation_table.h"
 #include "flow_table.h"
 
 struct ftpfix; /* the skeleton */
@@ -30,7 +31,7 @@ struct dataplane {
 	int maglev;
 	int loads;
 	int sessions;
-	int expectations;
+	struct expectation_maps expectations;
 	struct flow_maps flows;
 	int counters;
 	int events;

@@ -47,6 +47,7 @@ static void write_gauges(FILE *out, const char *name, const char *help, unsigned
 static int write_tables(FILE *out, const struct instance *instance)
 {
 	const struct dataplane *dataplane = &instance->dataplane;
+	struct expectation_table expectations;
 	struct ftpfix_tally tally;
 	struct flow_table table;
 	int err;
@@ -54,13 +55,19 @@ static int write_tables(FILE *out, const struct instance *instance)
 	err = dataplane_count(dataplane, &tally);
 	if (err)
 		return err;
-	err = flow_table_open(&table, &dataplane->flows);
+	err = expectation_table_open(&expectations, &dataplane->expectations);
 	if (err)
 		return err;
+	err = flow_table_open(&table, &dataplane->flows);
+	if (err) {
+		expectation_table_close(&expectations);
+		return err;
+	}
 	write_gauges(out, "sessions", "Control connections that are remembered",
 		     map_max(dataplane->sessions), tally.sessions);
 	write_gauges(out, "expectations", "Data connections that are expected",
-		     map_max(dataplane->expectations), tally.expectations);
+		     instance->config.flow.sessions_max, expectation_table_count(&expectations));
+	expectation_table_close(&expectations);
 	write_gauges(out, "flows", "Connections that are carried",
 		     sizes_connections(&instance->config), flow_table_count(&table));
 	flow_table_close(&table);

@@ -298,10 +298,8 @@ static struct ftpfix_addr named_address(const struct section *section,
 	return addr;
 }
 
-static int read_expectation(const void *key, const void *value, void *context)
+static int read_expectation(const struct ftpfix_expectation *expectation, void *context)
 {
-	const struct ftpfix_expectation_key *name = key;
-	const struct ftpfix_expectation *expectation = value;
 	const struct ftpfix_tuple *session = &expectation->session.tuple;
 	const struct section *section = context;
 	const struct ftpfix_addr advertised =
@@ -310,8 +308,8 @@ static int read_expectation(const void *key, const void *value, void *context)
 
 	return append(section,
 		      json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
-				address(&name->peer), "side", side_name(expectation->side),
-				"public", endpoint(&advertised, name->be_port), "target",
+				address(&expectation->peer), "side", side_name(expectation->side),
+				"public", endpoint(&advertised, expectation->be_port), "target",
 				endpoint(&expectation->target.addr, expectation->target.be_port),
 				"source", address(&source), "device",
 				interface(expectation->out_ifindex), "session",
@@ -454,8 +452,14 @@ static int read_sessions(const struct section *section, const struct instance *i
 
 static int read_expectations(const struct section *section, const struct instance *instance)
 {
-	return map_each(instance->dataplane.expectations, sizeof(struct ftpfix_expectation_key),
-			sizeof(struct ftpfix_expectation), read_expectation, (void *)section);
+	struct expectation_table table;
+	int err;
+
+	err = expectation_table_open(&table, &instance->dataplane.expectations);
+	if (!err)
+		err = expectation_table_each(&table, read_expectation, (void *)section);
+	expectation_table_close(&table);
+	return err;
 }
 
 static int read_flows(const struct section *section, const struct instance *instance)

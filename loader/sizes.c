@@ -45,16 +45,25 @@ static unsigned int flows_of_connection(const struct config *config)
 }
 
 /* A fifth stays free: a key has two groups, which fill up unevenly. */
+static unsigned int groups_of(__u64 entries)
+{
+	return (entries * 5 / 4 + FTPFIX_GROUP_SLOTS - 1) / FTPFIX_GROUP_SLOTS;
+}
+
 unsigned int sizes_flow_groups(const struct config *config)
 {
-	__u64 slots = (__u64)flows_of_connection(config) * sizes_connections(config) * 5 / 4;
+	return groups_of((__u64)flows_of_connection(config) * sizes_connections(config));
+}
 
-	return (slots + FTPFIX_GROUP_SLOTS - 1) / FTPFIX_GROUP_SLOTS;
+unsigned int sizes_expectation_groups(const struct config *config)
+{
+	return groups_of(config->flow.sessions_max);
 }
 
 int sizes_set(const struct bpf_object *object, const struct config *config)
 {
 	const unsigned int groups = sizes_flow_groups(config);
+	const unsigned int expected_groups = sizes_expectation_groups(config);
 	const struct size sizes[] = {
 		/* On the uplink, and where the connection is not carried on the inside, too; those
 		 * that are only begun cannot fill it. */
@@ -62,7 +71,8 @@ int sizes_set(const struct bpf_object *object, const struct config *config)
 		 2 * FTPFIX_BEGUN_MAX},
 		/* All may wait for the end of one line, or for its acknowledgement. */
 		{"drafts", config->flow.sessions_max, FTPFIX_DRAFTS_MAX},
-		{"expectations", config->flow.sessions_max, 0},
+		{"expectations", expected_groups * FTPFIX_GROUP_SLOTS, 0},
+		{"expected_groups", expected_groups, 0},
 		{"flows", groups * FTPFIX_GROUP_SLOTS, 0},
 		{"flow_groups", groups, 0},
 		{"turns", FTPFIX_TURN_KINDS * sizes_turn_places(config), 0},

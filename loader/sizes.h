@@ -10,9 +10,10 @@
 
 struct bpf_object;
 
-/* How many groups the table of flows has, and how many of the connections that open, and as
- * many of those that are closed, it takes: constants of the programs. */
+/* How many groups the tables of flows and of expectations have, and how many of the connections
+ * that open, and as many of those that are closed, the first takes: constants of the programs. */
 unsigned int sizes_flow_groups(const struct config *config);
+unsigned int sizes_expectation_groups(const struct config *config);
 unsigned int sizes_turn_places(const struct config *config);
 
 /* How many connections the table of flows is made for. */

@@ -142,7 +142,8 @@ def flow_options_are_written_into_the_maps():
 
 def sizes(daemon):
     return [tool_json("map", "show", "id", daemon.map_id(name))["max_entries"]
-            for name in ("sessions", "expectations", "flows", "flow_groups", "turns", "seen")]
+            for name in ("sessions", "expectations", "flows", "flow_groups", "turns", "seen",
+                         "expected_groups")]
 
 
 @test
@@ -151,27 +152,30 @@ def the_number_of_sessions_sizes_the_maps():
     stack = ["--path", "stack"]
     with World() as world:
         world.do("sysctl -qw net.ipv4.ip_forward=1")
-        for args, connections, expected in (
-                ([], 98304, [65536, 32768, 245760, 15360, 65536, 16384]),
-                (["--max-sessions", "1024"], 9216, [16384, 1024, 23040, 1440, 8192, 16384]),
-                (["--max-sessions", "20000"], 52768, [40000, 20000, 131920, 8245, 32768, 16384]),
-                (["--max-sessions", "300000"], 365536,
-                 [600000, 300000, 913840, 57115, 65536, 16384]),
+        for args, most, connections, expected in (
+                ([], 32768, 98304, [65536, 40960, 245760, 15360, 65536, 16384, 2560]),
+                (["--max-sessions", "1024"], 1024, 9216,
+                 [16384, 1280, 23040, 1440, 8192, 16384, 80]),
+                (["--max-sessions", "20000"], 20000, 52768,
+                 [40000, 25008, 131920, 8245, 32768, 16384, 1563]),
+                (["--max-sessions", "300000"], 300000, 365536,
+                 [600000, 375008, 913840, 57115, 65536, 16384, 23438]),
                 # Each direction is translated at two hooks.
-                (["--max-sessions", "1024", *fullnat, *stack], 9216,
-                 [16384, 1024, 46080, 2880, 8192, 16384]),
-                (["--max-sessions", "1024", *fullnat], 9216,
-                 [16384, 1024, 23040, 1440, 8192, 16384]),
-                (["--max-sessions", "1024", *stack], 9216,
-                 [16384, 1024, 23040, 1440, 8192, 16384])):
+                (["--max-sessions", "1024", *fullnat, *stack], 1024, 9216,
+                 [16384, 1280, 46080, 2880, 8192, 16384, 80]),
+                (["--max-sessions", "1024", *fullnat], 1024, 9216,
+                 [16384, 1280, 23040, 1440, 8192, 16384, 80]),
+                (["--max-sessions", "1024", *stack], 1024, 9216,
+                 [16384, 1280, 23040, 1440, 8192, 16384, 80])):
             daemon = world.run("--dev", "up0", *args)
             equal(sizes(daemon), expected, f"entries with {args}")
             constants = daemon.constants()
-            equal([constants["flow_group_count"], 2 * constants["turn_places"]], expected[3:5],
+            equal([constants["flow_group_count"], 2 * constants["turn_places"],
+                   constants["expectation_group_count"]], [*expected[3:5], expected[6]],
                   f"what the programs know of it with {args}")
             gauges = dict(re.findall(r"^ftpfix_(\w+)_max (\d+)$", world.get("/metrics")[2], re.M))
             equal([int(gauges[name]) for name in ("sessions", "expectations", "flows")],
-                  [*expected[:2], connections], f"gauges with {args}")
+                  [expected[0], most, connections], f"gauges with {args}")
             daemon.end()
 
 

@@ -10,8 +10,8 @@ import struct
 import subprocess
 import time
 
-from cli_table import (CLOSED, CONTROL, FIN, GROUP_SLOTS, INSIDE_IN, LIVE, SETTLED, SYN, UPLINK_IN,
-                       FlowTable, Side, ago, be_tuple)
+from cli_table import (CLOSED, CONTROL, FIN, GROUP_SLOTS, INSIDE_IN, LIVE, SETTLED, SYN,
+                       TAG_FIRST, UPLINK_IN, FlowTable, Side, ago, be_tuple)
 from cli_world import (PATIENCE, TOP, Skipped, World, contains, equal, mapped, test, tool_json,
                        wait_until)
 
@@ -133,6 +133,7 @@ def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0)
 # Addresses of the node and its servers have numbers; the ends of a session have these.
 OWN = {"198.51.100.9": 1, "10.0.0.1": 2, "192.0.2.1": 3}
 SESSION_SOURCE, SESSION_DESTINATION = 16384, 16385
+EXPECTATION_LIVE = 2
 
 
 def number_own(daemon):
@@ -144,11 +145,22 @@ def expectation(peer, port, deadline, advertised=OWN["198.51.100.9"], side=0,
                 source=OWN["10.0.0.1"]):
     client, service = "198.51.100.10", "203.0.113.5"
     target = mapped("10.0.0.9") + struct.pack(">HH", 21485, 0)
-    value = (session_key(client, 40112, service, 21, side=side) + target +
-             struct.pack("=IIHHHHB3x", 1, ticks(deadline), 0, SESSION_DESTINATION, advertised,
-                         source, side))
-    assert len(value) == 80, "the layout of struct ftpfix_expectation has changed"
-    return (mapped(peer) if peer else bytes(16)) + struct.pack(">HH", port, 0), value
+    value = ((mapped(peer) if peer else bytes(16)) + struct.pack(">H", port) +
+             struct.pack("=HIIHHHH", EXPECTATION_LIVE, ticks(deadline), 1, 0, SESSION_DESTINATION,
+                         advertised | side << 15, source) +
+             session_key(client, 40112, service, 21, side=side) + target)
+    assert len(value) == 96, "the layout of struct ftpfix_expectation has changed"
+    return value
+
+
+def expect(daemon, expectations):
+    """Fills the first slots of the table. Any will do for who does not look for the key."""
+    daemon.insert("expectations", [(struct.pack("=I", slot), value)
+                                   for slot, value in enumerate(expectations)])
+    for first in range(0, len(expectations), GROUP_SLOTS):
+        tags = bytes([TAG_FIRST]) * len(expectations[first:first + GROUP_SLOTS])
+        daemon.insert("expected_groups", [(struct.pack("=I", first // GROUP_SLOTS),
+                                           tags.ljust(GROUP_SLOTS, b"\0"))])
 
 
 @test
@@ -186,10 +198,10 @@ def expectations_are_shown():
     with World() as world:
         daemon = world.run("--dev", "up0")
         number_own(daemon)
-        daemon.insert("expectations", [expectation("198.51.100.10", 21486, ago(-500)),
-                                       expectation(None, 21487, ago(-500), SESSION_DESTINATION,
-                                                   1, SESSION_SOURCE),
-                                       expectation(None, 21488, ago(-500), source=0)])
+        expect(daemon, [expectation("198.51.100.10", 21486, ago(-500)),
+                        expectation(None, 21487, ago(-500), SESSION_DESTINATION, 1,
+                                    SESSION_SOURCE),
+                        expectation(None, 21488, ago(-500), source=0)])
         shown, kept, anyone = sorted(world.show("expected")["expected"],
                                      key=lambda i: i["public"])
         assert 500 - PATIENCE < shown.pop("seconds_left") <= 500, "seconds left"
@@ -320,8 +332,7 @@ def the_sweep_logs_who_did_not_come_but_not_without_end():
         daemon = world.run("--dev", "up0")
         count = 25
         number_own(daemon)
-        daemon.insert("expectations", [expectation("198.51.100.10", 20000 + i, ago(1))
-                                       for i in range(count)])
+        expect(daemon, [expectation("198.51.100.10", 20000 + i, ago(1)) for i in range(count)])
         wait_until(lambda: "more suppressed" in daemon.log(), "the suppressed lines")
         lines = daemon.log().split("\nready\n")[1].splitlines()
         equal(len(lines), 11, "lines since ready")
@@ -345,7 +356,7 @@ def the_log_names_who_did_not_come():
         with World() as world:
             daemon = world.run("--dev", "up0", "--server-dev", "sv0", "--clients", clients)
             number_own(daemon)
-            daemon.insert("expectations", [expectation(peer, 20000, ago(1), named, side)])
+            expect(daemon, [expectation(peer, 20000, ago(1), named, side)])
             wait_until(lambda: "nobody came" in daemon.log(), "the line of the log")
             contains(daemon.log(), f"announced {advertised}:20000 to {peer}, nobody came",
                      f"the log, clients {clients}")

@@ -64,20 +64,23 @@ static void carried(struct dial *dial)
 		CARRIED(8, 7));
 	assert_int_equal(dial_settled(dial), 0);
 	dial_closed(dial);
-	assert_int_equal(map_entries(dial->world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(dial->world), 0);
 	dial_up_passes(&second, SYN, "");
 	counted(dial->world, NOTHING);
 }
 
-static int expected_of(const struct active *active, __u32 peer, __u16 port,
-		       struct ftpfix_expectation *expectation)
+static int active_expects(const struct active *active, __u32 peer, __u16 port,
+			  struct ftpfix_expectation *expectation)
 {
-	struct ftpfix_expectation_key key = {.be_port = htons(port)};
+	const struct ftpfix_expectation *found;
+	struct ftpfix_addr addr = {};
 
 	if (peer)
-		key.peer = talk_address(&active->talk, peer);
-	return !bpf_map_lookup_elem(bpf_map__fd(active->talk.world->skeleton->maps.expectations),
-				    &key, expectation);
+		addr = talk_address(&active->talk, peer);
+	found = expected_of(active->talk.world, addr, port);
+	if (found)
+		*expectation = *found;
+	return !!found;
 }
 
 static void fullnat_port(void **state)
@@ -92,7 +95,7 @@ static void fullnat_port(void **state)
 	counted(active.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1},
 		{FTPFIX_CONNECTION_EXPECTED, 1});
 	stream_acknowledged(&active.inside, active.inside.out, active.inside.in);
-	assert_true(expected_of(&active, active.talk.server, CLIENT_PORT, &expectation));
+	assert_true(active_expects(&active, active.talk.server, CLIENT_PORT, &expectation));
 	assert_memory_equal(&expectation.target.addr, &client, sizeof(client));
 	assert_int_equal(expectation.target.be_port, htons(CLIENT_PORT));
 	expectation_names(active.talk.world, &expectation, source, &vip);
@@ -173,7 +176,7 @@ static void not_noted(void **state)
 		stream_next(&active.uplink, "PORT 10,0,0,175,195,80\r\n",
 			    "XORT 10,0,0,175,195,80\r\n");
 		counted(active.talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_BOUNCE));
-		assert_int_equal(map_entries(active.talk.world->skeleton->maps.expectations), 0);
+		assert_int_equal(expected_count(active.talk.world), 0);
 	}
 }
 
@@ -222,10 +225,10 @@ static void two_clients_with_one_port(void **state)
 	piece = PIECE(5000, 1, "PORT 198,51,100,11,195,80\r\n");
 	piece_frame(&other.talk, INSIDE_EGRESS, &piece, &input);
 	assert_int_equal(run(other.talk.world, INSIDE_EGRESS, &input), TC_ACT_UNSPEC);
-	assert_int_equal(map_entries(other.talk.world->skeleton->maps.expectations), 2);
+	assert_int_equal(expected_count(other.talk.world), 2);
 	counted(active.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 2},
 		{FTPFIX_CONNECTION_EXPECTED, 2});
-	assert_true(expected_of(&active, active.talk.server, CLIENT_PORT, &expectation));
+	assert_true(active_expects(&active, active.talk.server, CLIENT_PORT, &expectation));
 	assert_int_equal(expectation.target.addr.be_word[3], htonl(active.talk.client));
 	dial = active_dial(&active, active.talk.peer);
 	dial_open(&dial);
@@ -243,7 +246,7 @@ static void between_servers(void **state)
 	active_line(&active, "PORT 198,51,100,99,195,80\r\n", PORT_INSIDE);
 	counted(active.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1},
 		{FTPFIX_CONNECTION_EXPECTED, 1});
-	assert_true(expected_of(&active, 0, CLIENT_PORT, &expectation));
+	assert_true(active_expects(&active, 0, CLIENT_PORT, &expectation));
 	dial = active_dial(&active, active.talk.peer);
 	dial.client = ip4(10, 0, 0, 222);
 	dial.server = ip4(198, 51, 100, 99);

@@ -62,7 +62,7 @@ static void each_by_itself(void **state)
 		assert_int_equal(ntohl(expectation.target.addr.be_word[3]),
 				 subject->bit == FTPFIX_ALLOW_ADDRESS ? ip4(198, 18, 0, 175)
 								      : talk.server);
-		assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 1);
+		assert_int_equal(expected_count(talk.world), 1);
 	}
 }
 
@@ -76,7 +76,7 @@ static void all_but_one(void **state)
 		talk_ask(&talk, subject->command);
 		talk_answer(&talk, subject->answer, subject->answer);
 		counted(talk.world, REFUSED(subject->reason));
-		assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 0);
+		assert_int_equal(expected_count(talk.world), 0);
 	}
 }
 

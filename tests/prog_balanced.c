@@ -135,7 +135,6 @@ static void both_kinds(void **state)
 {
 	struct control control = logged_in(state, FTPFIX_FORWARD_FULLNAT, 0);
 	struct dial *dial = &control.dial;
-	const struct bpf_map *expected = dial->world->skeleton->maps.expectations;
 	struct frame input, output;
 	char text[64];
 
@@ -156,7 +155,7 @@ static void both_kinds(void **state)
 			control_down(&control, PSH | ACK, "200 ok\r\n", "200 ok\r\n");
 			control_up(&control, ACK, "");
 		}
-		assert_int_equal(map_entries(expected), turn < 4 ? turn + 1 : 4);
+		assert_int_equal(expected_count(dial->world), turn < 4 ? turn + 1 : 4);
 	}
 }
 

@@ -6,10 +6,15 @@
 #include "prog_balance.h"
 #include "prog_stream.h"
 
-/* What the kernel keeps in front of an element of such a table, and behind it. */
-#define ELEMENT_BYTES (48 + 8)
+/* Of the table that is full, which is one group. */
+#define ROOM FTPFIX_GROUP_SLOTS
 
-#define ROOM 8
+/* For so many sessions the daemon makes a table of so many groups. */
+#define MANY 1024
+#define MANY_GROUPS 80
+
+/* What each of the sessions that a table is made for may cost. */
+#define BYTES_MAX 130
 #define CLIENTS 20
 
 #define SECOND_PORT (PORT + 1)
@@ -28,11 +33,6 @@ static struct talk talk_begin(void **state, enum ftpfix_forward forward)
 	return talk_of(world);
 }
 
-static __u32 expectations(const struct world *world)
-{
-	return map_entries(world->skeleton->maps.expectations);
-}
-
 /* A server's announcement is followed. */
 static void announced(struct talk *talk, const char *line, const char *public)
 {
@@ -41,20 +41,69 @@ static void announced(struct talk *talk, const char *line, const char *public)
 	counted(talk->world, EXPECTED_NEW);
 }
 
-/* Memory is taken for what is expected, not for what may be. */
-static void small(void **state)
+static void room_for_many(struct ftpfix *skeleton)
 {
-	struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
-	struct bpf_map_info info = {};
-	__u32 size = sizeof(info);
+	skeleton->rodata->expectation_group_count = MANY_GROUPS;
+	bpf_map__set_max_entries(skeleton->maps.expectations, MANY_GROUPS * FTPFIX_GROUP_SLOTS);
+	bpf_map__set_max_entries(skeleton->maps.expected_groups, MANY_GROUPS);
+}
 
-	assert_int_equal(bpf_obj_get_info_by_fd(bpf_map__fd(world->skeleton->maps.expectations),
-						&info, &size),
-			 0);
-	assert_int_equal(info.type, BPF_MAP_TYPE_HASH);
-	assert_true(info.map_flags & BPF_F_NO_PREALLOC);
-	assert_in_range(ELEMENT_BYTES + (info.key_size + 7) / 8 * 8 + (info.value_size + 7) / 8 * 8,
-			129, 192);
+static __u32 map_bytes(const struct bpf_map *map)
+{
+	return bpf_map__max_entries(map) * bpf_map__value_size(map);
+}
+
+/* Whether both groups of what the talk's client is expected for at the port are full. */
+static int is_full(const struct talk *talk, __u16 port)
+{
+	const struct world *world = talk->world;
+	const struct ftpfix_addr peer = talk_address(talk, talk->client);
+	struct flow_spot spot;
+	int full = 1;
+
+	expectation_spot(&spot, &peer, htons(port), world->skeleton->rodata->flow_seed,
+			 world->expectation_group_count);
+	for (__u32 slot = 0; slot < FTPFIX_GROUP_SLOTS; slot++)
+		for (int choice = 0; choice < 2; choice++)
+			full &= !!*expected_tag(world,
+						spot.group[choice] * FTPFIX_GROUP_SLOTS + slot);
+	return full;
+}
+
+/* A table has room for as many as it is made for, and for others until both their groups are
+ * full: they are refused then, and counted. */
+static void many(void **state)
+{
+	struct world *world = *state ? world_open_configured(0, 0, room_for_many) : NULL;
+	struct talk first = talk_begin((void **)&world, FTPFIX_FORWARD_NAT), talk = first;
+	__u32 slots = MANY_GROUPS * FTPFIX_GROUP_SLOTS, refused = 0;
+
+	assert_in_range(map_bytes(world->skeleton->maps.expectations) +
+				map_bytes(world->skeleton->maps.expected_groups),
+			MANY, MANY * BYTES_MAX);
+	for (__u32 number = 0; number < slots + FTPFIX_GROUP_SLOTS; number++) {
+		int full = 0;
+
+		talk = first;
+		talk.client = talk.peer = first.client + number;
+		if (number >= MANY)
+			full = is_full(&talk, PORT);
+		if (!full) {
+			announced(&talk, VSFTPD, VSFTPD_PUBLIC);
+			continue;
+		}
+		talk_ask(&talk, "PASV\r\n");
+		talk_answer(&talk, VSFTPD, VSFTPD);
+		counted(world, REFUSED(FTPFIX_ANNOUNCEMENT_TABLE_FULL));
+		refused++;
+	}
+	assert_int_equal(expected_count(world), slots + FTPFIX_GROUP_SLOTS - refused);
+	assert_true(refused >= FTPFIX_GROUP_SLOTS);
+	for (__u32 number = 0; number < MANY; number++) {
+		talk.client = first.client + number;
+		assert_non_null(talk_expected(&talk, PORT));
+	}
+	world_close(world);
 }
 
 /* A table that is full takes nothing from those who are in it, nor from connections. */
@@ -75,7 +124,7 @@ static void full(void **state)
 	talk_ask(last, "PASV\r\n");
 	talk_answer(last, VSFTPD, VSFTPD);
 	counted(last->world, REFUSED(FTPFIX_ANNOUNCEMENT_TABLE_FULL));
-	assert_int_equal(expectations(last->world), ROOM);
+	assert_int_equal(expected_count(last->world), ROOM);
 	for (int number = 0; number <= ROOM; number++)
 		assert_int_equal(talk_expects(&talks[number], PORT, &expectation), number < ROOM);
 	/* Who is in it may announce the same again. */
@@ -86,7 +135,7 @@ static void full(void **state)
 	dial_open(&dial);
 	counted(last->world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
 	announced(last, VSFTPD, VSFTPD_PUBLIC);
-	assert_int_equal(expectations(last->world), ROOM);
+	assert_int_equal(expected_count(last->world), ROOM);
 	dial_down(&dial, PSH | ACK, "listing");
 }
 
@@ -150,7 +199,7 @@ static void session_ended(void **state)
 		counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
 		assert_false(talk_expects(&talk, SECOND_PORT, &expectation));
 		assert_true(talk_expects(&other, PORT, &expectation));
-		assert_int_equal(expectations(talk.world), 1);
+		assert_int_equal(expected_count(talk.world), 1);
 		dial_down(&dial, PSH | ACK, "listing");
 	}
 }
@@ -178,7 +227,7 @@ static void taken_over(void **state)
 		struct ftpfix_expectation expectation;
 
 		announced(&talk, VSFTPD, VSFTPD_PUBLIC);
-		map_clear(talk.world->skeleton->maps.expectations);
+		expected_clear(talk.world);
 		other.client_port++;
 		other.peer_port++;
 		announced(&other, VSFTPD, VSFTPD_PUBLIC);
@@ -197,7 +246,7 @@ static void begun_anew(void **state)
 	piece_passes(&talk, UPLINK_EGRESS,
 		     ((struct piece){.sequence = 7, .acknowledgement = 8, .flags = SYN | ACK}));
 	counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
-	assert_int_equal(expectations(talk.world), 0);
+	assert_int_equal(expected_count(talk.world), 0);
 }
 
 /* --fxp: anybody is expected. */
@@ -208,10 +257,10 @@ static void anybody(void **state)
 	talk.world->service.allowed = FTPFIX_ALLOW_FXP;
 	world_write_service(talk.world);
 	announced(&talk, VSFTPD, VSFTPD_PUBLIC);
-	assert_int_equal(expectations(talk.world), 1);
+	assert_int_equal(expected_count(talk.world), 1);
 	ends(&talk, RESET_BY_CLIENT, 0);
 	counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
-	assert_int_equal(expectations(talk.world), 0);
+	assert_int_equal(expected_count(talk.world), 0);
 }
 
 /* What a client announced ends with its session on the servers' side of the node. */
@@ -231,7 +280,7 @@ static void active(void **state)
 		reset.sequence = inside.in;
 		piece_passes(&talk, INSIDE_EGRESS, reset);
 		counted(talk.world, REFUSED(FTPFIX_CONNECTION_NOBODY_CAME));
-		assert_int_equal(expectations(talk.world), 0);
+		assert_int_equal(expected_count(talk.world), 0);
 	}
 }
 
@@ -249,14 +298,14 @@ static void active_carried(void **state)
 		dial_up_frame(dial, PSH | ACK, dial->client_sequence, EPRT_LINE, 0, &input);
 		assert_int_equal(run(talk.world, UPLINK_INGRESS, &input), TC_ACT_REDIRECT);
 		dial->client_sequence += strlen(EPRT_LINE);
-		assert_int_equal(expectations(talk.world), 1);
+		assert_int_equal(expected_count(talk.world), 1);
 		counted(talk.world,
 			{fullnat ? FTPFIX_ANNOUNCEMENT_REWRITTEN : FTPFIX_ANNOUNCEMENT_KEPT, 1},
 			{FTPFIX_CONNECTION_EXPECTED, 1}, CARRIED(1, strlen(EPRT_LINE)));
 		control_up(&control, RST, "");
 		counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1},
 			REFUSED(FTPFIX_CONNECTION_NOBODY_CAME), CARRIED(1, 0));
-		assert_int_equal(expectations(talk.world), 0);
+		assert_int_equal(expected_count(talk.world), 0);
 	}
 }
 
@@ -285,7 +334,7 @@ static void no_number_for_clients(void **state)
 			talk_ask(&talk, "PASV\r\n");
 			talk_answer(&talk, VSFTPD, VSFTPD_PUBLIC);
 			counted(talk.world, EXPECTED_NEW);
-			map_clear(talk.world->skeleton->maps.expectations);
+			expected_clear(talk.world);
 			if (!number)
 				before = *own_count;
 		}
@@ -305,7 +354,7 @@ static void no_number_left(void **state)
 	talk_ask(&talk, "PASV\r\n");
 	talk_answer(&talk, SECOND, SECOND);
 	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_TABLE_FULL));
-	assert_int_equal(expectations(talk.world), 1);
+	assert_int_equal(expected_count(talk.world), 1);
 	*own_count = before;
 	talk_ask(&talk, "PASV\r\n");
 	talk_answer(&talk, SECOND, "227 Entering Passive Mode (192,0,2,211,83,238)\r\n");
@@ -315,7 +364,9 @@ static void no_number_left(void **state)
 
 static void little_room(struct ftpfix *skeleton)
 {
+	skeleton->rodata->expectation_group_count = 1;
 	bpf_map__set_max_entries(skeleton->maps.expectations, ROOM);
+	bpf_map__set_max_entries(skeleton->maps.expected_groups, 1);
 }
 
 static int room_setup(void **state)
@@ -330,7 +381,7 @@ static int room_setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(small),	  cmocka_unit_test(full),
+		cmocka_unit_test(many),		  cmocka_unit_test(full),
 		cmocka_unit_test(session_ended),  cmocka_unit_test(ended_without),
 		cmocka_unit_test(taken_over),	  cmocka_unit_test(begun_anew),
 		cmocka_unit_test(anybody),	  cmocka_unit_test(active),

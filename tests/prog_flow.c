@@ -26,7 +26,7 @@ static void syn_claims_and_travels(void **state)
 
 	dial_up(&dial, SYN, "");
 	counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(1, 0));
-	assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(dial.world), 0);
 	assert_int_equal(dial_unsettled(&dial), 2);
 	assert_int_equal(dial_settled(&dial), 0);
 	assert_true(dial_flow(&dial, up, &flow));
@@ -329,14 +329,11 @@ static void advertised_or_dialled(void **state)
 static void too_late(void **state)
 {
 	struct dial dial = dial_expected(state);
-	struct ftpfix_expectation_key key = {.peer = mapped(dial.client),
-					     .be_port = htons(dial.public_port)};
-	int map = bpf_map__fd(dial.world->skeleton->maps.expectations);
-	struct ftpfix_expectation expectation;
+	struct ftpfix_expectation *expectation =
+		expected_of(dial.world, mapped(dial.client), dial.public_port);
 
-	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
-	expectation.deadline_ticks = (now_ns() - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
-	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
+	assert_non_null(expectation);
+	expectation->deadline_ticks = (now_ns() - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
 	dial_up_passes(&dial, SYN, "");
 	counted(dial.world, NOTHING);
 	assert_int_equal(dial_entries(&dial), 0);
@@ -378,7 +375,7 @@ static void tagged_syn(void **state)
 	dial.shape.tags[0] = ETH_P_8021Q;
 	dial_up_passes(&dial, SYN, "");
 	counted(dial.world, {FTPFIX_PACKET_VLAN, 1});
-	assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 1);
+	assert_int_equal(expected_count(dial.world), 1);
 	assert_int_equal(dial_entries(&dial), 0);
 }
 
@@ -447,7 +444,7 @@ static void flow_table_full(void **state)
 				{FTPFIX_EVENT_SENT, 1}, {FTPFIX_PACKET_REFUSED, 1});
 			assert_int_equal(flows_taken(dial.world), slots - !!room);
 			assert_int_equal(flows_live(dial.world), 0);
-			assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 1);
+			assert_int_equal(expected_count(dial.world), 1);
 		}
 		dial_up_passes(&dial, ACK, "");
 		dial_down_passes(&dial, SYN | ACK, "");
@@ -460,7 +457,7 @@ static void flow_table_full(void **state)
 		counted(dial.world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
 		assert_int_equal(flows_taken(dial.world), slots);
 		assert_int_equal(dial_settled(&dial), 2);
-		assert_int_equal(map_entries(dial.world->skeleton->maps.expectations), 0);
+		assert_int_equal(expected_count(dial.world), 0);
 		dial_up(&dial, RST, "");
 		counted(dial.world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(1, 0));
 		assert_int_equal(flows_taken(dial.world), slots - 2);

@@ -173,7 +173,7 @@ static void foreign(void **state)
 		stream_passes(&masquerade.uplink, "Host: x\r\n\r\n" PORT_LINE);
 		counted(world, NOTHING);
 		assert_int_equal(map_entries(world->skeleton->maps.seen), 0);
-		assert_int_equal(map_entries(world->skeleton->maps.expectations), 0);
+		assert_int_equal(expected_count(world), 0);
 	}
 }
 
@@ -228,7 +228,7 @@ static void passive(void **state)
 	stream_passes(&inner, "200 hello\r\n" VSFTPD EXTENDED VSFTPD "22");
 	stream_passes(&inner, "7 Ent");
 	counted(masquerade.talk.world, NOTHING);
-	assert_int_equal(map_entries(masquerade.talk.world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(masquerade.talk.world), 0);
 }
 
 /* At the other hooks of a side there are no commands. */

@@ -80,7 +80,7 @@ static void passive(void **state)
 	talk_answer(&talk, VSFTPD, VSFTPD_PUBLIC);
 	after = coarse_ticks();
 	counted(world, EXPECTED_NEW);
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
+	assert_int_equal(expected_count(world), 1);
 	assert_true(talk_expects(&talk, PORT, &expectation));
 	expectation_names(world, &expectation, dialled, &vip);
 	expectation_names(world, &expectation, advertised, &vip);
@@ -228,11 +228,11 @@ static void range_is_used_up(struct world *world, __u16 low, __u16 high)
 		assert_in_range(leaves_with_any_port(&talk, BARE, BARE_FORMAT), low, high);
 		counted(world, EXPECTED_NEW);
 	}
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), high - low + 1);
+	assert_int_equal(expected_count(world), high - low + 1);
 	talk = range_session(world, 1000);
 	talk_answer(&talk, BARE, BARE);
 	counted(world, REFUSED(FTPFIX_ANNOUNCEMENT_NO_FREE_PORT));
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), high - low + 1);
+	assert_int_equal(expected_count(world), high - low + 1);
 	talk = talk_of(world);
 	talk.vip = ip4(192, 0, 2, 5);
 	talk.client++;
@@ -348,7 +348,7 @@ static void longer_port_does_not_fit(void **state)
 	talk_ask(&talk, "EPSV\r\n");
 	talk_answer(&talk, text, text);
 	counted(world, REFUSED(FTPFIX_ANNOUNCEMENT_LENGTH));
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(world), 0);
 }
 
 /* A client's connection to a control port is a control connection: 2100 is never
@@ -418,7 +418,7 @@ static void announced_again(void **state)
 	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 1}, {FTPFIX_CONNECTION_EXPECTED, 1});
 	talk_answer(&talk, VSFTPD, VSFTPD_PUBLIC);
 	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
+	assert_int_equal(expected_count(world), 1);
 }
 
 /* A session has four connections open at most; the oldest goes. */
@@ -438,7 +438,7 @@ static void fifth_replaces_the_first(void **state)
 		talk_answer(&talk, text, public);
 		counted(world, EXPECTED_NEW, {FTPFIX_CONNECTION_REPLACED, number >= 4});
 	}
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 4);
+	assert_int_equal(expected_count(world), 4);
 	for (int number = 0; number < 6; number++)
 		assert_int_equal(talk_expects(&talk, 83 * 256 + 100 + number, &expectation),
 				 number >= 2);
@@ -449,17 +449,14 @@ static void expired_port_is_free(void **state)
 {
 	struct world *world = nat_world(state);
 	struct talk one = talk_of(world), other = talk_of(world);
-	struct ftpfix_expectation_key key = expectation_key(&one, PORT);
-	struct ftpfix_expectation expectation;
+	struct ftpfix_expectation expectation, *expected;
 
 	talk_ask(&one, "PASV\r\n");
 	talk_answer(&one, VSFTPD, VSFTPD_PUBLIC);
 	counted(world, EXPECTED_NEW);
-	assert_true(talk_expects(&one, PORT, &expectation));
-	expectation.deadline_ticks = (now_ns() - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.expectations), &key,
-					     &expectation, BPF_EXIST),
-			 0);
+	expected = talk_expected(&one, PORT);
+	assert_non_null(expected);
+	expected->deadline_ticks = (now_ns() - FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
 	other.client_port++;
 	other.peer_port++;
 	talk_ask(&other, "PASV\r\n");

@@ -24,7 +24,7 @@ static void rewritten_for(void **state, __u32 vip, const char *text, const char 
 	world_allow(world, ip4(10, 0, 0, 0), 8, 0);
 	talk.vip = vip;
 	asked_and_rewritten(&talk, text, expected);
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(world), 0);
 	assert_int_equal(flows_taken(world), 0);
 	assert_int_equal(flows_live(world), 0);
 }
@@ -128,7 +128,7 @@ static void extended_stays(void **state)
 	talk_ask(&talk, "EPSV\r\n");
 	talk_leave(&talk, text, text);
 	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 1});
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(world), 0);
 }
 
 /* A line of `length` bytes, at least six, that announces nothing. */

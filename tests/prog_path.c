@@ -192,12 +192,11 @@ static void active(void **state)
 static void active_ends(void **state)
 {
 	struct talk talk = path_begin(state, 1);
-	const struct bpf_map *expectations = talk.world->skeleton->maps.expectations;
 	struct dial control = announced(&talk);
 
-	assert_int_equal(map_entries(expectations), 1);
+	assert_int_equal(expected_count(talk.world), 1);
 	up(&control, RST, "");
-	assert_int_equal(map_entries(expectations), 0);
+	assert_int_equal(expected_count(talk.world), 0);
 }
 
 /* The time to live and the MTU are the stack's to see to, and to answer. */

@@ -131,7 +131,7 @@ static void no_227(void **state)
 	talk_ask(&talk, "PASV\r\n");
 	talk_answer(&talk, VSFTPD, VSFTPD);
 	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_LENGTH));
-	assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(talk.world), 0);
 }
 
 /* The line of a client, toward the server: what it becomes, and how it is counted. */

@@ -145,7 +145,7 @@ static void chosen_port_again(void **state)
 	first = world->output;
 	assert_memory_not_equal(first.bytes, input.bytes, input.length);
 	run_gives(world, UPLINK_EGRESS, &input, TC_ACT_UNSPEC, &first);
-	assert_int_equal(map_entries(world->skeleton->maps.expectations), 1);
+	assert_int_equal(expected_count(world), 1);
 	counted(world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1}, {FTPFIX_CONNECTION_EXPECTED, 1},
 		{FTPFIX_ANNOUNCEMENT_REPEATED, 1});
 }

@@ -22,7 +22,7 @@ static void refused(void **state, const char *command, const char *answer, __u32
 	talk_ask(&talk, command);
 	talk_answer(&talk, answer, answer);
 	counted(talk.world, REFUSED(reason));
-	assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(talk.world), 0);
 }
 
 static void unasked(void **state)
@@ -157,7 +157,7 @@ static void unseen_server(void **state)
 	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN));
 	talk_leave(&talk, EXTENDED, EXTENDED);
 	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_SERVER_UNSEEN));
-	assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 0);
+	assert_int_equal(expected_count(talk.world), 0);
 }
 
 /* Into a VLAN no data connection could be sent back: the server is not noted. */
@@ -238,7 +238,7 @@ static void no_room(void **state)
 		talk_ask(&talk, "PASV\r\n");
 		talk_answer(&talk, texts[index], texts[index]);
 		counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_LENGTH));
-		assert_int_equal(map_entries(talk.world->skeleton->maps.expectations), 0);
+		assert_int_equal(expected_count(talk.world), 0);
 	}
 }
 

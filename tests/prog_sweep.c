@@ -80,22 +80,21 @@ static void nobody_came(void **state)
 {
 	struct dial dial = dial_expected(state);
 	struct talk talk = talk_of(dial.world);
-	struct ftpfix_expectation_key key = expectation_key(&talk, dial.public_port);
-	int map = bpf_map__fd(dial.world->skeleton->maps.expectations);
 	struct ftpfix_session_key session = talk_key(&talk);
 	struct ftpfix_addr vip = mapped(dial.vip), server = mapped(dial.server);
-	struct ftpfix_expectation expectation;
+	struct ftpfix_expectation *expectation;
 	struct heard heard;
 
 	sweep(dial.world);
 	counted(dial.world, NOTHING);
-	assert_int_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
-	expectation.deadline_ticks = (now_ns() >> FTPFIX_TICK_SHIFT) - 1;
-	assert_int_equal(bpf_map_update_elem(map, &key, &expectation, BPF_EXIST), 0);
+	expectation = talk_expected(&talk, dial.public_port);
+	assert_non_null(expectation);
+	expectation->deadline_ticks = (now_ns() >> FTPFIX_TICK_SHIFT) - 1;
 	events(dial.world);
 	sweep(dial.world);
 	counted(dial.world, {FTPFIX_CONNECTION_NOBODY_CAME, 1}, {FTPFIX_EVENT_SENT, 1});
-	assert_int_not_equal(bpf_map_lookup_elem(map, &key, &expectation), 0);
+	assert_null(talk_expected(&talk, dial.public_port));
+	assert_int_equal(expected_count(dial.world), 0);
 	heard = events(dial.world);
 	assert_int_equal(heard.events, 1);
 	assert_int_equal(heard.last.reason, FTPFIX_CONNECTION_NOBODY_CAME);

@@ -210,14 +210,10 @@ static inline int talk_session(const struct talk *talk, struct ftpfix_session *s
 				    session);
 }
 
-static inline struct ftpfix_expectation_key expectation_key(const struct talk *talk, __u16 port)
+/* What the talk's client is expected for at a public port, in the table; NULL for nothing. */
+static inline struct ftpfix_expectation *talk_expected(const struct talk *talk, __u16 port)
 {
-	struct ftpfix_expectation_key key = {
-		.peer = talk_address(talk, talk->client),
-		.be_port = htons(port),
-	};
-
-	return key;
+	return expected_of(talk->world, talk_address(talk, talk->client), port);
 }
 
 /* Whether the talk's client is expected at a public port; by what, into
@@ -225,10 +221,11 @@ static inline struct ftpfix_expectation_key expectation_key(const struct talk *t
 static inline int talk_expects(const struct talk *talk, __u16 port,
 			       struct ftpfix_expectation *expectation)
 {
-	struct ftpfix_expectation_key key = expectation_key(talk, port);
+	const struct ftpfix_expectation *found = talk_expected(talk, port);
 
-	return !bpf_map_lookup_elem(bpf_map__fd(talk->world->skeleton->maps.expectations), &key,
-				    expectation);
+	if (found)
+		*expectation = *found;
+	return !!found;
 }
 
 /* The address that the expectation names so, all zero for none. */

@@ -24,6 +24,7 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
+#include "expectation_spot.h"
 #include "ftpfix.h"
 #include "ftpfix.skel.h"
 #include "prog_packet.h"
@@ -57,6 +58,10 @@ struct world {
 	struct ftpfix_flow *flows;
 	struct ftpfix_flow_group *groups;
 	__u32 group_count;
+	/* The maps expectations and expected_groups. */
+	struct ftpfix_expectation *expectations;
+	struct ftpfix_flow_group *expected_groups;
+	__u32 expectation_group_count;
 };
 
 static inline struct ftpfix_addr mapped(__u32 address)
@@ -145,6 +150,72 @@ static inline void map_forget(void *memory, const struct bpf_map *map)
 		munmap(memory, (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map));
 }
 
+/* The tag of a slot of the table of expectations. */
+static inline __u8 *expected_tag(const struct world *world, __u32 slot)
+{
+	struct ftpfix_flow_group *group = &world->expected_groups[slot / FTPFIX_GROUP_SLOTS];
+
+	return (__u8 *)group->tags + slot % FTPFIX_GROUP_SLOTS;
+}
+
+/* What the peer is expected for at the port, in the table itself; NULL for nothing. */
+static inline struct ftpfix_expectation *expected_of(const struct world *world,
+						     struct ftpfix_addr peer, __u16 port)
+{
+	struct flow_spot spot;
+
+	expectation_spot(&spot, &peer, htons(port), world->skeleton->rodata->flow_seed,
+			 world->expectation_group_count);
+	for (__u32 at = 0; at < 2 * FTPFIX_GROUP_SLOTS; at++) {
+		__u32 group = spot.group[at / FTPFIX_GROUP_SLOTS];
+		__u32 slot = group * FTPFIX_GROUP_SLOTS + at % FTPFIX_GROUP_SLOTS;
+		struct ftpfix_expectation *expectation = &world->expectations[slot];
+
+		if (*expected_tag(world, slot) == spot.tag &&
+		    expectation->state & FTPFIX_EXPECTATION_LIVE &&
+		    expectation->be_port == htons(port) &&
+		    !memcmp(&expectation->peer, &peer, sizeof(peer)))
+			return expectation;
+	}
+	return NULL;
+}
+
+/* How many connections are expected. A slot is free and dead, or taken and live. */
+static inline __u32 expected_count(const struct world *world)
+{
+	__u32 count = 0;
+
+	for (__u32 group = 0; group < world->expectation_group_count; group++) {
+		const struct ftpfix_flow_group *tags = &world->expected_groups[group];
+		__u32 first = group * FTPFIX_GROUP_SLOTS;
+
+		if (!tags->tags[0] && !tags->tags[1])
+			continue;
+		for (__u32 slot = first; slot < first + FTPFIX_GROUP_SLOTS; slot++) {
+			int live = !!(world->expectations[slot].state & FTPFIX_EXPECTATION_LIVE);
+
+			assert_int_equal(live, *expected_tag(world, slot) >= FTPFIX_TAG_FIRST);
+			assert_int_not_equal(*expected_tag(world, slot), FTPFIX_TAG_BUSY);
+			count += live;
+		}
+	}
+	return count;
+}
+
+/* Nothing is expected any more. */
+static inline void expected_clear(struct world *world)
+{
+	for (__u32 group = 0; group < world->expectation_group_count; group++) {
+		struct ftpfix_flow_group *tags = &world->expected_groups[group];
+
+		if (!tags->tags[0] && !tags->tags[1])
+			continue;
+		memset(&world->expectations[group * FTPFIX_GROUP_SLOTS], 0,
+		       FTPFIX_GROUP_SLOTS * sizeof(*world->expectations));
+		memset(tags, 0, sizeof(*tags));
+	}
+}
+
 /* Empties the table of flows. */
 static inline void world_clear_flows(struct world *world)
 {
@@ -213,7 +284,7 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.seen);
 	map_clear(world->skeleton->maps.sessions);
 	map_clear(world->skeleton->maps.drafts);
-	map_clear(world->skeleton->maps.expectations);
+	expected_clear(world);
 	world_clear_flows(world);
 	map_clear(world->skeleton->maps.virtuals);
 	map_clear(world->skeleton->maps.loads);
@@ -237,6 +308,8 @@ static inline void world_close(struct world *world)
 	if (world) {
 		map_forget(world->flows, world->skeleton->maps.flows);
 		map_forget(world->groups, world->skeleton->maps.flow_groups);
+		map_forget(world->expectations, world->skeleton->maps.expectations);
+		map_forget(world->expected_groups, world->skeleton->maps.expected_groups);
 		ftpfix__destroy(world->skeleton);
 	}
 	free(world);
@@ -268,7 +341,10 @@ static inline struct world *world_open_configured(__u32 servers_configured, __u3
 	world->flows = map_memory(skeleton->maps.flows);
 	world->groups = map_memory(skeleton->maps.flow_groups);
 	world->group_count = skeleton->rodata->flow_group_count;
-	if (!world->flows || !world->groups)
+	world->expectations = map_memory(skeleton->maps.expectations);
+	world->expected_groups = map_memory(skeleton->maps.expected_groups);
+	world->expectation_group_count = skeleton->rodata->expectation_group_count;
+	if (!world->flows || !world->groups || !world->expectations || !world->expected_groups)
 		goto fail;
 	world->program[UPLINK_INGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_ingress);
 	world->program[UPLINK_EGRESS] = bpf_program__fd(skeleton->progs.ftpfix_uplink_egress);
