@@ -181,26 +181,20 @@ static __always_inline void slot_release(__u32 slot)
 	slot_release_in(&flow_groups, slot);
 }
 
-/* Claims the slot if it is free. Returns 1 then, or 0, also where another CPU changes a tag
- * beside it meanwhile. */
-static __always_inline int slot_claim_in(void *groups, __u32 slot)
+/* Claims the slot if it is free and has rested. Returns 1 then, or 0. Where another CPU changes a
+ * tag beside it meanwhile the next slot will do. */
+__global int slot_try(__u32 slot)
 {
+	__u64 *tags, before;
 	__u32 shift;
-	__u64 *tags = slot_tags(groups, slot, &shift), before;
 
+	tags = slot_tags(&flow_groups, slot, &shift);
 	if (!tags)
 		return 0;
 	before = *(volatile __u64 *)tags;
-	return !(before >> shift & 0xff) &&
-	       __sync_val_compare_and_swap(tags, before,
-					   before | (__u64)FTPFIX_TAG_BUSY << shift) == before;
-}
-
-/* Claims the slot if it is free and has rested. Returns 1 then, or 0: then the next slot
- * will do. */
-__global int slot_try(__u32 slot)
-{
-	if (!slot_claim_in(&flow_groups, slot))
+	if (before >> shift & 0xff ||
+	    __sync_val_compare_and_swap(tags, before, before | (__u64)FTPFIX_TAG_BUSY << shift) !=
+		    before)
 		return 0;
 	if (slot_rested(slot))
 		return 1;

@@ -11,6 +11,7 @@
 
 struct sweep {
 	__u64 now_ns;
+	__u32 expectations; /* 1: it goes through their table; 0: through that of flows */
 };
 
 /* How long ago that was, in the time of flows. */
@@ -33,24 +34,6 @@ __global int sweep_expectation(__u32 slot, __u32 now_ticks)
 	barrier();
 	if (word.state & FTPFIX_EXPECTATION_LIVE && expect_over(expectation, now_ticks))
 		expect_drop(expectation_found(slot, word.word));
-	return 0;
-}
-
-/* The same of all slots of a group that are taken. */
-static long sweep_expectations(void *map, const __u32 *group, const struct ftpfix_flow_group *found,
-			       void *context)
-{
-	const struct sweep *sweep = context;
-
-	(void)map;
-	for (__u32 word = 0; word < WORDS_OF_GROUP; word++) {
-		__u64 tags = *(const volatile __u64 *)&found->tags[word];
-		__u32 slot = *group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
-
-		for (; tags; tags >>= 8, slot++)
-			if ((tags & 0xff) >= FTPFIX_TAG_FIRST)
-				sweep_expectation(slot, sweep->now_ns >> FTPFIX_TICK_SHIFT);
-	}
 	return 0;
 }
 
@@ -169,9 +152,14 @@ static long sweep_group(void *map, const __u32 *group, const struct ftpfix_flow_
 		__u64 tags = *(const volatile __u64 *)&found->tags[word];
 		__u32 slot = *group * FTPFIX_GROUP_SLOTS + word * SLOTS_OF_WORD;
 
-		for (; tags; tags >>= 8, slot++)
-			if ((tags & 0xff) >= FTPFIX_TAG_FIRST)
+		for (; tags; tags >>= 8, slot++) {
+			if ((tags & 0xff) < FTPFIX_TAG_FIRST)
+				continue;
+			if (sweep->expectations)
+				sweep_expectation(slot, sweep->now_ns >> FTPFIX_TICK_SHIFT);
+			else
 				sweep_slot(slot, sweep->now_ns);
+		}
 	}
 	return 0;
 }
@@ -252,9 +240,10 @@ static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ft
 
 static __always_inline void sweep_all(void)
 {
-	struct sweep sweep = {.now_ns = bpf_ktime_get_ns()};
+	struct sweep sweep = {.now_ns = bpf_ktime_get_ns(), .expectations = 1};
 
-	bpf_for_each_map_elem(&expected_groups, sweep_expectations, &sweep, 0);
+	bpf_for_each_map_elem(&expected_groups, sweep_group, &sweep, 0);
+	sweep.expectations = 0;
 	bpf_for_each_map_elem(&flow_groups, sweep_group, &sweep, 0);
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
 	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
