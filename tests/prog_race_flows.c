@@ -276,11 +276,8 @@ static void step(struct racer *racer, struct client *client)
 static void *race(void *context)
 {
 	struct racer *racer = context;
-	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(racer->cpu, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	on_cpu(racer->cpu);
 	pthread_barrier_wait(racer->begin);
 	for (int number = 0; number < STEPS && !*racer->failure; number++)
 		step(racer, &racer->client[random_below(racer, CLIENTS)]);

@@ -27,15 +27,6 @@ struct race {
 	int failed; /* 1: a program run failed, or did not pass */
 };
 
-static void on_cpu(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
 static int run_bare(const struct race *race, enum program program, const struct frame *frame,
 		    struct frame *output)
 {

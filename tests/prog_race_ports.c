@@ -4,45 +4,8 @@
  * one port: no more than one of them keeps it, and what is in the table is whole. A race shows
  * only now and then: the rounds are many, and each of them has a right result.
  */
-#include <pthread.h>
-
 #include "prog_balance.h"
-
-#define ROUNDS 20000
-#define RACERS 2
-
-struct racer {
-	struct world *world;
-	int cpu;
-	struct frame syn;
-	pthread_barrier_t *begin;
-	pthread_barrier_t *end;
-	int verdict; /* of the round */
-	int err;
-};
-
-static void *race(void *context)
-{
-	struct racer *racer = context;
-	struct __sk_buff packet = {.ifindex = racer->world->uplink};
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(racer->cpu, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
-	for (int round = 0; round < ROUNDS; round++) {
-		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = racer->syn.bytes,
-			    .data_size_in = racer->syn.length, .ctx_in = &packet,
-			    .ctx_size_in = sizeof(packet));
-
-		pthread_barrier_wait(racer->begin);
-		racer->err =
-			bpf_prog_test_run_opts(racer->world->program[UPLINK_INGRESS], &options);
-		racer->verdict = options.retval;
-		pthread_barrier_wait(racer->end);
-	}
-	return NULL;
-}
+#include "prog_race.h"
 
 /* What stands in the groups of a key: how many flows of it; how many free slots that say they
  * hold a flow, or taken ones that hold none. */
@@ -82,58 +45,29 @@ static __u32 taken(const struct world *world)
 }
 
 /* Clients with one port, whose SYNs come at once. */
-struct course {
-	struct dial dials[RACERS];
-	struct racer racer[RACERS];
-	pthread_t thread[RACERS];
-	pthread_barrier_t begin;
-	pthread_barrier_t end;
-};
-
-static void course_start(struct course *course, const struct talk *talk)
+static void syns_start(struct course *course, struct dial *dials, const struct talk *talk)
 {
-	if (sysconf(_SC_NPROCESSORS_ONLN) < RACERS) {
-		print_message("# needs %d CPUs\n", RACERS);
-		skip();
-	}
-	pthread_barrier_init(&course->begin, NULL, RACERS + 1);
-	pthread_barrier_init(&course->end, NULL, RACERS + 1);
 	for (int number = 0; number < RACERS; number++) {
-		struct racer *racer = &course->racer[number];
-		struct dial *dial = &course->dials[number];
+		struct dial *dial = &dials[number];
 
 		*dial = balance_dial(talk);
 		dial->client += number;
-		dial_up_frame(dial, SYN, dial->client_sequence, "", 0, &racer->syn);
-		racer->world = talk->world;
-		racer->cpu = number;
-		racer->begin = &course->begin;
-		racer->end = &course->end;
-		assert_int_equal(pthread_create(&course->thread[number], NULL, race, racer), 0);
+		dial_up_frame(dial, SYN, dial->client_sequence, "", 0,
+			      &course->racer[number].frame);
 	}
+	course_start(course, talk->world, UPLINK_INGRESS);
 }
 
 /* Returns how many of the two SYNs went on. */
-static __u32 course_run(struct course *course)
+static __u32 syns_run(struct course *course)
 {
 	__u32 carried = 0;
 
 	world_clear_flows(course->racer[0].world);
-	pthread_barrier_wait(&course->begin);
-	pthread_barrier_wait(&course->end);
-	for (int number = 0; number < RACERS; number++) {
-		assert_int_equal(course->racer[number].err, 0);
-		carried += course->racer[number].verdict == TC_ACT_REDIRECT;
-	}
-	return carried;
-}
-
-static void course_end(struct course *course)
-{
+	course_run(course);
 	for (int number = 0; number < RACERS; number++)
-		pthread_join(course->thread[number], NULL);
-	pthread_barrier_destroy(&course->begin);
-	pthread_barrier_destroy(&course->end);
+		carried += course->racer[number].verdict == TC_ACT_REDIRECT;
+	return carried;
 }
 
 /* Other ports are free: each gets one. */
@@ -141,18 +75,19 @@ static void one_of_two_keeps_the_port(void **state)
 {
 	struct talk talk = balance_begin(state, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
 	__u32 shared = 0, lost = 0, torn = 0;
+	struct dial dials[RACERS];
 	struct course course = {};
 
-	course_start(&course, &talk);
+	syns_start(&course, dials, &talk);
 	for (int round = 0; round < ROUNDS; round++) {
 		struct found found;
 
-		lost += course_run(&course) != RACERS || taken(talk.world) != 2 * RACERS;
-		found = find(talk.world, dial_down_key(&course.dials[0]));
+		lost += syns_run(&course) != RACERS || taken(talk.world) != 2 * RACERS;
+		found = find(talk.world, dial_down_key(&dials[0]));
 		shared += found.flows > 1;
 		torn += found.torn;
 		for (int number = 0; number < RACERS; number++) {
-			found = find(talk.world, dial_up_key(&course.dials[number]));
+			found = find(talk.world, dial_up_key(&dials[number]));
 			lost += found.flows != 1;
 			torn += found.torn;
 		}
@@ -175,16 +110,17 @@ static void one_of_two_gets_the_only_port(void **state)
 	struct talk talk =
 		balance_begin((void **)&world, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
 	__u32 shared = 0, lost = 0, torn = 0;
+	struct dial dials[RACERS];
 	struct course course = {};
 
-	course_start(&course, &talk);
+	syns_start(&course, dials, &talk);
 	for (int round = 0; round < ROUNDS; round++) {
 		struct found back, one, other;
 
-		course_run(&course);
-		back = find(world, dial_down_key(&course.dials[0]));
-		one = find(world, dial_up_key(&course.dials[0]));
-		other = find(world, dial_up_key(&course.dials[1]));
+		syns_run(&course);
+		back = find(world, dial_down_key(&dials[0]));
+		one = find(world, dial_up_key(&dials[0]));
+		other = find(world, dial_up_key(&dials[1]));
 		shared += back.flows > 1;
 		lost += one.flows + other.flows != back.flows || taken(world) != 2 * back.flows;
 		torn += back.torn + one.torn + other.torn;

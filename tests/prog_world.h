@@ -39,6 +39,16 @@
 /* What the tables hold here. */
 #define SESSIONS_MAX 16384
 
+/* Keeps the calling thread on this CPU. */
+static inline void on_cpu(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
 enum program { UPLINK_INGRESS, UPLINK_EGRESS, INSIDE_INGRESS, INSIDE_EGRESS, PROGRAM_COUNT };
 
 struct world {
