@@ -13,12 +13,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static bool is_taken(const struct expectation_table *table, __u32 slot)
-{
-	const struct ftpfix_flow_group *group = &table->groups[slot / FTPFIX_GROUP_SLOTS];
-	const __u64 *tags = &group->tags[slot % FTPFIX_GROUP_SLOTS / 8];
+#include "slots.h"
 
-	return (__u8)(__atomic_load_n(tags, __ATOMIC_ACQUIRE) >> slot % 8 * 8) >= FTPFIX_TAG_FIRST;
+static __u32 next_taken(const struct expectation_table *table, __u32 slot)
+{
+	return slots_next_taken(table->groups, table->group_count, slot);
+}
+
+static __u32 slot_count(const struct expectation_table *table)
+{
+	return table->group_count * FTPFIX_GROUP_SLOTS;
 }
 
 static bool copy_expectation(const struct expectation_table *table, __u32 slot,
@@ -39,8 +43,9 @@ int expectation_table_each(const struct expectation_table *table, expectation_ea
 	struct ftpfix_expectation copy;
 	int err = 0;
 
-	for (__u32 slot = 0; !err && slot < table->group_count * FTPFIX_GROUP_SLOTS; slot++)
-		if (is_taken(table, slot) && copy_expectation(table, slot, &copy))
+	for (__u32 slot = next_taken(table, 0); !err && slot < slot_count(table);
+	     slot = next_taken(table, slot + 1))
+		if (copy_expectation(table, slot, &copy))
 			err = each(&copy, context);
 	return err;
 }
@@ -49,18 +54,10 @@ unsigned long expectation_table_count(const struct expectation_table *table)
 {
 	unsigned long count = 0;
 
-	for (__u32 slot = 0; slot < table->group_count * FTPFIX_GROUP_SLOTS; slot++)
-		count += is_taken(table, slot) &&
-			 table->expectations[slot].state & FTPFIX_EXPECTATION_LIVE;
+	for (__u32 slot = next_taken(table, 0); slot < slot_count(table);
+	     slot = next_taken(table, slot + 1))
+		count += !!(table->expectations[slot].state & FTPFIX_EXPECTATION_LIVE);
 	return count;
-}
-
-/* The values of an array as memory: NULL when that cannot be. */
-static const void *map_memory(int map, size_t length)
-{
-	void *memory = mmap(NULL, length, PROT_READ, MAP_SHARED, map, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
 }
 
 static size_t groups_length(const struct expectation_table *table)
@@ -70,7 +67,7 @@ static size_t groups_length(const struct expectation_table *table)
 
 static size_t expectations_length(const struct expectation_table *table)
 {
-	return (size_t)table->group_count * FTPFIX_GROUP_SLOTS * sizeof(*table->expectations);
+	return (size_t)slot_count(table) * sizeof(*table->expectations);
 }
 
 int expectation_table_open(struct expectation_table *table, const struct expectation_maps *maps)
@@ -78,9 +75,9 @@ int expectation_table_open(struct expectation_table *table, const struct expecta
 	int err;
 
 	*table = (struct expectation_table){.group_count = maps->group_count};
-	table->groups = map_memory(maps->groups, groups_length(table));
+	table->groups = slots_memory(maps->groups, groups_length(table));
 	if (table->groups)
-		table->expectations = map_memory(maps->expectations, expectations_length(table));
+		table->expectations = slots_memory(maps->expectations, expectations_length(table));
 	if (table->expectations)
 		return 0;
 	err = -errno;

@@ -17,8 +17,8 @@
 #include <sys/mman.h>
 
 #include "flow_key.h"
+#include "slots.h"
 
-#define SLOTS_OF_WORD 8
 #define OWN_LENGTH (FTPFIX_OWN_MAX * sizeof(struct ftpfix_addr))
 
 static __u32 slot_count(const struct flow_table *table)
@@ -26,35 +26,9 @@ static __u32 slot_count(const struct flow_table *table)
 	return table->group_count * FTPFIX_GROUP_SLOTS;
 }
 
-/* The tags of eight slots, the given one's in the lowest byte, with those behind it. */
-static __u64 tags_from(const struct ftpfix_flow_group *groups, __u32 slot)
-{
-	const struct ftpfix_flow_group *group = &groups[slot / FTPFIX_GROUP_SLOTS];
-	const __u64 *tags = &group->tags[slot % FTPFIX_GROUP_SLOTS / SLOTS_OF_WORD];
-
-	return __atomic_load_n(tags, __ATOMIC_ACQUIRE) >> slot % SLOTS_OF_WORD * 8;
-}
-
-/* The first slot from here on that holds a flow, or the number of slots. */
 static __u32 next_taken(const struct flow_table *table, __u32 slot)
 {
-	__u32 end = slot_count(table);
-
-	while (slot < end) {
-		__u64 tags = tags_from(table->groups, slot);
-		__u32 free;
-
-		if (!tags) {
-			slot = (slot / SLOTS_OF_WORD + 1) * SLOTS_OF_WORD;
-			continue;
-		}
-		free = __builtin_ctzll(tags) / 8;
-		slot += free;
-		if ((__u8)(tags >> free * 8) >= FTPFIX_TAG_FIRST)
-			return slot;
-		slot++;
-	}
-	return end;
+	return slots_next_taken(table->groups, table->group_count, slot);
 }
 
 /* Whether it is an established connection's entry for what comes in on the uplink. Each
@@ -76,10 +50,10 @@ static bool copy_flow(const struct flow_table *table, __u32 slot, struct ftpfix_
 	if (slot >= slot_count(table))
 		return false;
 	flow = &table->flows[slot];
-	tag = tags_from(table->groups, slot);
+	tag = slots_tags(table->groups, slot);
 	memcpy(copy, flow, sizeof(*copy));
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return tag >= FTPFIX_TAG_FIRST && tag == (__u8)tags_from(table->groups, slot) &&
+	return tag >= FTPFIX_TAG_FIRST && tag == (__u8)slots_tags(table->groups, slot) &&
 	       copy->marks & flow->marks & FTPFIX_MARK_LIVE &&
 	       flow_key_equal(&copy->key, &flow->key);
 }
@@ -163,19 +137,11 @@ bool flow_table_holds(const struct flow_maps *maps, const struct ftpfix_tuple *t
 		if (bpf_map_lookup_elem(maps->groups, &spot.group[choice], &group))
 			continue;
 		for (__u32 slot = 0; slot < FTPFIX_GROUP_SLOTS; slot++)
-			if ((__u8)tags_from(&group, slot) == spot.tag &&
+			if ((__u8)slots_tags(&group, slot) == spot.tag &&
 			    slot_holds(maps, spot.group[choice] * FTPFIX_GROUP_SLOTS + slot, &key))
 				return true;
 	}
 	return false;
-}
-
-/* The values of an array as memory: NULL when that cannot be. */
-static const void *map_memory(int map, size_t length)
-{
-	void *memory = mmap(NULL, length, PROT_READ, MAP_SHARED, map, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
 }
 
 static size_t groups_length(const struct flow_table *table)
@@ -193,11 +159,11 @@ int flow_table_open(struct flow_table *table, const struct flow_maps *maps)
 	int err;
 
 	*table = (struct flow_table){.group_count = maps->group_count};
-	table->groups = map_memory(maps->groups, groups_length(table));
+	table->groups = slots_memory(maps->groups, groups_length(table));
 	if (table->groups)
-		table->flows = map_memory(maps->flows, flows_length(table));
+		table->flows = slots_memory(maps->flows, flows_length(table));
 	if (table->flows)
-		table->own_addresses = map_memory(maps->own_addresses, OWN_LENGTH);
+		table->own_addresses = slots_memory(maps->own_addresses, OWN_LENGTH);
 	if (table->own_addresses)
 		return 0;
 	err = -errno;

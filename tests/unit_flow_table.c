@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "../loader/flow_table.c"
+#include "../loader/slots.c"
 
 #define GROUPS 5
 #define SLOTS (GROUPS * FTPFIX_GROUP_SLOTS)
