@@ -195,6 +195,15 @@ static __always_inline int control_scan(struct segment *segment)
 	return payload_cut(segment->skb, packet, &scratch->change, position->end);
 }
 
+/* Whether the packet must come again because of what session_insert() returned. */
+static __always_inline int control_waits(int err)
+{
+	if (err != -EBUSY)
+		return 0;
+	count(FTPFIX_PACKET_HELD);
+	return err;
+}
+
 /* A packet of a control connection. Returns 0 when it may pass, or an error as
  * control_scan() does. */
 static __always_inline int control_packet(struct segment *segment)
@@ -204,15 +213,16 @@ static __always_inline int control_packet(struct segment *segment)
 	struct ftpfix_session *session;
 	int err, over, foreign;
 
-	if (packet->flags & TCP_SYN) {
-		session_begin(&crossing->key, packet, crossing->from_client, segment->scratch);
-		return 0;
-	}
+	if (packet->flags & TCP_SYN)
+		return control_waits(
+			session_begin(packet, crossing->from_client, segment->scratch));
 	foreign = clients_inside && !(segment->service->allowed & FTPFIX_ALLOW_FOREIGN);
-	session = session_need(&crossing->key, packet, crossing->from_client, foreign,
-			       segment->scratch);
+	err = session_need(packet, crossing->from_client, foreign, segment->scratch, &session);
+	/* One way on from here: the verifier goes along each. */
+	barrier_var(session);
 	if (!session)
-		return 0;
+		/* What carries nothing need not come again. */
+		return packet->payload_length ? control_waits(err) : 0;
 	segment->session = session;
 	segment->stream = crossing->from_client ? &session->client : &session->server;
 	segment->peer = crossing->from_client ? &session->server : &session->client;

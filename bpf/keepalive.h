@@ -8,6 +8,7 @@
 #define FTPFIX_KEEPALIVE_H
 
 #include "flow_table.h"
+#include "session_table.h"
 
 /* What is asked of a data connection: in one place, for the stack of these calls is short. */
 struct alive {
@@ -76,7 +77,7 @@ static __always_inline int alive_active(struct alive *alive, const struct ftpfix
 static __noinline int session_alive(const struct ftpfix_session_key *key,
 				    const struct ftpfix_flow *carried, __u32 now_ticks, __u32 limit)
 {
-	const struct ftpfix_session *session = bpf_map_lookup_elem(&sessions, key);
+	const struct ftpfix_session *session = session_find(key);
 	struct alive alive = {.now_ticks = now_ticks, .limit = limit};
 
 	if (!session)

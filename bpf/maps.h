@@ -104,6 +104,18 @@ struct {
 /* How many were ever noted there. */
 __u32 begun_count;
 
+/* Full: what finds no place any more is left to the sweep. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FTPFIX_ENDED_MAX);
+	__type(key, __u32);
+	__type(value, struct ftpfix_ended);
+} ended SEC(".maps");
+
+/* How many were ever noted there, and how many of these are deleted. */
+__u32 ended_count;
+__u32 ended_gone;
+
 /* Full: announcements pass unchanged, and commands that must not are left to come again
  * (both table_full); what stands here stays, for it must be written the same way again. */
 struct {

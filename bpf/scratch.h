@@ -111,6 +111,7 @@ struct scratch {
 	struct ftpfix_seen note;
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_session_key ended;
+	struct ftpfix_session_key reaped;
 	struct ftpfix_expectation expectation;
 	struct opening opening;
 	struct ftpfix_flow ahead;    /* a new connection's, of its opener */

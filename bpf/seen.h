@@ -9,6 +9,7 @@
 #define FTPFIX_SEEN_H
 
 #include "scratch.h"
+#include "session_table.h"
 
 /* How long a note keeps another server from announcing the same thing: longer
  * than a proxy takes, and a server's retransmission outlasts it. */
@@ -90,7 +91,7 @@ __global int seen_note(void)
 	line = &scratch->line;
 	note = &scratch->note;
 	seen_fill(note, &scratch->crossing);
-	session = bpf_map_lookup_elem(&sessions, &scratch->crossing.key);
+	session = session_find(&scratch->crossing.key);
 	if (!session || !session->translated) {
 		seen_content_key(&key, line);
 		if (line->kind == FTP_HOST)
@@ -146,7 +147,7 @@ __global int seen_take_first(void)
 	tuple_turn(&inside->tuple, &note->tuple);
 	inside->side = FTPFIX_SIDE_INSIDE;
 	bpf_map_delete_elem(&seen, &key);
-	session = bpf_map_lookup_elem(&sessions, inside);
+	session = session_find(inside);
 	if (session)
 		session->translated = 1;
 	return 0;

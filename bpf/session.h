@@ -8,9 +8,9 @@
 
 #include "scratch.h"
 #include "counter.h"
-#include "draft.h"
 #include "expect.h"
 #include "flow_table.h"
+#include "session_table.h"
 
 /* A segment further away than this is none of the connection: no window of a
  * control connection is that large. */
@@ -19,11 +19,6 @@
 /* A tail loss probe (RFC 8985 section 7) and a fast retransmission may bring a segment
  * before what is missing in front of it; this often means that that comes another way. */
 #define STREAM_HOLDS_MAX 8
-
-static __always_inline struct ftpfix_session *session_find(const struct ftpfix_session_key *key)
-{
-	return bpf_map_lookup_elem(&sessions, key);
-}
 
 /* What header alone tells of the stream that it belongs to. */
 static __always_inline void stream_note(struct ftpfix_stream *stream, const struct packet *packet)
@@ -79,7 +74,7 @@ __global int session_abandon(const struct ftpfix_session_key *key,
 	return 0;
 }
 
-/* Forgets a session, and what its streams remember and it expects. */
+/* Forgets a session, and what it expects. */
 __global int session_end(const struct ftpfix_session_key *key)
 {
 	struct scratch *scratch = scratch_memory();
@@ -92,11 +87,11 @@ __global int session_end(const struct ftpfix_session_key *key)
 	ended = &scratch->ended;
 	*ended = *key;
 	session = session_find(ended);
-	if (!session)
+	if (!session || !session_retire(session))
 		return 0;
 	session_abandon(ended, session);
-	draft_end(&scratch->draft_key, ended, session);
-	bpf_map_delete_elem(&sessions, ended);
+	session_note_ended(ended);
+	session_reap();
 	return 0;
 }
 
@@ -129,58 +124,69 @@ __global int session_note_begun(const struct ftpfix_session_key *key)
 	return 0;
 }
 
-/* Inserts the session in the scratch unless there is one. The other direction may have come
- * first: then its record is taken. NULL when the table took none. */
-static __always_inline struct ftpfix_session *
-session_insert(const struct ftpfix_session_key *key, int from_client, struct scratch *scratch)
+/* Inserts the session crossing.key, which is in the scratch, unless there is one: the other
+ * direction may have come first. Returns 0; -EBUSY when an earlier one of the same key is not gone
+ * yet; or -E2BIG when the table took none. */
+__global int session_insert(int from_client)
 {
-	if (!bpf_map_update_elem(&sessions, key, &scratch->session, BPF_NOEXIST) && from_client)
-		session_note_begun(key);
-	return session_find(key);
+	struct scratch *scratch = scratch_memory();
+	int err;
+
+	if (!scratch)
+		return -E2BIG;
+	session_reap();
+	err = bpf_map_update_elem(&sessions, &scratch->crossing.key, &scratch->session,
+				  BPF_NOEXIST);
+	if (err == -EEXIST)
+		err = session_renew();
+	if (!err && from_client)
+		session_note_begun(&scratch->crossing.key);
+	return !err || err == -EBUSY ? err : -E2BIG;
 }
 
 /*
  * Begins a session anew at a SYN or SYN/ACK. With the clients inside that is their own SYN,
  * which nobody outside can send: only a session that began with it is known from its
  * first line on. With the clients outside, whose SYNs may be a flood, it is the server's
- * answer, and the session is inserted with the third packet.
+ * answer, and the session is inserted with the third packet. Returns as session_insert().
  */
-static __always_inline void session_begin(const struct ftpfix_session_key *key,
-					  const struct packet *packet, int from_client,
-					  struct scratch *scratch)
+static __always_inline int session_begin(const struct packet *packet, int from_client,
+					 struct scratch *scratch)
 {
 	struct ftpfix_session *new = &scratch->session;
 	int synchronizes = from_client && !(packet->flags & TCP_ACK);
 
 	if (clients_inside ? !synchronizes : from_client)
-		return;
-	session_end(key);
+		return 0;
+	session_end(&scratch->crossing.key);
 	if (!clients_inside)
-		return;
+		return 0;
 	new->client.next_sequence = packet->host_sequence + 1;
 	new->client.started = 1;
 	new->client.foreign = 0;
 	new->client.judged = 0;
 	new->server.started = 0;
-	session_insert(key, from_client, scratch);
+	return session_insert(from_client);
 }
 
 /*
  * Finds the session or takes it up, which the packet's header places in both streams: the
  * third packet of the handshake does so before there is any payload. `foreign` says
- * that what was missed may have been no FTP. NULL when the table took none.
+ * that what was missed may have been no FTP. Returns as session_insert(), and into *session
+ * NULL where there is none.
  */
-static __always_inline struct ftpfix_session *session_need(const struct ftpfix_session_key *key,
-							   const struct packet *packet,
-							   int from_client, int foreign,
-							   struct scratch *scratch)
+static __always_inline int session_need(const struct packet *packet, int from_client, int foreign,
+					struct scratch *scratch, struct ftpfix_session **session)
 {
-	struct ftpfix_session *session = session_find(key), *new = &scratch->session;
+	const struct ftpfix_session_key *key = &scratch->crossing.key;
+	struct ftpfix_session *new = &scratch->session;
 	struct ftpfix_stream *own, *peer;
+	int err;
 
-	if (session || packet->flags & TCP_RST ||
+	*session = session_find(key);
+	if (*session || packet->flags & TCP_RST ||
 	    !(packet->payload_length || (from_client && packet->flags & TCP_ACK)))
-		return session;
+		return 0;
 	own = from_client ? &new->client : &new->server;
 	peer = from_client ? &new->server : &new->client;
 	own->next_sequence = packet->host_sequence;
@@ -189,10 +195,12 @@ static __always_inline struct ftpfix_session *session_need(const struct ftpfix_s
 	peer->started = (packet->flags & TCP_ACK) != 0;
 	new->client.foreign = foreign;
 	new->client.judged = foreign;
-	session = session_insert(key, from_client, scratch);
-	if (!session)
+	err = session_insert(from_client);
+	if (!err)
+		*session = session_find(key);
+	if (err == -E2BIG)
 		report(FTPFIX_SESSION_TABLE_FULL, key, NULL, NULL);
-	return session;
+	return err;
 }
 
 /*

@@ -199,6 +199,7 @@ static __always_inline int sweep_needed(const struct sweep *sweep,
 			     limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
+/* Ends a session that fell silent, and deletes one that is over. */
 static long sweep_session(void *map, const struct ftpfix_session_key *key,
 			  struct ftpfix_session *session, void *context)
 {
@@ -207,6 +208,11 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 	struct ftpfix_draft_key name;
 	__u64 limit = session_idle_ns;
 
+	(void)map;
+	if (session_over(session)) {
+		session_delete(session, &own, &name);
+		return 0;
+	}
 	if (session->client.finished && session->server.finished)
 		limit = flow_closing_ns;
 	/* A direction that was never seen is as silent as the other one. */
@@ -215,9 +221,9 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 		return 0;
 	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
 		return 0;
-	session_abandon(&own, session);
-	draft_end(&name, &own, session);
-	bpf_map_delete_elem(map, &own);
+	/* The next sweep deletes it. */
+	if (session_retire(session))
+		session_abandon(&own, session);
 	return 0;
 }
 
@@ -234,7 +240,7 @@ static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ft
 {
 	struct ftpfix_draft_key own = *key; /* which another draft may have a moment later */
 	struct ftpfix_session_key name = {.tuple = own.tuple, .side = own.side};
-	struct ftpfix_session *session = session_find(&name);
+	struct ftpfix_session *session = session_at(&name);
 	const struct sweep *sweep = context;
 	struct ftpfix_stream *stream, *peer;
 	__u32 seen;
@@ -263,12 +269,19 @@ static long sweep_draft(void *map, const struct ftpfix_draft_key *key, struct ft
 static __always_inline void sweep_all(void)
 {
 	struct sweep sweep = {.now_ns = bpf_ktime_get_ns(), .expectations = 1};
+	struct scratch *scratch = scratch_memory();
 
+	if (!scratch)
+		return;
 	bpf_for_each_map_elem(&expected_groups, sweep_group, &sweep, 0);
 	sweep.expectations = 0;
 	bpf_for_each_map_elem(&flow_groups, sweep_group, &sweep, 0);
+	/* No session is deleted while it is looked at. */
+	grace_review();
+	grace_begin(&scratch->sweep_since_ticks, grace_ticks());
 	bpf_for_each_map_elem(&sessions, sweep_session, &sweep, 0);
 	bpf_for_each_map_elem(&drafts, sweep_draft, &sweep, 0);
+	grace_end(&scratch->sweep_since_ticks);
 }
 
 #endif /* FTPFIX_SWEEP_H */

@@ -6,14 +6,14 @@
 #ifndef FTPFIX_TALLY_H
 #define FTPFIX_TALLY_H
 
-#include "maps.h"
+#include "session_table.h"
 
-static long tally_entry(void *map, const void *key, void *value, __u64 *count)
+static long tally_session(void *map, const struct ftpfix_session_key *key,
+			  const struct ftpfix_session *session, __u64 *count)
 {
 	(void)map;
 	(void)key;
-	(void)value;
-	(*count)++;
+	*count += !session_over(session);
 	return 0;
 }
 
@@ -21,7 +21,7 @@ static __always_inline void tally_all(struct ftpfix_tally *tally)
 {
 	__u64 count = 0;
 
-	bpf_for_each_map_elem(&sessions, tally_entry, &count, 0);
+	bpf_for_each_map_elem(&sessions, tally_session, &count, 0);
 	tally->sessions = count;
 }
 

@@ -22,6 +22,7 @@
 #define FTPFIX_SERVERS_MAX 4096
 #define FTPFIX_SESSIONS_MAX 32768
 #define FTPFIX_BEGUN_MAX 8192 /* a power of two, below FTPFIX_DRAFTS_MAX */
+#define FTPFIX_ENDED_MAX 4096 /* a power of two, below FTPFIX_BEGUN_MAX */
 #define FTPFIX_DRAFTS_MAX 16384
 #define FTPFIX_SEEN_MAX 16384
 #define FTPFIX_EXPECTATION_GROUPS_MAX 2048 /* of FTPFIX_GROUP_SLOTS expectations each */
@@ -284,6 +285,16 @@ struct ftpfix_expected {
 	__be16 be_peer_port; /* from which the peer came; 0: not yet */
 };
 
+/*
+ * What ftpfix_session.over says: whether the session is followed; odd, that it is over, as the
+ * stamp of its grace period (bpf/grace.h), behind which it is deleted, or begun anew in its
+ * place where its key is needed; or that one of these is being done. Changed by compare-and-swap.
+ */
+enum ftpfix_session_over {
+	FTPFIX_SESSION_FOLLOWED = 0,
+	FTPFIX_SESSION_CHANGING = 2,
+};
+
 /* Counts are modulo 2^8, and compared for their difference. */
 struct ftpfix_session {
 	struct ftpfix_stream client; /* commands */
@@ -306,6 +317,8 @@ struct ftpfix_session {
 	/* Written by the direction that is followed on this side of the node: */
 	__u16 announcements; /* so far, modulo 2^16; the next goes to this modulo the bound */
 	struct ftpfix_expected expected[FTPFIX_EXPECTED_MAX];
+	__u32 over; /* see enum ftpfix_session_over */
+	__u32 padding;
 };
 
 /*
@@ -314,6 +327,11 @@ struct ftpfix_session {
  * for what comes late. When its place is needed, it is forgotten if it is still that.
  */
 struct ftpfix_begun {
+	struct ftpfix_session_key session;
+};
+
+/* Map ended (array, written in a circle): a session that is over, and still to be deleted. */
+struct ftpfix_ended {
 	struct ftpfix_session_key session;
 };
 
@@ -703,8 +721,9 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_draft, 720);
 FTPFIX_ASSERT_SIZE(struct ftpfix_shift, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 32);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expected, 4);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 96);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 104);
 FTPFIX_ASSERT_SIZE(struct ftpfix_begun, 40);
+FTPFIX_ASSERT_SIZE(struct ftpfix_ended, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 16);
 FTPFIX_ASSERT_SIZE(struct ftpfix_backend, 48);

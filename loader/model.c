@@ -265,6 +265,9 @@ static int read_session(const void *key, const void *value, void *context)
 	const struct ftpfix_session *session = value;
 	const struct section *section = context;
 
+	/* One that is over is only still to be deleted. */
+	if (session->over)
+		return 0;
 	/* Asked and answered are counted by the two directions: in between, one
 	 * may be ahead. */
 	__s8 pasv = session->asked_pasv - session->answered_pasv;

@@ -122,11 +122,13 @@ def stream(idle, opaque=0, foreign=0):
                        spoken << 21 | opaque << 27 | foreign << 28)
 
 
-def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0), server=(0, 0)):
+def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0), server=(0, 0),
+                  over=0):
     asked = struct.pack("=IBBBB", 0, pasv[0], epsv[0], 0, 0)
     answered = struct.pack("=BBBBBBH", pasv[1], epsv[1], 0, 0, 0, 0, announcements)
-    value = (stream(idle, *client) + stream(idle, *server) + asked + answered + bytes(4 * 4))
-    assert len(value) == 96, "the layout of struct ftpfix_session has changed"
+    value = (stream(idle, *client) + stream(idle, *server) + asked + answered + bytes(4 * 4) +
+             struct.pack("=II", over, 0))
+    assert len(value) == 104, "the layout of struct ftpfix_session has changed"
     return value
 
 
@@ -176,7 +178,9 @@ def sessions_are_shown():
             (session_key("2001:db8::10", 40114, "2001:db8:0:0:1::5", 21, side=1),
              session_value(0, server=(1, 0))),
             (session_key("2001:db8::11", 40115, "2001:db8:0:0:1::5", 21),
-             session_value(0, client=(0, 1)))])
+             session_value(0, client=(0, 1))),
+            # It is over: nobody is to see it any more.
+            (session_key("198.51.100.12", 40116, "203.0.113.5", 21), session_value(0, over=1))])
         first, second, third, fourth = sorted(world.show("sessions")["sessions"],
                                               key=lambda i: i["client"])
         assert 5 <= first.pop("idle_seconds") < 5 + PATIENCE, "idle seconds"

@@ -149,7 +149,7 @@ static void flood(void **state)
 		talk_command(&forged, number, ACK, "", 0, &frame);
 		run_passes(world, UPLINK_INGRESS, &frame);
 	}
-	assert_in_range(map_entries(world->skeleton->maps.sessions), 2, FTPFIX_BEGUN_MAX + 1);
+	assert_in_range(sessions_count(world), 2, FTPFIX_BEGUN_MAX + 1);
 	counted(world, NOTHING);
 	stream_next(&stream, VSFTPD, LONGER);
 	counted(world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});

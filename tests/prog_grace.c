@@ -3,92 +3,15 @@
  * Grace periods: a slot of the table of flows that was given back is another connection's only when
  * every program that was under way then has ended, however long its CPU stands still.
  */
-#include <bpf/btf.h>
 #include <pthread.h>
 
 #include "prog_fast.h"
+#include "prog_grace.h"
 #include "prog_refuse.h"
-
-/* Above the few ticks that a slot always waits. */
-#define GRACE_US 10000
-
-/* The CPU that the tests run on, and one that stands still. */
-#define OWN_CPU 0
-#define STOPPED_CPU 1
 
 /* A small table. */
 #define GROUPS 1
 #define CONNECTIONS (GROUPS * FTPFIX_GROUP_SLOTS / 2)
-
-/* Where a field of each CPU's working memory is. */
-static __u32 scratch_offset(const struct world *world, const char *field)
-{
-	const struct btf *btf = bpf_object__btf(world->skeleton->obj);
-	const struct btf_type *type;
-	int id = btf__find_by_name_kind(btf, "scratch", BTF_KIND_STRUCT);
-
-	assert_in_range(id, 1, btf__type_cnt(btf));
-	type = btf__type_by_id(btf, id);
-	for (int member = 0; member < btf_vlen(type); member++) {
-		const char *name = btf__name_by_offset(btf, btf_members(type)[member].name_off);
-
-		if (!strcmp(name, field))
-			return btf_member_bit_offset(type, member) / 8;
-	}
-	fail_msg("no field %s", field);
-	return 0;
-}
-
-/* The working memory of all CPUs; to be freed. */
-static __u8 *scratch_read(const struct world *world, __u32 *size)
-{
-	const __u32 first = 0;
-	__u8 *memory;
-
-	*size = bpf_map__value_size(world->skeleton->maps.scratches);
-	*size = (*size + 7) / 8 * 8;
-	memory = calloc(libbpf_num_possible_cpus(), *size);
-	assert_non_null(memory);
-	assert_int_equal(
-		bpf_map_lookup_elem(bpf_map__fd(world->skeleton->maps.scratches), &first, memory),
-		0);
-	return memory;
-}
-
-/* Since when a program is under way on that CPU, by its own note. */
-static __u32 noted(const struct world *world, int cpu, const char *field)
-{
-	__u32 size, ticks;
-	__u8 *memory = scratch_read(world, &size);
-
-	memcpy(&ticks, memory + cpu * size + scratch_offset(world, field), sizeof(ticks));
-	free(memory);
-	return ticks;
-}
-
-/* Makes it look as if a program stood still on STOPPED_CPU since then; 0: no more. */
-static void stands_still(const struct world *world, const char *field, __u32 since_ticks)
-{
-	const __u32 first = 0;
-	__u32 size;
-	__u8 *memory = scratch_read(world, &size);
-
-	memcpy(memory + STOPPED_CPU * size + scratch_offset(world, field), &since_ticks,
-	       sizeof(since_ticks));
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.scratches), &first,
-					     memory, BPF_ANY),
-			 0);
-	free(memory);
-}
-
-static void needs_cpus(void)
-{
-	if (sysconf(_SC_NPROCESSORS_ONLN) <= STOPPED_CPU) {
-		print_message("# needs %d CPUs\n", STOPPED_CPU + 1);
-		skip();
-	}
-	on_cpu(OWN_CPU);
-}
 
 struct running {
 	int program;
@@ -206,7 +129,7 @@ static void slot_waits(void **state, const char *field)
 		needs_cpus();
 		slot = comes_and_goes(&dial);
 		assert_ptr_equal(comes_and_goes(&dial), slot);
-		stands_still(talk.world, field, (now_ns() >> FTPFIX_TICK_SHIFT) | 1);
+		stands_still(talk.world, field, ticks_noted());
 		assert_ptr_equal(comes_and_goes(&dial), slot);
 		before = *slot;
 		other = comes_and_goes(&dial);
@@ -214,7 +137,7 @@ static void slot_waits(void **state, const char *field)
 		assert_memory_equal(slot, &before, sizeof(before));
 		assert_ptr_not_equal(comes_and_goes(&dial), other);
 		assert_memory_equal(slot, &before, sizeof(before));
-		stands_still(talk.world, field, (now_ns() >> FTPFIX_TICK_SHIFT) | 1);
+		stands_still(talk.world, field, ticks_noted());
 		assert_ptr_equal(comes_and_goes(&dial), slot);
 		stands_still(talk.world, field, 0);
 		assert_ptr_equal(comes_and_goes(&dial), slot);
@@ -252,7 +175,7 @@ static void full_table(struct world *world)
 
 	needs_cpus();
 	balance_open(&stays, 1);
-	stands_still(world, "packet_since_ticks", (now_ns() >> FTPFIX_TICK_SHIFT) | 1);
+	stands_still(world, "packet_since_ticks", ticks_noted());
 	for (int number = 1; number < CONNECTIONS; number++) {
 		dial.client++;
 		comes_and_goes(&dial);

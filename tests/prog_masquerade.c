@@ -250,7 +250,7 @@ static void from_outside(void **state)
 	run_passes(talk.world, UPLINK_INGRESS, &frame);
 	run_passes(talk.world, INSIDE_EGRESS, &frame);
 	counted(talk.world, NOTHING);
-	assert_int_equal(map_entries(talk.world->skeleton->maps.sessions), 0);
+	assert_int_equal(sessions_count(talk.world), 0);
 }
 
 int main(void)

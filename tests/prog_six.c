@@ -242,7 +242,7 @@ static void passes_with(void **state, struct spec spec, __u32 reason)
 		run_passes(world, program, &frame);
 		counted(world, {reason, 1});
 	}
-	assert_int_equal(map_entries(world->skeleton->maps.sessions), 0);
+	assert_int_equal(sessions_count(world), 0);
 }
 
 static void extensions_that_are_not_looked_behind(void **state)
@@ -279,7 +279,7 @@ static void spoiled(void **state, __u32 offset, __u8 value, __u32 length, __u32 
 		frame.length = frame.network + length;
 	run_passes(talk.world, UPLINK_INGRESS, &frame);
 	counted(talk.world, {reason, 1});
-	assert_int_equal(map_entries(talk.world->skeleton->maps.sessions), 0);
+	assert_int_equal(sessions_count(talk.world), 0);
 }
 
 static void malformed(void **state)

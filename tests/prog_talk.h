@@ -207,7 +207,8 @@ static inline int talk_session(const struct talk *talk, struct ftpfix_session *s
 	struct ftpfix_session_key key = talk_key(talk);
 
 	return !bpf_map_lookup_elem(bpf_map__fd(talk->world->skeleton->maps.sessions), &key,
-				    session);
+				    session) &&
+	       !session->over;
 }
 
 /* What the talk's client is expected for at a public port, in the table; NULL for nothing. */

@@ -36,7 +36,7 @@ static void passes_everywhere(void **state, void (*spoil)(struct frame *frame), 
 		run_passes(world, program, &frame);
 		counted(world, {reason, 1});
 	}
-	assert_int_equal(map_entries(world->skeleton->maps.sessions), 0);
+	assert_int_equal(sessions_count(world), 0);
 	assert_int_equal(map_entries(world->skeleton->maps.seen), 0);
 }
 
@@ -234,7 +234,7 @@ static void wrong_direction(void **state)
 	run_passes(world, UPLINK_EGRESS, &command);
 	run_passes(world, INSIDE_INGRESS, &command);
 	counted(world, NOTHING);
-	assert_int_equal(map_entries(world->skeleton->maps.sessions), 0);
+	assert_int_equal(sessions_count(world), 0);
 	assert_int_equal(map_entries(world->skeleton->maps.seen), 0);
 }
 

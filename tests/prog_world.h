@@ -130,6 +130,19 @@ static inline __u32 map_entries(const struct bpf_map *map)
 	return entries;
 }
 
+/* The sessions that are followed. */
+static inline __u32 sessions_count(const struct world *world)
+{
+	int map = bpf_map__fd(world->skeleton->maps.sessions);
+	struct ftpfix_session_key key, *before = NULL;
+	struct ftpfix_session session;
+	__u32 count = 0;
+
+	for (; !bpf_map_get_next_key(map, before, &key); before = &key)
+		count += !bpf_map_lookup_elem(map, &key, &session) && !session.over;
+	return count;
+}
+
 /* The next key is asked for while its predecessor still stands: from the beginning the kernel
  * would walk through all that was emptied before. */
 static inline void map_clear(const struct bpf_map *map)
