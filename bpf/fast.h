@@ -300,39 +300,46 @@ static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet
 }
 
 /* Refuses nothing: a SYN that nobody expects, and a reset, are TC's. */
+static __always_inline int fast_carry(struct xdp_md *xdp, const struct packet *packet, __u32 sides,
+				      struct scratch *scratch, __u32 now)
+{
+	struct ftpfix_tuple *to = &scratch->to;
+	struct ftpfix_hop *hop = &scratch->hop;
+	struct ftpfix_flow *flow;
+	__u32 ifindex;
+
+	sides = fast_sides(xdp, packet, sides, &ifindex);
+	flow = fast_find(packet, sides, ifindex);
+	if (!flow || !fast_flow(flow, packet, sides))
+		return XDP_PASS;
+	flow_to(flow, &packet->tuple, to);
+	hop_find(xdp, flow, to, ifindex, now, hop);
+	if (!hop->fast || !fast_fits(xdp, hop, packet) || fast_unsummed(xdp, packet))
+		return XDP_PASS;
+	if (flow_plain(flow, packet))
+		flow_pass(flow, packet, now);
+	else
+		fast_follow(flow, packet);
+	if (fast_translate(xdp, packet, to) || fast_ethernet(xdp, packet, hop))
+		return XDP_DROP;
+	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
+	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet->network_length);
+	return bpf_redirect_map(&xdp_devices, hop->out_ifindex, XDP_DROP);
+}
+
 static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct scratch *scratch = scratch_memory();
 	struct packet packet;
-	struct ftpfix_flow *flow;
-	struct ftpfix_tuple *to;
-	struct ftpfix_hop *hop;
-	__u32 now, ifindex;
+	__u32 now = ticks_now();
+	int verdict;
 
 	if (!scratch || fast_parse(xdp, &packet) || packet.ttl <= 1)
 		return XDP_PASS;
-	to = &scratch->to;
-	hop = &scratch->hop;
-	sides = fast_sides(xdp, &packet, sides, &ifindex);
-	flow = fast_find(&packet, sides, ifindex);
-	if (!flow)
-		return XDP_PASS;
-	if (!fast_flow(flow, &packet, sides))
-		return XDP_PASS;
-	now = ticks_now();
-	flow_to(flow, &packet.tuple, to);
-	hop_find(xdp, flow, to, ifindex, now, hop);
-	if (!hop->fast || !fast_fits(xdp, hop, &packet) || fast_unsummed(xdp, &packet))
-		return XDP_PASS;
-	if (flow_plain(flow, &packet))
-		flow_pass(flow, &packet, now);
-	else
-		fast_follow(flow, &packet);
-	if (fast_translate(xdp, &packet, to) || fast_ethernet(xdp, &packet, hop))
-		return XDP_DROP;
-	fast_count(FTPFIX_PACKET_FORWARDED_XDP, 1);
-	fast_count(FTPFIX_BYTES_FORWARDED_XDP, packet.network_length);
-	return bpf_redirect_map(&xdp_devices, hop->out_ifindex, XDP_DROP);
+	grace_begin(&scratch->packet_since_ticks, now);
+	verdict = fast_carry(xdp, &packet, sides, scratch, now);
+	grace_end(&scratch->packet_since_ticks);
+	return verdict;
 }
 
 #endif /* FTPFIX_FAST_H */

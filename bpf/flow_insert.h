@@ -97,6 +97,18 @@ static __always_inline void flow_enliven(__u32 slot)
 	flow_unmark(flow, FTPFIX_MARK_COMING);
 }
 
+/* Gives a slot back that no packet could find. */
+__global int flow_withdraw(__u32 slot)
+{
+	struct ftpfix_flow *flow = flow_at(slot);
+
+	if (!flow)
+		return 0;
+	*slot_stamp(flow) = 0;
+	slot_release(slot);
+	return 0;
+}
+
 /*
  * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
  * the source port ours: of two CPUs that insert the same at once at most one keeps it. For that
@@ -131,8 +143,8 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	if (!err && flow_taken(0, slot))
 		err = -EALREADY;
 	if (err) {
-		slot_release(back - 1);
-		slot_release(slot - 1);
+		flow_withdraw(back - 1);
+		flow_withdraw(slot - 1);
 		return err;
 	}
 	flow_enliven(back - 1);
@@ -303,6 +315,7 @@ __global int flow_insert(void)
 		tries = opening->addresses * ports;
 	opening->first_try = bpf_get_prandom_u32();
 	opening->result = -EEXIST;
+	grace_review();
 	bpf_loop((tries < SOURCE_FREE_TRIES_MAX ? tries : SOURCE_FREE_TRIES_MAX) + 1, source_try,
 		 &loop, 0);
 	if (opening->result == -EEXIST) {

@@ -6,8 +6,8 @@
  * Everything is done without locks. A tag is written by who claimed its slot, from free to
  * busy, and a slot's contents are written while it is busy. Who looks a key up compares it in
  * the slot, so that a tag that has become another's only costs time. Who has found a slot goes
- * on with it while other CPUs may remove its flow: so a slot that is given back rests, and
- * keeps what is in it for longer than any packet takes.
+ * on with it while other CPUs may remove its flow: so a slot that is given back keeps what is
+ * in it for a grace period.
  */
 #ifndef FTPFIX_FLOW_SLOTS_H
 #define FTPFIX_FLOW_SLOTS_H
@@ -15,16 +15,11 @@
 #include <linux/errno.h>
 
 #include "flow_key.h"
+#include "grace.h"
 #include "maps.h"
 
 #define SLOTS_OF_WORD 8
 #define WORDS_OF_GROUP (FTPFIX_GROUP_SLOTS / SLOTS_OF_WORD)
-
-/* How many ticks a slot rests at least. */
-#define SLOT_REST_TICKS 1
-
-/* What tells the time for so long. */
-#define SLOT_TURN_TICKS (1 << 15)
 
 #define EACH_BYTE 0x0101010101010101ULL
 #define EACH_LOW_BITS 0x7f7f7f7f7f7f7f7fULL
@@ -140,28 +135,11 @@ static __always_inline __u32 group_free(const struct ftpfix_flow_group *group)
 	return free;
 }
 
-/* Not the coarse clock of the packets: that may be as old as a slot rests. */
-static __always_inline __u32 slot_ticks(void)
+/* The word in which a slot without a flow has the stamp of its grace period: nobody reads the key
+ * of what is not live. 0: none. */
+static __always_inline __u32 *slot_stamp(struct ftpfix_flow *flow)
 {
-	return bpf_ktime_get_ns() >> FTPFIX_TICK_SHIFT;
-}
-
-/* The flow is about to lose its slot. The time is where no late packet of its own writes. */
-static __always_inline void slot_rest(struct ftpfix_flow *flow)
-{
-	flow->seen_ticks = slot_ticks();
-	flow->turn = flow->seen_ticks;
-}
-
-/* Whether the slot, which was free, has rested. */
-static __always_inline int slot_rested(__u32 slot)
-{
-	const struct ftpfix_flow *flow = flow_at(slot);
-	__u32 now = slot_ticks();
-
-	/* On another CPU it may have been a moment later. */
-	return flow && (now - flow->seen_ticks >= SLOT_TURN_TICKS ||
-			(__u16)(now + 1 - flow->turn) > SLOT_REST_TICKS + 1);
+	return &flow->key.word[0];
 }
 
 /* Gives a slot back that is the caller's. */
@@ -181,22 +159,23 @@ static __always_inline void slot_release(__u32 slot)
 	slot_release_in(&flow_groups, slot);
 }
 
-/* Claims the slot if it is free and has rested. Returns 1 then, or 0. Where another CPU changes a
- * tag beside it meanwhile the next slot will do. */
+/* Claims the slot if it is free and its grace period over. Returns 1 then, or 0. Where another CPU
+ * changes a tag beside it meanwhile the next slot will do. */
 __global int slot_try(__u32 slot)
 {
+	struct ftpfix_flow *flow = flow_at(slot);
 	__u64 *tags, before;
 	__u32 shift;
 
 	tags = slot_tags(&flow_groups, slot, &shift);
-	if (!tags)
+	if (!tags || !flow)
 		return 0;
 	before = *(volatile __u64 *)tags;
 	if (before >> shift & 0xff ||
 	    __sync_val_compare_and_swap(tags, before, before | (__u64)FTPFIX_TAG_BUSY << shift) !=
 		    before)
 		return 0;
-	if (slot_rested(slot))
+	if (grace_over(*(volatile __u32 *)slot_stamp(flow)))
 		return 1;
 	slot_release(slot);
 	return 0;

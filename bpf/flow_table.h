@@ -201,8 +201,7 @@ __global int flow_remove(__u32 slot, int sparing)
 	if (marks_established(before))
 		flow_count_load(flow, peer, -1);
 	flow_unmark(first == flow ? peer : flow, FTPFIX_MARK_LIVE);
-	slot_rest(flow);
-	slot_rest(peer);
+	*slot_stamp(flow) = *slot_stamp(peer) = grace_stamp();
 	slot_release(slot);
 	slot_release(other);
 	return before;

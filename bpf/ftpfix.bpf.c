@@ -9,6 +9,7 @@
 #include "control.h"
 #include "fast.h"
 #include "flow.h"
+#include "grace.h"
 #include "icmp.h"
 #include "sweep.h"
 #include "tally.h"
@@ -18,11 +19,11 @@
 #define PASS TC_ACT_UNSPEC
 
 /*
- * Parses the packet into the scratch. A function of its own, so that the entry points
- * leave their stack to the deepest calls. Returns 1 when it may be of a control
+ * Begins with the packet, and parses it into the scratch. A function of its own, so that the
+ * entry points leave their stack to the deepest calls. Returns 1 when it may be of a control
  * connection, by its ports; 0 when not; or an error as parse_packet() does.
  */
-__global int parse(struct __sk_buff *skb)
+__global int begin(struct __sk_buff *skb)
 {
 	struct scratch *scratch = scratch_memory();
 	const struct ftpfix_tuple *tuple;
@@ -30,6 +31,7 @@ __global int parse(struct __sk_buff *skb)
 
 	if (!scratch)
 		return -ENOENT;
+	grace_begin(&scratch->packet_since_ticks, ticks_now());
 	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return err;
@@ -106,7 +108,7 @@ static __always_inline int stopped(struct __sk_buff *skb, enum ftpfix_side side,
 /* Into the node. */
 static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = parse(skb), flow;
+	int parsed = begin(skb), flow;
 
 	if (parsed == -ENOMSG)
 		return icmp(skb, 2 * side);
@@ -128,7 +130,7 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 /* Out of the node. Only what the stack has routed is still to be translated. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = parse(skb), flow = -ENOENT;
+	int parsed = begin(skb), flow = -ENOENT;
 
 	if (parsed == -ENOMSG && path_stack)
 		return icmp(skb, 2 * side + 1);
@@ -144,28 +146,38 @@ static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 	return PASS;
 }
 
+/* The packet is decided about: its program holds nothing any more of what it has found. */
+__global int done(int verdict)
+{
+	struct scratch *scratch = scratch_memory();
+
+	if (scratch)
+		grace_end(&scratch->packet_since_ticks);
+	return verdict;
+}
+
 SEC("tc")
 int ftpfix_uplink_ingress(struct __sk_buff *skb)
 {
-	return ingress(skb, FTPFIX_SIDE_UPLINK);
+	return done(ingress(skb, FTPFIX_SIDE_UPLINK));
 }
 
 SEC("tc")
 int ftpfix_uplink_egress(struct __sk_buff *skb)
 {
-	return egress(skb, FTPFIX_SIDE_UPLINK);
+	return done(egress(skb, FTPFIX_SIDE_UPLINK));
 }
 
 SEC("tc")
 int ftpfix_inside_ingress(struct __sk_buff *skb)
 {
-	return ingress(skb, FTPFIX_SIDE_INSIDE);
+	return done(ingress(skb, FTPFIX_SIDE_INSIDE));
 }
 
 SEC("tc")
 int ftpfix_inside_egress(struct __sk_buff *skb)
 {
-	return egress(skb, FTPFIX_SIDE_INSIDE);
+	return done(egress(skb, FTPFIX_SIDE_INSIDE));
 }
 
 /* One of these is on a device, by what stands on its untagged side. */

@@ -128,6 +128,10 @@ struct scratch {
 	struct packet quoted; /* by an ICMP error; of its payload nothing is known */
 	struct ftpfix_tuple quoted_to;
 	__u32 answer_mtu; /* what a packet is too big for */
+	/* When the program began that handles a packet on this CPU, and the one that sweeps,
+	 * which packets interrupt; 0: none is under way (see grace.h). */
+	__u32 packet_since_ticks;
+	__u32 sweep_since_ticks;
 };
 
 struct {

@@ -91,8 +91,7 @@ static __always_inline int sweep_alive(const struct sweep *sweep, const struct f
 	return session_alive(&session, client, now_ticks, limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
-/* Whether neither direction has had a packet since these times. The sweep may be interrupted for
- * longer than a slot rests: then that may be of another connection. */
+/* Whether neither direction has had a packet since these times: packets interrupt the sweep. */
 static __always_inline int sweep_still(const struct ftpfix_flow *flow,
 				       const struct ftpfix_flow *peer, __u32 seen, __u32 peer_seen)
 {
@@ -100,8 +99,17 @@ static __always_inline int sweep_still(const struct ftpfix_flow *flow,
 	       *(volatile const __u32 *)&peer->seen_ticks == peer_seen;
 }
 
+/* Whether the slot has the entry of an opener who was silent for long enough to be looked at. */
+static __always_inline int sweep_silent(const struct sweep *sweep, const struct ftpfix_flow *flow)
+{
+	__u64 age = sweep_age_ns(sweep, flow->seen_ticks);
+
+	return flow->marks & FTPFIX_MARK_LIVE && flow->place & FTPFIX_PLACE_OPENER &&
+	       (age >= sweep_limit_ns(flow) || age >= flow_closing_ns);
+}
+
 /* Ends the connection that has this slot if it fell silent: by its opener's entry. */
-__global int sweep_slot(__u32 slot, __u64 now_ns)
+__global int sweep_end(__u32 slot, __u64 now_ns)
 {
 	const struct sweep sweep = {.now_ns = now_ns};
 	struct ftpfix_flow *flow = flow_at(slot), *peer;
@@ -109,17 +117,12 @@ __global int sweep_slot(__u32 slot, __u64 now_ns)
 	__u32 seen, peer_seen;
 	__u8 place, marks;
 
-	if (!flow)
+	if (!flow || !sweep_silent(&sweep, flow))
 		return 0;
 	seen = *(volatile __u32 *)&flow->seen_ticks;
-	marks = flow->marks;
 	place = flow->place;
-	if (!(marks & FTPFIX_MARK_LIVE) || !(place & FTPFIX_PLACE_OPENER))
-		return 0;
 	age = sweep_age_ns(&sweep, seen);
 	limit = sweep_limit_ns(flow);
-	if (age < limit && age < flow_closing_ns)
-		return 0;
 	peer = flow_peer(flow);
 	if (!peer)
 		return 0;
@@ -138,6 +141,25 @@ __global int sweep_slot(__u32 slot, __u64 now_ns)
 	marks = flow_remove(slot, 0);
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_TIMED_OUT, FTPFIX_BALANCED_TIMED_OUT);
+	return 0;
+}
+
+/* Looks at a slot that is taken. Only of a connection that may have to go the sweep holds
+ * more than one look takes. */
+__global int sweep_slot(__u32 slot, __u64 now_ns)
+{
+	const struct sweep sweep = {.now_ns = now_ns};
+	const struct ftpfix_flow *flow = flow_at(slot);
+	struct scratch *scratch;
+
+	if (!flow || !sweep_silent(&sweep, flow))
+		return 0;
+	scratch = scratch_memory();
+	if (!scratch)
+		return 0;
+	grace_begin(&scratch->sweep_since_ticks, grace_ticks());
+	sweep_end(slot, now_ns);
+	grace_end(&scratch->sweep_since_ticks);
 	return 0;
 }
 

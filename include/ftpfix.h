@@ -465,7 +465,8 @@ enum ftpfix_mark {
 };
 
 /* The tuple of a flow's packets as they come in: of IPv4 the addresses and the ports as
- * they are in the packet, of IPv6 96 bits that stand for them (bpf/flow_key.h). */
+ * they are in the packet, of IPv6 96 bits that stand for them (bpf/flow_key.h). Of a free slot the
+ * first word says when it became free (bpf/grace.h). */
 struct ftpfix_flow_key {
 	__u32 word[3];
 };
@@ -488,7 +489,7 @@ struct ftpfix_flow {
 	__be16 be_source_port;		/* from which port, */
 	__be16 be_destination_port;	/* to which port */
 	__u16 source;	      /* from which own address: its number; 0: the packet's own */
-	__u16 turn;	      /* its place in map turns; of a free slot, when it became free */
+	__u16 turn;	      /* its place in map turns */
 	__u32 first_sequence; /* of the SYN */
 	__u32 end_sequence;   /* one past the highest byte sent */
 	__u32 acknowledged;   /* highest acknowledgement number sent */

@@ -18,7 +18,7 @@
 #define ROUNDS 40
 #define STEPS 2000 /* of each thread between two pauses */
 
-/* Few, but more than all hold: what was given back rests for a while. */
+/* Few, but more than all hold: what was given back has its grace period. */
 #define GROUPS 31
 #define SLOTS (GROUPS * FTPFIX_GROUP_SLOTS)
 #define TURNS 8

@@ -428,8 +428,8 @@ static void kinds_are_kept_apart(void **state)
 	}
 }
 
-/* A slot that was given back is taken again only when it has rested. */
-#define REST_US 5000
+/* A slot that was given back is taken again only after a grace period. */
+#define GRACE_US 5000
 
 /* A slot whose connection has ended is another's: that it was noted for the first one's turn
  * ends nothing of the second's. */
@@ -447,7 +447,7 @@ static void slot_of_another(void **state)
 		happened(&crowd, .opened = 1, .closed = 1, .packets = 2);
 		stand(&crowd, 0);
 		dial = crowd_dial_of(&crowd, crowd.clients);
-		usleep(REST_US);
+		usleep(GRACE_US);
 		up(&crowd, &dial, SYN);
 		assert_non_null(flow);
 		assert_ptr_equal(flow_of(dial.world, dial_up_key(&dial)), flow);
@@ -476,7 +476,7 @@ static void slot_of_another_when_others_close(void **state)
 		happened(&crowd, .packets = 1);
 		stand(&crowd, PLACES - 1);
 		dial = crowd_dial_of(&crowd, 1);
-		usleep(REST_US);
+		usleep(GRACE_US);
 		up(&crowd, &dial, SYN);
 		happened(&crowd, .opened = 1, .packets = 1);
 		assert_non_null(flow);
