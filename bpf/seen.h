@@ -10,9 +10,13 @@
 
 #include "scratch.h"
 
-/* How long a note keeps another server from announcing the same thing: longer
- * than a proxy takes, and a server's retransmission outlasts it. */
-#define SEEN_CONTENDED_NS FTPFIX_SECOND_NS
+/* Whether a note made then is too old to be taken. Until then nobody else may announce the same
+ * thing by its content: a proxy that stands still would tell one client of the other's server.
+ * Who has to wait comes again, as TCP does, for longer than that. */
+static __always_inline int seen_stale(__u64 at_ns)
+{
+	return elapsed_ns(bpf_ktime_get_ns(), at_ns) > FTPFIX_SEEN_NS;
+}
 
 static __always_inline int seen_command(const struct ftp_announcement *line)
 {
@@ -58,8 +62,8 @@ static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
 		return 0;
 	}
 	/* Of several that find it stale, one takes its place. */
-	if (elapsed_ns(note->at_ns, other->at_ns) < SEEN_CONTENDED_NS ||
-	    bpf_map_delete_elem(&seen, key) || bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
+	if (!seen_stale(other->at_ns) || bpf_map_delete_elem(&seen, key) ||
+	    bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
 		return -EBUSY;
 	return 0;
 }
@@ -139,7 +143,7 @@ __global int seen_take_first(void)
 		return 0;
 	seen_first_key(&key, scratch->crossing.in_sequence);
 	note = bpf_map_lookup_elem(&seen, &key);
-	if (!note || elapsed_ns(bpf_ktime_get_ns(), note->at_ns) > FTPFIX_SEEN_NS)
+	if (!note || seen_stale(note->at_ns))
 		return 0;
 	inside = &scratch->inside;
 	__builtin_memset(inside, 0, sizeof(*inside));
@@ -161,7 +165,6 @@ __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 {
 	struct ftpfix_seen_key by_sequence, by_content;
 	struct ftpfix_seen *found, *other;
-	__u64 now = bpf_ktime_get_ns();
 
 	if (!line || !note)
 		return -ENOENT;
@@ -171,7 +174,7 @@ __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 	other = bpf_map_lookup_elem(&seen, &by_content);
 	if (!found)
 		found = other;
-	if (!found || elapsed_ns(now, found->at_ns) > FTPFIX_SEEN_NS)
+	if (!found || seen_stale(found->at_ns))
 		return -ENOENT;
 	*note = *found;
 	bpf_map_delete_elem(&seen, &by_sequence);
