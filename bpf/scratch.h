@@ -109,6 +109,7 @@ struct scratch {
 	struct ftpfix_draft_key draft_key;
 	struct ftpfix_draft draft; /* a new one: zero but for how it begins */
 	struct ftpfix_seen note;
+	struct ftpfix_seen other_note;	  /* of the same announcement */
 	struct ftpfix_session_key inside; /* the session that a note is of */
 	struct ftpfix_session_key ended;
 	struct ftpfix_session_key reaped;

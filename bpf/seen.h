@@ -11,9 +11,13 @@
 #include "scratch.h"
 #include "session_table.h"
 
-/* How long a note keeps another server from announcing the same thing: longer
- * than a proxy takes, and a server's retransmission outlasts it. */
-#define SEEN_CONTENDED_NS FTPFIX_SECOND_NS
+/* Whether a note made then is too old to be taken. Until then nobody else may announce the same
+ * thing by its content: a proxy that stands still would tell one client of the other's server.
+ * Who has to wait comes again, as TCP does, for longer than that. */
+static __always_inline int seen_stale(__u64 at_ns)
+{
+	return elapsed_ns(bpf_ktime_get_ns(), at_ns) > FTPFIX_SEEN_NS;
+}
 
 static __always_inline int seen_command(const struct ftp_announcement *line)
 {
@@ -39,28 +43,50 @@ static __always_inline void seen_sequence_key(struct ftpfix_seen_key *key,
 	key->command = seen_command(line);
 }
 
+/* How often a note is looked for that others replace meanwhile. */
+#define SEEN_TRIES 3
+
 /*
- * Makes the note of an announcement's content. The insertion decides between two
- * CPUs that note two servers at once. Returns 0, or -EBUSY when another one's
- * same announcement is on its way.
+ * Copies a note, if there is one. The memory of a note that goes is another's at once: so the
+ * copy counts only when the note still stands where it was found, for none that stands is
+ * written. Returns 0 or -ENOENT.
+ */
+static __always_inline int seen_read(const struct ftpfix_seen_key *key, struct ftpfix_seen *note)
+{
+	const struct ftpfix_seen *found = bpf_map_lookup_elem(&seen, key), *again;
+
+	for (int try = 0; try < SEEN_TRIES; try++) {
+		if (!found)
+			return -ENOENT;
+		*note = *found;
+		again = bpf_map_lookup_elem(&seen, key);
+		if (again == found)
+			return 0;
+		found = again;
+	}
+	return -ENOENT;
+}
+
+/*
+ * Makes the note of an announcement's content; one that is there already is read into *other.
+ * The insertion decides between two CPUs that note two servers at once. Returns 0, or -EBUSY
+ * when another one's same announcement is on its way.
  */
 static __always_inline int seen_note_content(const struct ftpfix_seen_key *key,
-					     const struct ftpfix_seen *note)
+					     const struct ftpfix_seen *note,
+					     struct ftpfix_seen *other)
 {
-	struct ftpfix_seen *other;
-
 	if (!bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
 		return 0;
-	other = bpf_map_lookup_elem(&seen, key);
-	if (!other)
+	if (seen_read(key, other))
 		return -EBUSY;
 	if (address_equal(&other->tuple.source, &note->tuple.source)) {
 		bpf_map_update_elem(&seen, key, note, BPF_EXIST);
 		return 0;
 	}
 	/* Of several that find it stale, one takes its place. */
-	if (elapsed_ns(note->at_ns, other->at_ns) < SEEN_CONTENDED_NS ||
-	    bpf_map_delete_elem(&seen, key) || bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
+	if (!seen_stale(other->at_ns) || bpf_map_delete_elem(&seen, key) ||
+	    bpf_map_update_elem(&seen, key, note, BPF_NOEXIST))
 		return -EBUSY;
 	return 0;
 }
@@ -96,7 +122,7 @@ __global int seen_note(void)
 		seen_content_key(&key, line);
 		if (line->kind == FTP_HOST)
 			bpf_map_update_elem(&seen, &key, note, BPF_ANY);
-		else if (seen_note_content(&key, note))
+		else if (seen_note_content(&key, note, &scratch->other_note))
 			return -EBUSY;
 	}
 	seen_sequence_key(&key, line, scratch->crossing.out_sequence);
@@ -138,9 +164,9 @@ __global int seen_take_first(void)
 
 	if (!scratch)
 		return 0;
+	note = &scratch->note;
 	seen_first_key(&key, scratch->crossing.in_sequence);
-	note = bpf_map_lookup_elem(&seen, &key);
-	if (!note || elapsed_ns(bpf_ktime_get_ns(), note->at_ns) > FTPFIX_SEEN_NS)
+	if (seen_read(&key, note) || seen_stale(note->at_ns))
 		return 0;
 	inside = &scratch->inside;
 	__builtin_memset(inside, 0, sizeof(*inside));
@@ -161,23 +187,19 @@ __global int seen_take(const struct ftp_announcement *line, __u32 sequence,
 		       struct ftpfix_seen *note)
 {
 	struct ftpfix_seen_key by_sequence, by_content;
-	struct ftpfix_seen *found, *other;
-	__u64 now = bpf_ktime_get_ns();
+	struct scratch *scratch = scratch_memory();
 
-	if (!line || !note)
+	if (!scratch || !line || !note)
 		return -ENOENT;
 	seen_sequence_key(&by_sequence, line, sequence);
 	seen_content_key(&by_content, line);
-	found = bpf_map_lookup_elem(&seen, &by_sequence);
-	other = bpf_map_lookup_elem(&seen, &by_content);
-	if (!found)
-		found = other;
-	if (!found || elapsed_ns(now, found->at_ns) > FTPFIX_SEEN_NS)
+	if (seen_read(&by_sequence, note) && seen_read(&by_content, note))
 		return -ENOENT;
-	*note = *found;
+	if (seen_stale(note->at_ns))
+		return -ENOENT;
 	bpf_map_delete_elem(&seen, &by_sequence);
-	if (other && line->kind != FTP_HOST &&
-	    address_equal(&other->tuple.source, &note->tuple.source))
+	if (line->kind != FTP_HOST && !seen_read(&by_content, &scratch->other_note) &&
+	    address_equal(&scratch->other_note.tuple.source, &note->tuple.source))
 		bpf_map_delete_elem(&seen, &by_content);
 	return 0;
 }

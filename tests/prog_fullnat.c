@@ -211,11 +211,20 @@ struct contenders {
 	struct talk other;
 };
 
+/* What the server announces is dropped, to come again. */
+static void must_wait(struct talk *talk)
+{
+	struct frame frame;
+
+	talk_inner(talk, talk->inner_sequence, PSH | ACK, EXTENDED, strlen(EXTENDED), &frame);
+	run_drops(talk->world, INSIDE_INGRESS, &frame);
+	counted(talk->world, {FTPFIX_PACKET_CONTENDED, 1});
+}
+
 static struct contenders contend(void **state)
 {
 	struct world *world = fullnat_world(state);
 	struct contenders both = {proxied(world), proxied(world)};
-	struct frame frame;
 
 	both.other.client++;
 	both.other.server++;
@@ -224,10 +233,7 @@ static struct contenders contend(void **state)
 	talk_ask(&both.other, "EPSV\r\n");
 	talk_observe(&both.one, EXTENDED);
 	counted(world, NOTHING);
-	talk_inner(&both.other, both.other.inner_sequence, PSH | ACK, EXTENDED, strlen(EXTENDED),
-		   &frame);
-	run_drops(world, INSIDE_INGRESS, &frame);
-	counted(world, {FTPFIX_PACKET_CONTENDED, 1});
+	must_wait(&both.other);
 	return both;
 }
 
@@ -252,13 +258,29 @@ static void second_waits_for_the_first(void **state)
 	assert_int_equal(expected_server(&both.other), both.other.server);
 }
 
-/* What the first server said never arrived: the second does not wait for ever. */
-static void second_waits_for_a_second(void **state)
+/* The proxy stands still: the second comes again meanwhile, and waits for as long as the first
+ * may still be told. */
+static void second_waits_for_a_slow_proxy(void **state)
 {
 	struct contenders both = contend(state);
 	struct world *world = both.one.world;
 
-	usleep(1100000);
+	notes_age(world, FTPFIX_SEEN_NS - FTPFIX_SECOND_NS);
+	must_wait(&both.other);
+	talk_leave(&both.one, EXTENDED, EXTENDED);
+	talk_answer(&both.other, EXTENDED, EXTENDED);
+	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 2}, {FTPFIX_CONNECTION_EXPECTED, 2});
+	assert_int_equal(expected_server(&both.one), both.one.server);
+	assert_int_equal(expected_server(&both.other), both.other.server);
+}
+
+/* What the first server said never arrived: the second does not wait for ever. */
+static void second_waits_no_longer(void **state)
+{
+	struct contenders both = contend(state);
+	struct world *world = both.one.world;
+
+	notes_age(world, FTPFIX_SEEN_NS + FTPFIX_SECOND_NS);
 	talk_answer(&both.other, EXTENDED, EXTENDED);
 	counted(world, EXPECTED_KEPT);
 	assert_int_equal(expected_server(&both.other), both.other.server);
@@ -352,7 +374,8 @@ int main(void)
 		cmocka_unit_test(proxied_extended),
 		cmocka_unit_test(proxy_cuts_otherwise),
 		cmocka_unit_test(second_waits_for_the_first),
-		cmocka_unit_test(second_waits_for_a_second),
+		cmocka_unit_test(second_waits_for_a_slow_proxy),
+		cmocka_unit_test(second_waits_no_longer),
 		cmocka_unit_test(same_server_comes_again),
 		cmocka_unit_test(passive_does_not_contend),
 		cmocka_unit_test(nobody_waits_where_numbers_tell),

@@ -202,6 +202,21 @@ static inline void talk_leave_at(struct talk *talk, const char *text, const char
 		talk_leave(talk, text, expected); \
 	} while (0)
 
+/* Makes all notes of announcements older by that. Returns how many there are. */
+static inline int notes_age(const struct world *world, __u64 age_ns)
+{
+	int map = bpf_map__fd(world->skeleton->maps.seen), notes = 0;
+	struct ftpfix_seen_key key, *before = NULL;
+	struct ftpfix_seen note;
+
+	for (; !bpf_map_get_next_key(map, before, &key); before = &key, notes++) {
+		assert_int_equal(bpf_map_lookup_elem(map, &key, &note), 0);
+		note.at_ns -= age_ns;
+		assert_int_equal(bpf_map_update_elem(map, &key, &note, BPF_EXIST), 0);
+	}
+	return notes;
+}
+
 static inline int talk_session(const struct talk *talk, struct ftpfix_session *session)
 {
 	struct ftpfix_session_key key = talk_key(talk);

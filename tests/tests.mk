@@ -27,6 +27,18 @@ $(BUILD)/tests/prog_%: tests/prog_%.c $(BUILD)/ftpfix.skel.h | $(BUILD)/tests
 	$(say) CC $@
 	$(quiet)$(CC) $(PROG_FLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
+# What makes notes go while a program has them.
+$(BUILD)/tests/reuse.bpf.o: tests/reuse.bpf.c | $(BUILD)/tests
+	$(say) BPF $@
+	$(quiet)$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
+
+$(BUILD)/tests/reuse.skel.h: $(BUILD)/tests/reuse.bpf.o
+	$(say) SKELETON $@
+	$(quiet)$(BPFTOOL) gen skeleton $< name reuse > $@.new
+	$(quiet)mv $@.new $@
+
+$(BUILD)/tests/prog_seen: $(BUILD)/tests/reuse.skel.h
+
 # The loader under the sanitizers, for the tests of the command line.
 $(BUILD)/tests/ftpfix-sanitized: $(wildcard loader/*.c loader/*.h) include/ftpfix.h \
 		$(BUILD)/ftpfix.skel.h | $(BUILD)/tests
