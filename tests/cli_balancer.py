@@ -325,6 +325,15 @@ def a_removed_server_is_known_until_its_sessions_have_ended():
 
 
 @test
+def services_that_stay_are_not_written_again():
+    with World() as world:
+        daemon = world.run(*VIP, "203.0.113.5", "--server", "10.0.0.175", *UNCHECKED)
+        daemon.freeze("services")
+        change(world, "add", "10.0.0.176")
+        equal(takers(daemon), {"10.0.0.175:21", "10.0.0.176:21"}, "who takes sessions")
+
+
+@test
 def a_virtual_address_holds_no_more_servers_than_fit():
     with World() as world:
         servers = [f"10.0.0.9:{10000 + i}" for i in range(PER_VIRTUAL)]
