@@ -102,4 +102,30 @@ static __always_inline struct ftpfix_backend *backend_choose(const struct ftpfix
 	return backend && backend->takes ? backend : NULL;
 }
 
+#define BACKEND_WORDS (sizeof(struct ftpfix_backend) / sizeof(__u32))
+
+/*
+ * Copies the server's entry, which the loader may be writing. What says that sessions are taken is
+ * read after the copy and before it is compared: if that is of before a change, so is the whole
+ * copy; if it is of after, no word of the copy that changed is equal. Returns 0, or -EAGAIN when
+ * the copy may not be whole, or the server takes no sessions any more.
+ */
+static __noinline int backend_copy(const struct ftpfix_backend *backend,
+				   struct ftpfix_backend *copy)
+{
+	const volatile __u32 *words = (const volatile __u32 *)backend;
+	__u32 *copied = (__u32 *)copy, difference;
+
+#pragma unroll
+	for (__u32 i = 0; i < BACKEND_WORDS; i++)
+		copied[i] = words[i];
+	barrier();
+	difference = *(volatile const __u32 *)&backend->takes ^ 1;
+	barrier();
+#pragma unroll
+	for (__u32 i = 0; i < BACKEND_WORDS; i++)
+		difference |= copied[i] ^ words[i];
+	return difference ? -EAGAIN : 0;
+}
+
 #endif /* FTPFIX_BACKEND_H */

@@ -147,7 +147,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 		.be_port = packet->tuple.be_destination_port,
 	};
 	struct ftpfix_virtual *found = bpf_map_lookup_elem(&virtuals, &dialled);
-	struct ftpfix_backend *backend;
+	struct ftpfix_backend *backend, *server;
 	struct opening *opening;
 	int err;
 
@@ -164,10 +164,13 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	backend = backend_choose(&opening->virtual, &packet->tuple.source);
 	if (!backend)
 		return flow_refuse_client(scratch, FTPFIX_BALANCED_NO_SERVER);
-	opening->target = backend->endpoint;
-	opening->out_ifindex = backend->out_ifindex;
+	server = &opening->backend;
+	if (backend_copy(backend, server))
+		return -EALREADY;
+	opening->target = server->endpoint;
+	opening->out_ifindex = server->out_ifindex;
 	if (opening->virtual.forward == FTPFIX_FORWARD_FULLNAT)
-		opening_sources(opening, backend);
+		opening_sources(opening, server);
 	/* What is there is of an earlier connection, whose end was seen, or which never opened. */
 	flow_give_up(scratch->slot, 0);
 	err = flow_insert();
@@ -185,7 +188,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
  * its tuple is established, which only a peer that was told to dial again ends so. (To
  * others its server answers, RFC 5961 section 4.) Returns 0; -ENOENT when the SYN is for
  * nobody of ours; -ECONNREFUSED when it is to be refused; or -EALREADY when it is to be
- * dropped, for another CPU opens the same.
+ * dropped, for another CPU opens the same, or its server is being written: it comes again.
  */
 __global int flow_open(struct __sk_buff *skb, int side, int settled)
 {

@@ -225,7 +225,8 @@ static __always_inline int flow_yields(const struct ftpfix_flow *first, __u32 tu
 /*
  * Gives the connection, by its opener's entry, a turn of its kind. Returns one more than the
  * slot of the connection that had this turn, if that must give way now; or 0. Two CPUs write
- * one place only when all places were taken in between.
+ * one place only when all places were taken in between: then the second takes the turn of the
+ * first.
  */
 static __always_inline __u32 flow_take_turn(struct ftpfix_flow *first, __u32 slot, __u32 kind)
 {
@@ -236,9 +237,8 @@ static __always_inline __u32 flow_take_turn(struct ftpfix_flow *first, __u32 slo
 
 	if (!noted)
 		return 0;
-	before = *noted;
-	*noted = slot + 1;
 	first->turn = turn;
+	before = __sync_lock_test_and_set(noted, slot + 1);
 	if (!before || before == slot + 1)
 		return 0;
 	other = flow_at(before - 1);

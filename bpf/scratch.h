@@ -76,7 +76,8 @@ struct opening {
 	struct ftpfix_tuple to;	    /* as it reaches its target */
 	struct ftpfix_endpoint target;
 	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
-	struct ftpfix_virtual virtual; /* that it was for, of a control connection */
+	struct ftpfix_virtual virtual; /* that it was for, of a control connection, */
+	struct ftpfix_backend backend; /* and the server that takes it */
 	__u32 out_ifindex;
 	__u32 in_ifindex;
 	__u32 side;	 /* enum ftpfix_side: where it comes in */

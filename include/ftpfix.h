@@ -406,12 +406,17 @@ struct ftpfix_virtual {
 /* A slot of a Maglev table that no server has: none is up. */
 #define FTPFIX_MAGLEV_NONE 0xffffffff
 
+/* Such a server takes new sessions, and is being written: its clients may come again. */
+#define FTPFIX_TAKES_LATER 2
+
+/* What tells of another server, or of another way to it, is written while it takes none, or
+ * takes them later. */
 struct ftpfix_backend {
 	struct ftpfix_endpoint endpoint; /* port 0: this entry is free */
 	struct ftpfix_addr source;	 /* the node's own toward it: FULLNAT without a pool */
 	__u32 out_ifindex;		 /* toward it */
 	__u32 weight;			 /* 1..65535 */
-	__u32 takes;			 /* 1: new sessions; 0: it is down or drained */
+	__u32 takes;			 /* 1: new sessions; 0: it is down or drained; or _LATER */
 };
 
 /* Map loads: a server's endpoint → its control connections that are established now.

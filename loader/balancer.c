@@ -17,10 +17,6 @@
 #include "next_hop.h"
 #include "pool.h"
 
-/* A handshake that began before a server was removed is done after so many seconds, or it
- * never will be; until then the absence of sessions says nothing. */
-#define LEAVING_SECONDS 10
-
 enum wish {
 	WISH_SERVE,
 	WISH_DRAIN, /* no new sessions */
@@ -447,6 +443,15 @@ static __s64 sessions_of(const struct server *server)
 	return load.sessions;
 }
 
+/* A handshake that began before the server was removed is done after the time that one has, or it
+ * never will be; until then the absence of sessions says nothing. */
+static bool has_left(const struct server *server)
+{
+	const struct flow_config *flow = &server->balancer->config->flow;
+
+	return server->leaving_seconds > flow->seconds[TIMEOUT_OPENING] && sessions_of(server) <= 0;
+}
+
 void balancer_second(struct balancer *balancer)
 {
 	struct server *next;
@@ -456,7 +461,8 @@ void balancer_second(struct balancer *balancer)
 	for (struct server *server = balancer->server; server; server = next) {
 		next = server->next;
 		if (server->wish == WISH_LEAVE) {
-			if (++server->leaving_seconds > LEAVING_SECONDS && sessions_of(server) <= 0)
+			server->leaving_seconds++;
+			if (has_left(server))
 				forget(server);
 			continue;
 		}

@@ -17,6 +17,7 @@
 
 #include "address.h"
 #include "ftpfix.skel.h"
+#include "maps.h"
 #include "sizes.h"
 
 #define VERIFIER_TAIL 4096
@@ -103,7 +104,7 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 
 	for (size_t i = 0; i < config->port_count; i++) {
 		__u32 port = config->port[i];
-		int err = bpf_map_update_elem(dataplane->services, &port, &service, BPF_ANY);
+		int err = map_write(dataplane->services, &port, &service, sizeof(service));
 
 		if (err) {
 			log_line("port %u cannot be written into the services map: %s", port,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Reads whole maps, in batches, while the programs go on writing them.
+ * Reads whole maps, in batches, and writes entries, while the programs go on using them.
  * This file knows nothing of what the entries mean.
  */
 #include "maps.h"
@@ -15,6 +15,9 @@
 /* Entries asked for at once; a hash bucket longer than that doubles it. */
 #define BATCH 512
 #define BATCH_MAX (64 * BATCH)
+
+/* No larger value is written by map_write(). */
+#define VALUE_MAX 64
 
 struct batch {
 	char *keys;
@@ -69,6 +72,17 @@ int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *
 	free(batch.keys);
 	free(batch.values);
 	return err && err != -ENOENT ? err : result;
+}
+
+int map_write(int map, const void *key, const void *value, size_t value_size)
+{
+	char before[VALUE_MAX];
+
+	if (value_size > sizeof(before))
+		return -EINVAL;
+	if (!bpf_map_lookup_elem(map, key, before) && !memcmp(before, value, value_size))
+		return 0;
+	return bpf_map_update_elem(map, key, value, BPF_ANY);
 }
 
 __u32 map_max(int map)

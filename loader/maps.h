@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads whole maps while the programs go on writing them.
+ * Reads whole maps, and writes entries, while the programs go on using them.
  * This header knows nothing of what the entries mean.
  */
 #ifndef MAPS_H
@@ -16,6 +16,10 @@ typedef int (*map_entry)(const void *key, const void *value, void *context);
 /* Calls `each` for every entry of a hash map. 0, what `each` returned, or a
  * negative errno of the kernel. */
 int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *context);
+
+/* Writes the entry of a hash map unless it says that already: with a new element the kernel frees
+ * the old one's memory, in which a program may be reading. 0 or a negative errno. */
+int map_write(int map, const void *key, const void *value, size_t value_size);
 
 /* How many entries the map holds at most; 0 if the kernel does not say. */
 __u32 map_max(int map);

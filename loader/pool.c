@@ -63,21 +63,29 @@ static int write_place(struct pool *pool, const struct dataplane *dataplane, __u
 	return err;
 }
 
-/* A program may read an entry while it is written: one that changes its server takes no
- * sessions until it is whole. */
+/* Whether both are one server, to which one way leads. */
+static bool is_same(const struct ftpfix_backend *one, const struct ftpfix_backend *other)
+{
+	return one->out_ifindex == other->out_ifindex &&
+	       address_equal(&one->source, &other->source) &&
+	       !memcmp(&one->endpoint, &other->endpoint, sizeof(one->endpoint));
+}
+
+/* A program may read an entry while it is written, and no matter for how long that is
+ * interrupted: one that changes its server says so before, and until it is whole. */
 static int write_changed(struct pool *pool, const struct dataplane *dataplane, __u32 place,
 			 const struct ftpfix_backend *now)
 {
-	const struct ftpfix_backend *before = &pool->written[place];
-	struct ftpfix_backend quiet = *now;
+	struct ftpfix_backend step[] = {pool->written[place], *now, *now};
+	size_t first = is_same(&step[0], now) ? 2 : 0;
 	int err = 0;
 
-	if (memcmp(before, now, sizeof(*now)) == 0)
+	if (memcmp(&step[0], now, sizeof(*now)) == 0)
 		return 0;
-	quiet.takes = 0;
-	if (memcmp(&before->endpoint, &now->endpoint, sizeof(now->endpoint)))
-		err = write_place(pool, dataplane, place, &quiet);
-	return err ? err : write_place(pool, dataplane, place, now);
+	step[0].takes = step[1].takes = step[0].takes ? FTPFIX_TAKES_LATER : 0;
+	for (size_t i = first; !err && i < 3; i++)
+		err = write_place(pool, dataplane, place, &step[i]);
+	return err;
 }
 
 static int write_places(struct pool *pool, const struct dataplane *dataplane, bool taking)

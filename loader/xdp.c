@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "interface.h"
+#include "maps.h"
 #include "netlink.h"
 #include "node.h"
 #include "sysctl.h"
@@ -187,9 +188,9 @@ static int write_link(const struct xdp *xdp, const struct xdp_interface *interfa
 	/* In this order: what map links says so of XDP sends. A device stays in map xdp_devices:
 	 * flows keep their next hop for a moment, until they see that it may be another. */
 	if (sends)
-		err = bpf_map_update_elem(xdp->dataplane->xdp_devices, &index, &device, BPF_ANY);
+		err = map_write(xdp->dataplane->xdp_devices, &index, &device, sizeof(device));
 	if (!err)
-		err = bpf_map_update_elem(xdp->dataplane->links, &index, &link, BPF_ANY);
+		err = map_write(xdp->dataplane->links, &index, &link, sizeof(link));
 	if (err)
 		log_line("the links map cannot be written: %s", strerror(-err));
 	return err;

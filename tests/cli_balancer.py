@@ -304,13 +304,13 @@ def servers_are_added_drained_and_removed():
 def a_removed_server_is_known_until_its_sessions_have_ended():
     with World() as world:
         daemon = world.run(*VIP, "203.0.113.5", "--server", "10.0.0.175:2100", "10.0.0.176",
-                           *UNCHECKED)
+                           "--timeout", "opening=2", *UNCHECKED)
         daemon.insert("loads", [(endpoint("10.0.0.175:2100"), struct.pack("=q", 2))])
         equal(shown(world)["10.0.0.175:2100"]["sessions"], 2, "sessions shown")
         contains(world.get("/metrics")[2],
                  '\nftpfix_server_sessions{server="10.0.0.175:2100"} 2\n', "metrics")
         change(world, "del", "10.0.0.175")
-        time.sleep(13)  # longer than it is kept without sessions
+        time.sleep(5)  # longer than it is kept without sessions
         server = shown(world)["10.0.0.175:2100"]
         equal((server["state"], server["share"], server["sessions"]), ("leaving", {}, 2), "shown")
         assert (mapped("10.0.0.175"), 128) in known_servers(daemon), "still may be announced"
@@ -322,6 +322,28 @@ def a_removed_server_is_known_until_its_sessions_have_ended():
         equal(daemon.maps("loads"), [], "loads")
         contains(world.get("/metrics")[2], '\nftpfix_server_weight{server="10.0.0.176:21"} 1\n',
                  "metrics of the other")
+
+
+@test
+def a_removed_server_is_known_as_long_as_a_handshake_may_last():
+    with World() as world:
+        daemon = world.run(*VIP, "203.0.113.5", "--server", "10.0.0.175:2100", "10.0.0.176",
+                           "--timeout", "opening=3", *UNCHECKED)
+        removed = time.monotonic()
+        change(world, "del", "10.0.0.175")
+        equal(shown(world)["10.0.0.175:2100"]["state"], "leaving", "state")
+        wait_until(lambda: "10.0.0.175:2100" not in shown(world), "forgotten", 8)
+        assert time.monotonic() - removed > 3, "forgotten too early"
+        equal(control_ports(daemon), {21}, "control ports")
+
+
+@test
+def services_that_stay_are_not_written_again():
+    with World() as world:
+        daemon = world.run(*VIP, "203.0.113.5", "--server", "10.0.0.175", *UNCHECKED)
+        daemon.freeze("services")
+        change(world, "add", "10.0.0.176")
+        equal(takers(daemon), {"10.0.0.175:21", "10.0.0.176:21"}, "who takes sessions")
 
 
 @test

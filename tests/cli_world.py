@@ -134,6 +134,12 @@ class Daemon:
                        capture_output=True, text=True)
 
 
+    def freeze(self, name):
+        """From now on the daemon cannot write the map, but the programs can."""
+        subprocess.run([tool(), "map", "freeze", "id", self.map_id(name)], check=True,
+                       capture_output=True)
+
+
 def tool():
     return shutil.which("bpftool", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 

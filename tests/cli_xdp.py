@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 from cli_world import WORK, Skipped, World, contains, equal, test, wait_until
 
@@ -233,6 +234,15 @@ def a_veth_that_takes_no_frames_gets_none():
         contains(daemon.log(), "sv0: a veth takes frames from XDP only while", "the log")
         # Flows keep their next hop for a moment: the kernel still knows the device.
         equal(sorted(numbers(daemon, "xdp_devices")), sorted([up, sv]), "devices")
+
+
+@test
+def links_that_stay_are_not_written_again():
+    with xdp_world() as world:
+        daemon = world.run(*ARMS)
+        daemon.freeze("links")
+        time.sleep(7)  # longer than until devices are looked at again
+        assert "cannot be written" not in daemon.log(), "a link was written"
 
 
 @test

@@ -372,6 +372,27 @@ static void no_server(void **state)
 	refused(&dial);
 }
 
+/* While a server is written its client is not answered; when it comes again, it gets one. */
+static void server_is_written(void **state)
+{
+	for (int balance = FTPFIX_BALANCE_MAGLEV; balance <= FTPFIX_BALANCE_LEAST_CONNECTIONS;
+	     balance++) {
+		struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, balance);
+		struct dial dial = balance_dial(&talk);
+		struct frame frame;
+
+		for (__u32 number = 1; number < SERVERS; number++)
+			set_weight(&talk, number, 1, 0);
+		set_weight(&talk, 0, 1, FTPFIX_TAKES_LATER);
+		dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+		run_drops(talk.world, UPLINK_INGRESS, &frame);
+		counted(talk.world, {FTPFIX_PACKET_FAILED, 1});
+		assert_int_equal(dial_entries(&dial), 0);
+		set_weight(&talk, 0, 1, 1);
+		balance_open(&dial, 1);
+	}
+}
+
 /* Only a SYN, only to that port, only on the uplink, only untagged. */
 static void nothing_else(void **state)
 {
@@ -449,6 +470,7 @@ int main(void)
 		cmocka_unit_test(syn_in_time_wait),
 		cmocka_unit_test(drained),
 		cmocka_unit_test(no_server),
+		cmocka_unit_test(server_is_written),
 		cmocka_unit_test(nothing_else),
 		cmocka_unit_test(table_full),
 	};

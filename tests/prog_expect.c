@@ -362,6 +362,31 @@ static void no_number_left(void **state)
 	assert_int_equal(*own_count, before + 1);
 }
 
+/* A number that its address did not get, for the map took no more, is given to another one. */
+static void number_given_back(void **state)
+{
+	struct talk talk = talk_begin(state, FTPFIX_FORWARD_NAT);
+	const struct bpf_map *numbers = talk.world->skeleton->maps.own_numbers;
+	__u32 *own_count = &talk.world->skeleton->bss->own_count, before = *own_count;
+	const __u32 none = 0;
+
+	for (__u32 other = map_entries(numbers); other < FTPFIX_OWN_MAX; other++) {
+		const struct ftpfix_addr addr = mapped(ip4(11, 0, 0, 0) + other);
+
+		assert_int_equal(
+			bpf_map_update_elem(bpf_map__fd(numbers), &addr, &none, BPF_NOEXIST), 0);
+	}
+	world_advertise(talk.world, 0, 0, ip4(192, 0, 2, 211));
+	talk_ask(&talk, "PASV\r\n");
+	talk_answer(&talk, VSFTPD, VSFTPD);
+	counted(talk.world, REFUSED(FTPFIX_ANNOUNCEMENT_TABLE_FULL));
+	assert_int_equal(*own_count, before);
+	map_clear(numbers);
+	talk_ask(&talk, "PASV\r\n");
+	talk_answer(&talk, SECOND, "227 Entering Passive Mode (192,0,2,211,83,238)\r\n");
+	counted(talk.world, EXPECTED_NEW);
+}
+
 static void little_room(struct ftpfix *skeleton)
 {
 	skeleton->rodata->expectation_group_count = 1;
@@ -386,7 +411,7 @@ int main(void)
 		cmocka_unit_test(taken_over),	  cmocka_unit_test(begun_anew),
 		cmocka_unit_test(anybody),	  cmocka_unit_test(active),
 		cmocka_unit_test(active_carried), cmocka_unit_test(no_number_for_clients),
-		cmocka_unit_test(no_number_left),
+		cmocka_unit_test(no_number_left), cmocka_unit_test(number_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, room_setup, world_teardown);
