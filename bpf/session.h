@@ -144,6 +144,15 @@ __global int session_insert(int from_client)
 	return !err || err == -EBUSY ? err : -E2BIG;
 }
 
+/* The new session begins with a packet of this direction: what nobody spoke in is silent to the
+ * sweep. */
+static __always_inline void session_spoken(struct ftpfix_session *new, int from_client)
+{
+	new->client.seen_ticks = new->server.seen_ticks = ticks_now();
+	new->client.spoken = from_client;
+	new->server.spoken = !from_client;
+}
+
 /*
  * Begins a session anew at a SYN or SYN/ACK. With the clients inside that is their own SYN,
  * which nobody outside can send: only a session that began with it is known from its
@@ -166,6 +175,7 @@ static __always_inline int session_begin(const struct packet *packet, int from_c
 	new->client.foreign = 0;
 	new->client.judged = 0;
 	new->server.started = 0;
+	session_spoken(new, 1);
 	return session_insert(from_client);
 }
 
@@ -195,6 +205,7 @@ static __always_inline int session_need(const struct packet *packet, int from_cl
 	peer->started = (packet->flags & TCP_ACK) != 0;
 	new->client.foreign = foreign;
 	new->client.judged = foreign;
+	session_spoken(new, from_client);
 	err = session_insert(from_client);
 	if (!err)
 		*session = session_find(key);

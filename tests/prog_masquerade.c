@@ -253,6 +253,21 @@ static void from_outside(void **state)
 	assert_int_equal(sessions_count(talk.world), 0);
 }
 
+/* The daemon sweeps between the client's SYN and the answer: how the session began is known all
+ * the same. */
+static void swept_at_once(void **state)
+{
+	struct masquerade masquerade = {.talk = inside_talk(state)};
+
+	masquerade.inside = stream_of(&masquerade.talk, INSIDE_INGRESS, -40u, 7000);
+	masquerade.uplink = stream_of(&masquerade.talk, UPLINK_EGRESS, -40u, 7000);
+	piece_passes(&masquerade.talk, INSIDE_INGRESS, bare(-41u, 0, SYN));
+	piece_passes(&masquerade.talk, UPLINK_EGRESS, bare(-41u, 0, SYN));
+	sweep(masquerade.talk.world);
+	line(&masquerade, PORT_LINE, PORT_OUTSIDE);
+	counted(masquerade.talk.world, EXPECTED_NEW);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -260,7 +275,7 @@ int main(void)
 		cmocka_unit_test(many_servers),	   cmocka_unit_test(another_host),
 		cmocka_unit_test(foreign),	   cmocka_unit_test(beginning_unseen),
 		cmocka_unit_test(foreign_allowed), cmocka_unit_test(passive),
-		cmocka_unit_test(from_outside),
+		cmocka_unit_test(from_outside),	   cmocka_unit_test(swept_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup_inside, world_teardown);
