@@ -215,7 +215,7 @@ static __always_inline int flow_insert_as(struct scratch *scratch)
 	opening->middle = opening->to;
 	opening->middle.source = opening->key.source;
 	/* The first pair is not made for a port that the second one cannot have: each try would
-	 * leave two slots that rest. */
+	 * leave two slots that wait for a grace period. */
 	if (!address_equal(&opening->middle.source, &opening->to.source)) {
 		tuple_turn(&scratch->back, &opening->to);
 		if (flow_held(scratch))

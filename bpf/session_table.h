@@ -39,7 +39,7 @@ static __always_inline struct ftpfix_session *session_find(const struct ftpfix_s
 }
 
 /* Changes what is said of the session. Returns 1 if it was as `before`. */
-static __always_inline int session_turn(struct ftpfix_session *session, __u32 before, __u32 after)
+static __always_inline int session_swap(struct ftpfix_session *session, __u32 before, __u32 after)
 {
 	return __sync_val_compare_and_swap(&session->over, before, after) == before;
 }
@@ -47,7 +47,7 @@ static __always_inline int session_turn(struct ftpfix_session *session, __u32 be
 /* Nobody finds the session any more. Returns 1 for whoever says so first. */
 static __always_inline int session_retire(struct ftpfix_session *session)
 {
-	return session_turn(session, FTPFIX_SESSION_FOLLOWED, grace_stamp());
+	return session_swap(session, FTPFIX_SESSION_FOLLOWED, grace_stamp());
 }
 
 /* Whether the session is over, and in nobody's hands. */
@@ -63,12 +63,12 @@ static __always_inline void session_delete(struct ftpfix_session *session,
 {
 	__u32 over = session_over(session);
 
-	if (!session_left(over) || !session_turn(session, over, FTPFIX_SESSION_CHANGING))
+	if (!session_left(over) || !session_swap(session, over, FTPFIX_SESSION_CHANGING))
 		return;
 	draft_end(name, key, session);
 	/* The kernel may fail to get the bucket's lock: then the sweep deletes it. */
 	if (bpf_map_delete_elem(&sessions, key))
-		session_turn(session, FTPFIX_SESSION_CHANGING, over);
+		session_swap(session, FTPFIX_SESSION_CHANGING, over);
 }
 
 /* Deletes sessions that are over, the oldest first. */
@@ -131,14 +131,14 @@ __global int session_renew(void)
 	grace_review();
 	if (session->client.drafted || session->server.drafted ? !session_left(over) : !(over & 1))
 		return -EBUSY;
-	if (!session_turn(session, over, FTPFIX_SESSION_CHANGING))
+	if (!session_swap(session, over, FTPFIX_SESSION_CHANGING))
 		return -EBUSY;
 	draft_end(&scratch->draft_key, &scratch->crossing.key, session);
 	new = &scratch->session;
 	new->over = FTPFIX_SESSION_CHANGING;
 	*session = *new;
 	new->over = FTPFIX_SESSION_FOLLOWED;
-	session_turn(session, FTPFIX_SESSION_CHANGING, FTPFIX_SESSION_FOLLOWED);
+	session_swap(session, FTPFIX_SESSION_CHANGING, FTPFIX_SESSION_FOLLOWED);
 	return 0;
 }
 

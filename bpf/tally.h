@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counts what stands in the hash tables, which the kernel itself tells from 6.6 on alone: here
- * it costs a fraction of copying all entries to the daemon. What they say is not known here.
+ * Counts the sessions that are followed: here it costs a fraction of copying all entries to the
+ * daemon. What is followed in them is not known here.
  */
 #ifndef FTPFIX_TALLY_H
 #define FTPFIX_TALLY_H
