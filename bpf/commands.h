@@ -55,7 +55,7 @@ static __always_inline int only_epsv(const struct segment *segment)
 {
 	const struct ftpfix_session *session = segment->session;
 
-	return session->asked_epsv_all != session->refused_epsv_all &&
+	return session->client.epsv_all != session->refused_epsv_all &&
 	       !(segment->service->allowed & FTPFIX_ALLOW_EPSV_ALL);
 }
 
@@ -210,10 +210,10 @@ static __always_inline void command_verb(struct segment *segment, enum ftp_verb 
 		count(FTPFIX_COMMAND_LONG_ADDRESS);
 	if ((verb == FTP_VERB_PASV && !only_epsv(segment)) || verb == FTP_VERB_EPSV)
 		note_asked(session, verb);
-	if (verb == FTP_VERB_EPSV_ALL && session->asked_epsv_all == session->answered_epsv_all)
-		session->asked_epsv_all++;
+	if (verb == FTP_VERB_EPSV_ALL && session->client.epsv_all == session->server.epsv_all)
+		session->client.epsv_all++;
 	if (verb == FTP_VERB_AUTH) {
-		session->asked_auth++;
+		session->client.auth++;
 		/* Whether what follows is encrypted, the answer tells. */
 		position->end = segment_scanned(segment);
 	}

@@ -125,7 +125,7 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 		if (stream->encryptions != session->server.encryptions) {
 			stream->encryptions = session->server.encryptions;
 			stream->opaque = 1;
-		} else if (session->answered_auth != session->asked_auth) {
+		} else if (session->server.auth != session->client.auth) {
 			return session->server.spoken ? -EAGAIN : 1;
 		}
 	}

@@ -90,7 +90,7 @@ static __always_inline void reply_answers(struct segment *segment, __u32 code)
 
 	if (code < 200)
 		return;
-	session->answered_auth = session->asked_auth;
+	session->server.auth = session->client.auth;
 	if (code == 234 || code == 334) {
 		/* What is behind the line is encrypted. */
 		segment->stream->opaque = 1;
@@ -98,10 +98,10 @@ static __always_inline void reply_answers(struct segment *segment, __u32 code)
 		if (crossing->key.side == FTPFIX_SIDE_UPLINK)
 			count(FTPFIX_SESSION_OPAQUE);
 	}
-	if (session->answered_epsv_all != session->asked_epsv_all) {
-		session->answered_epsv_all = session->asked_epsv_all;
+	if (session->server.epsv_all != session->client.epsv_all) {
+		session->server.epsv_all = session->client.epsv_all;
 		if (code >= 500)
-			session->refused_epsv_all = session->asked_epsv_all;
+			session->refused_epsv_all = session->client.epsv_all;
 	}
 }
 
@@ -123,7 +123,7 @@ static __always_inline void reply_line(struct segment *segment)
 	segment->stream->judged = 1;
 	/* What it answered is not known, but the client must not wait for ever. */
 	if (line_lost(scan))
-		segment->session->answered_auth = segment->session->asked_auth;
+		segment->session->server.auth = segment->session->client.auth;
 	/* With the clients inside, the servers' addresses are the true ones. */
 	if (kind != FTP_NONE && !clients_inside) {
 		if (crossing->entering) {

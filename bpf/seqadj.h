@@ -64,20 +64,29 @@ static inline struct ftpfix_shift stream_shift(const struct ftpfix_stream *strea
 /* Whether the sequence numbers of the stream were ever moved, or can be. */
 static inline int stream_edited(const struct ftpfix_stream *stream)
 {
-	return *(const volatile __u32 *)&stream->serial != 0;
+	return *(const volatile __u16 *)&stream->serial != 0;
+}
+
+/* Adds to the serial, with a full barrier before and behind. Returns what it was. */
+static inline __u16 stream_renumber(struct ftpfix_stream *stream, __u16 by)
+{
+	struct ftpfix_stream addend = {.serial = by}, before;
+
+	before.serial_word = __sync_fetch_and_add(&stream->serial_word, addend.serial_word);
+	return before.serial;
 }
 
 /* The serial, with a full barrier before and behind. */
-static inline __u32 stream_serial(struct ftpfix_stream *stream)
+static inline __u16 stream_serial(struct ftpfix_stream *stream)
 {
-	return __sync_fetch_and_add(&stream->serial, 0);
+	return stream_renumber(stream, 0);
 }
 
 /* To be called before something in the draft is written over, or it is deleted. */
 static inline void stream_forget(struct ftpfix_stream *stream)
 {
-	if (stream_edited(stream) && __sync_fetch_and_add(&stream->serial, 1) == 0xffffffff)
-		__sync_fetch_and_add(&stream->serial, 1);
+	if (stream_edited(stream) && stream_renumber(stream, 1) == 0xffff)
+		stream_renumber(stream, 1);
 }
 
 /* Where a byte behind the newest edit stands in the output. */
@@ -188,7 +197,7 @@ __global __u32 stream_input(struct ftpfix_stream *stream, int from_client, __u32
 	if (!stream || !stream_edited(stream))
 		return out_sequence;
 	for (int try = 0; try < SEQADJ_TRIES_MAX; try++) {
-		__u32 serial = stream_serial(stream);
+		__u16 serial = stream_serial(stream);
 		struct ftpfix_shift shift = stream_shift(stream);
 		struct ftpfix_draft *draft;
 
@@ -308,7 +317,7 @@ static inline void stream_settle(struct ftpfix_stream *stream, const struct ftpf
 	stream->last = edit_last(edit);
 	__sync_lock_test_and_set((__u64 *)&stream->shift, value.word);
 	if (!stream_edited(stream))
-		__sync_fetch_and_add(&stream->serial, 1);
+		stream_renumber(stream, 1);
 }
 
 static inline void draft_add(struct ftpfix_draft *draft, struct ftpfix_stream *stream,

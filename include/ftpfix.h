@@ -255,8 +255,16 @@ struct ftpfix_stream {
 	__u32 next_sequence;	   /* input: first byte not scanned yet */
 	__u32 acknowledged;	   /* highest acknowledgement number that it sent: of the other
 			      * direction's output */
-	__u32 serial;		   /* 0: never edited. Changed before anything that a draft says is
-			      * forgotten, so that the other direction does not read on in it */
+	union {
+		struct {
+			__u16 held_sequence; /* of the segment that was dropped last for a gap
+					      * before it: the lower half */
+			__u16 serial; /* 0: never edited. Changed before anything that a draft says
+				       * is forgotten, so that the other direction does not read on
+				       * in it: atomically, in this word */
+		};
+		__u32 serial_word;
+	};
 	struct ftpfix_shift shift; /* of the newest edit; read and written as one word */
 	__u32 column : 11;	   /* bytes of the current line so far, saturating */
 	__u32 multiline : 10;	   /* reply code that ends the multi-line reply, or 0 */
@@ -271,9 +279,10 @@ struct ftpfix_stream {
 	__u32 lines : 1;     /* a line has ended, so that the byte before the current one is '\n' */
 	__u32 begun : 1;     /* its first bytes were looked at */
 	__u32 judged : 1;    /* its first line was looked at */
-	__u16 held_sequence; /* of the segment that was dropped last for a gap before it: the
-			      * lower half */
-	__u8 held : 4;	     /* how often that was dropped */
+	/* Commands: how often this was asked for; replies: how much of it was answered. */
+	__u8 auth;
+	__u8 epsv_all;
+	__u8 held : 4;	     /* how often that segment was dropped */
 	__u8 encryptions : 4; /* replies: how often AUTH was accepted; commands: of how many
 			       * of these they know; modulo 2^4 */
 	__u8 last;	      /* the last byte of the newest edit's output */
@@ -303,14 +312,10 @@ struct ftpfix_session {
 	__u32 asked_ticks; /* when it did so last */
 	__u8 asked_pasv;
 	__u8 asked_epsv;
-	__u8 asked_auth;
-	__u8 asked_epsv_all;
 	/* Written by the replies' direction: how much of it was answered. */
 	__u8 answered_pasv;
 	__u8 answered_epsv;
-	__u8 answered_auth;
-	__u8 answered_epsv_all;
-	__u8 refused_epsv_all;
+	__u8 refused_epsv_all; /* how often EPSV ALL was asked for when it was refused last */
 	/* Written where the replies leave the node: 1: their sequence numbers are those with
 	 * which they came in, so that no proxy speaks in between. */
 	__u8 translated;
@@ -318,7 +323,6 @@ struct ftpfix_session {
 	__u16 announcements; /* so far, modulo 2^16; the next goes to this modulo the bound */
 	struct ftpfix_expected expected[FTPFIX_EXPECTED_MAX];
 	__u32 over; /* see enum ftpfix_session_over */
-	__u32 padding;
 };
 
 /*
@@ -726,7 +730,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_draft, 720);
 FTPFIX_ASSERT_SIZE(struct ftpfix_shift, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_stream, 32);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expected, 4);
-FTPFIX_ASSERT_SIZE(struct ftpfix_session, 104);
+FTPFIX_ASSERT_SIZE(struct ftpfix_session, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_begun, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_ended, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 96);

@@ -124,11 +124,11 @@ def stream(idle, opaque=0, foreign=0):
 
 def session_value(idle, pasv=(0, 0), epsv=(0, 0), announcements=0, client=(0, 0), server=(0, 0),
                   over=0):
-    asked = struct.pack("=IBBBB", 0, pasv[0], epsv[0], 0, 0)
-    answered = struct.pack("=BBBBBBH", pasv[1], epsv[1], 0, 0, 0, 0, announcements)
+    asked = struct.pack("=IBB", 0, pasv[0], epsv[0])
+    answered = struct.pack("=BBBBH", pasv[1], epsv[1], 0, 0, announcements)
     value = (stream(idle, *client) + stream(idle, *server) + asked + answered + bytes(4 * 4) +
-             struct.pack("=II", over, 0))
-    assert len(value) == 104, "the layout of struct ftpfix_session has changed"
+             struct.pack("=I", over))
+    assert len(value) == 96, "the layout of struct ftpfix_session has changed"
     return value
 
 

@@ -489,6 +489,26 @@ static void edits_without_end(void **state)
 	}
 }
 
+/* However often something is forgotten: the number says so each time, and never that nothing was
+ * ever edited; what stands beside it in its word stays. */
+static void forgotten_without_end(void **state)
+{
+	struct ftpfix_stream stream = {.held_sequence = 0xfffe};
+
+	(void)state;
+	stream_forget(&stream);
+	assert_false(stream_edited(&stream));
+	stream_renumber(&stream, 1);
+	for (int time = 0; time < 1 << 17; time++) {
+		__u16 before = stream_serial(&stream);
+
+		stream_forget(&stream);
+		assert_true(stream_edited(&stream));
+		assert_int_not_equal(stream_serial(&stream), before);
+		assert_int_equal(stream.held_sequence, 0xfffe);
+	}
+}
+
 /* A number that its receiver cannot have been sent acknowledges nothing. */
 static void acknowledged_too_much(void **state)
 {
@@ -552,6 +572,7 @@ int main(void)
 		cmocka_unit_test(receiver_unheard),
 		cmocka_unit_test(an_edit_waits_for_its_last_byte),
 		cmocka_unit_test(edits_without_end),
+		cmocka_unit_test(forgotten_without_end),
 		cmocka_unit_test(acknowledged_too_much),
 		cmocka_unit_test(deleted_while_it_is_read),
 	};
