@@ -24,6 +24,9 @@ STEP = 25_000
 # What the sweep may take to find that drafts are no more needed: it comes every 10 s, and
 # looks at those that were silent for so long.
 SETTLE_SECONDS = 25
+# What was freed is given back within so long; and for how long nothing of it must be seen.
+REST_SECONDS_MAX = 60
+REST_SECONDS = 3
 # Longer than it takes to open all of them.
 EXPECT_SECONDS = 600
 
@@ -173,10 +176,26 @@ def of_ftpfix(world, table, sessions):
 
 
 def slabs():
-    """Bytes in use, by slab cache."""
+    """Bytes in use, by slab cache, of those that connections have objects of."""
     with open("/proc/slabinfo", encoding="ascii") as file:
         lines = [line.split() for line in file.readlines()[2:]]
-    return {name: int(used) * int(size) for name, used, _all, size, *_rest in lines}
+    return {name: int(used) * int(size) for name, used, _all, size, *_rest in lines
+            if re.match(r"nf_conntrack$|kmalloc-\d", name)}
+
+
+def slabs_at_rest(sessions):
+    """The same once nothing of what was measured before is freed any more: that would be taken
+    for what these sessions do without."""
+    still, before = 0, slabs()
+    for _second in range(REST_SECONDS_MAX):
+        time.sleep(1)
+        now = slabs()
+        moved = [name for name, size in now.items()
+                 if abs(size - before.get(name, 0)) > sessions]
+        still, before = 0 if moved else still + 1, now
+        if still == REST_SECONDS:
+            return now
+    check(False, f"the kernel's objects are not at rest after {REST_SECONDS_MAX} s: {moved}")
 
 
 def expectation_bytes():
@@ -190,7 +209,7 @@ def of_kernel(world, table, family, sessions):
     lane = Lane(world, ipv6=family == "IPv6")
     vip, server = ADDRESSES[family]
     nat(lane.node, [vip], "21", server, helper=True)
-    before = slabs()
+    before = slabs_at_rest(sessions)
     fill(world, lane, family, sessions)
     after = slabs()
     found = {"  hash table, a bucket each connection": 2 * 8 * sessions,
@@ -198,7 +217,7 @@ def of_kernel(world, table, family, sessions):
     for name, size in after.items():
         grown = size - before.get(name, 0)
         # So much grows with the sessions alone, not with other work of the kernel.
-        if name == "nf_conntrack" or (re.match(r"kmalloc-\d", name) and grown > 32 * sessions):
+        if name == "nf_conntrack" or grown > 32 * sessions:
             found[f"  {name}, all objects"] = grown
     total = sum(found.values()) / sessions
     row = f"nf_conntrack, nf_nat_ftp: {family}"
