@@ -37,6 +37,8 @@ GROWTH_BYTES = 1 << 20
 # An expectation outlives no more than so many newer ones of its session.
 EXPECTED_MAX = 4
 HOARD = 10_000
+# All ports that a scan of the data ports has by default.
+SCANNED = 64_512
 # Sessions that press into a full table.
 PRESSING = 2_000
 # At the rate at which a scan is accompanied, more than comes while one takes a minute.
@@ -126,8 +128,12 @@ def scan(world):
 
     def scanned_by(index):
         inside.forget()
-        transfer.beside(Flood(world, topology, topology.clients[index], VIP, "1024-65535", 64512,
+        before = ftpfix.counted("connections unexpected")
+        transfer.beside(Flood(world, topology, topology.clients[index], VIP, "1024-65535", SCANNED,
                               source=own(4)(index)))
+        # Whatever hook sees it first, each is counted once.
+        unexpected = ftpfix.counted("connections unexpected") - before
+        check(SCANNED * 9 // 10 <= unexpected <= SCANNED, f"of the scan {unexpected} were counted")
         equal(inside.openings(), [], "connections that the server got")
         equal(ftpfix.counted("connections opened"), 1, "connections opened")
     scanned_by(0)
