@@ -183,6 +183,17 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	return 0;
 }
 
+/* Counts a SYN that came where data connections do, and was expected by nobody: a scan's, or
+ * that of a client who has another address now. */
+static __always_inline void flow_unexpected(const struct packet *packet)
+{
+	__u32 host_port = bpf_ntohs(packet->tuple.be_destination_port), ports = data_ports;
+
+	if (host_port >= ports >> 16 && host_port <= (ports & 0xffff) &&
+	    !is_service_port(host_port) && bpf_map_lookup_elem(&told, &packet->tuple.destination))
+		count(FTPFIX_CONNECTION_UNEXPECTED);
+}
+
 /*
  * Makes a connection of the SYN in the scratch if it is for one: `settled` says that one of
  * its tuple is established, which only a peer that was told to dial again ends so. (To
@@ -204,6 +215,8 @@ __global int flow_open(struct __sk_buff *skb, int side, int settled)
 		return flow_refuse_peer(scratch, err);
 	if (err && !settled && side == FTPFIX_SIDE_UPLINK)
 		err = flow_open_virtual(skb, scratch);
+	if (err == -ENOENT && side == FTPFIX_SIDE_UPLINK && !scratch->slot)
+		flow_unexpected(&scratch->packet);
 	return err;
 }
 

@@ -16,6 +16,10 @@
  * loader, also while the programs run. */
 volatile __u64 service_ports[65536 / 64];
 
+/* The range of public data ports, both ends in it: the lowest in the upper half. Written by the
+ * loader, also while the programs run. */
+volatile __u32 data_ports;
+
 /* Whether --server names prefixes: then data connections are carried to no other
  * address, not even to the one that an announcement came from. */
 const volatile __u32 servers_configured;
@@ -146,6 +150,16 @@ struct {
 
 /* How many numbers were given. */
 __u32 own_count;
+
+/* Addresses at which peers that come in on the uplink are expected, or were. Full: SYNs to a
+ * further one are not counted when nobody expects them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FTPFIX_TOLD_MAX);
+	__type(key, struct ftpfix_addr);
+	__type(value, __u32);
+} told SEC(".maps");
 
 /* Full, when neither group of a peer and port has a free slot: new announcements pass unchanged
  * (announcements table_full); what is expected stays, and flows are not touched. The daemon

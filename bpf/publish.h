@@ -254,6 +254,24 @@ static __always_inline void publish_replace(struct scratch *scratch, __be16 be_p
 	expect_replace(&crossing->key, anybody, be_port, announcement);
 }
 
+static __always_inline void publish_told(const struct ftpfix_addr *addr)
+{
+	__u32 nothing = 0;
+
+	if (addr && !bpf_map_lookup_elem(&told, addr))
+		bpf_map_update_elem(&told, addr, &nothing, BPF_NOEXIST);
+}
+
+/* Notes where a peer who comes in on the uplink is expected. */
+static __always_inline void publish_note_told(const struct ftpfix_expectation *expectation)
+{
+	if (expectation->side != FTPFIX_SIDE_UPLINK)
+		return;
+	publish_told(expect_address(expectation, expectation->dialled));
+	if (expectation->advertised != expectation->dialled)
+		publish_told(expect_address(expectation, expectation->advertised));
+}
+
 /* Remembers what is expected, in the place of the session's oldest announcement, whose
  * expectation goes if it is still open. */
 static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_session *session,
@@ -267,6 +285,8 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 		publish_replace(scratch, expected->be_port,
 				(__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
 	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation.be_port;
+	if (expected->be_port)
+		publish_note_told(&scratch->expectation);
 	expected->be_peer_port = 0;
 	session->announcements++;
 }

@@ -30,6 +30,7 @@
 #define FTPFIX_TURNS_MAX 32768		   /* a power of two, not above 65536 */
 #define FTPFIX_HOPS_MAX 4096		   /* a power of two */
 #define FTPFIX_ADVERTISE_MAX 1024
+#define FTPFIX_TOLD_MAX 1024	  /* addresses that peers on the uplink were told */
 #define FTPFIX_SOURCES_MAX 256	  /* FULLNAT addresses of one family */
 #define FTPFIX_VIRTUALS_MAX 64	  /* virtual addresses that ftpfix balances itself */
 #define FTPFIX_BACKENDS_MAX 256	  /* real servers of one virtual address */
@@ -630,6 +631,9 @@ struct ftpfix_hop {
 	X(CONNECTION_CLOSED, connections, "closed", "both sides finished, or one reset")         \
 	X(CONNECTION_NOBODY_CAME, connections, "nobody_came",                                    \
 	  "the expectation ran out, or its session ended: is the port range open?")              \
+	X(CONNECTION_UNEXPECTED, connections, "unexpected",                                      \
+	  "a SYN to an announced address and a port of --data-ports, by one who is not "         \
+	  "expected there: passed")                                                              \
 	X(CONNECTION_REPLACED, connections, "replaced",                                          \
 	  "the session asked for newer ones before this one was used")                           \
 	X(CONNECTION_TIMED_OUT, connections, "timed_out", "a flow was silent for too long")      \

@@ -112,6 +112,7 @@ int dataplane_write_services(const struct dataplane *dataplane, const struct con
 			return err;
 		}
 	}
+	dataplane->skeleton->bss->data_ports = (__u32)config->port_low << 16 | config->port_high;
 	return 0;
 }
 

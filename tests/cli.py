@@ -481,6 +481,7 @@ def defaults_are_written_into_the_maps():
                      for address, length in PRIVATE), "servers")
         equal(daemon.maps("advertise"), [], "advertise")
         equal(sources(daemon), [[], []], "sources")
+        equal(daemon.variables()["data_ports"], 1024 << 16 | 65535, "the range")
         constants = daemon.constants()
         equal((constants["clients_inside"], constants["servers_configured"],
                constants["expectation_ns"]), (0, 0, 60 * 10**9), "constants")
@@ -567,6 +568,7 @@ def set_changes_the_next_announcement():
             service = world.service()
             equal((service["advertise"], service["data_port_low"], service["data_port_high"]),
                   ([advertised or "dialled"], low, high), f"shown after set {words}")
+            equal(daemon.variables()["data_ports"], low << 16 | high, f"range after set {words}")
 
 
 @test

@@ -311,6 +311,9 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	world_clear_flows(world);
 	map_clear(world->skeleton->maps.virtuals);
 	map_clear(world->skeleton->maps.loads);
+	map_clear(world->skeleton->maps.told);
+	/* Who tests what nobody expects says a range. */
+	world->skeleton->bss->data_ports = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
 	world->skeleton->bss->routes_watched_ticks = 0;

@@ -3,4 +3,4 @@
 from . import (  # noqa: F401
     eip, nat, fullnat, many, transfers, strict, runtime, large, onearm, active, inside, ipv6,
     attacks, slipstream, tls, commands, rewriting, client_address, pmtu, path,
-    balancer, balancer_changes, connections, xdp, floods)
+    balancer, balancer_changes, unwell, elsewhere, connections, xdp, floods)

@@ -3,6 +3,7 @@
 lets it pass or not; with --path direct it sees none of ftpfix's packets."""
 from .. import servers
 from ..balancing import balancer, network, own, real, vip
+from ..cables import take_redirected, whole_checksums
 from ..check import check, equal, raises
 from ..clients import Curl, Lftp, Tnftp
 from ..control import Control
@@ -54,6 +55,9 @@ def _as_balancer(world, mode, family):
 
 def _stack(world, build, start, mode, family, active=False):
     topology, server = build(world, mode, family)
+    # So that XDP could carry them.
+    take_redirected(topology)
+    whole_checksums(topology)
     firewall = world.keep(Firewall(topology.balancer,
                                    f"21, {LISTENING}" if active else ALLOWED))
     clients = every_client(world, topology.client, vip(family), server, KINDS, active)
