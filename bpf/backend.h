@@ -84,8 +84,9 @@ static __always_inline struct ftpfix_backend *
 backend_least_connections(const struct ftpfix_virtual *virtual)
 {
 	struct backend_loop loop = {.virtual = virtual};
+	__u32 count = backend_count[virtual->id & (FTPFIX_VIRTUALS_MAX - 1)];
 
-	bpf_loop(virtual->backends & (FTPFIX_BACKENDS_MAX * 2 - 1), backend_compare, &loop, 0);
+	bpf_loop(count & (FTPFIX_BACKENDS_MAX * 2 - 1), backend_compare, &loop, 0);
 	return loop.best_weight ? backend_find(virtual, loop.best) : NULL;
 }
 

@@ -32,6 +32,10 @@ volatile __u32 source_count[FTPFIX_FAMILIES];
 const volatile __u32 source_port_low = FTPFIX_PORT_MIN;
 const volatile __u32 source_port_high = 65535;
 
+/* How many entries of map backends to look at for the virtual address of each id. Written by
+ * the loader, also while the programs run. */
+volatile __u32 backend_count[FTPFIX_VIRTUALS_MAX];
+
 /* The loader's to write, in ticks of the coarse monotonic clock: when something that next hops
  * depend on changed last, and until when that is sure to be noted here. */
 volatile __u32 routes_changed_ticks;

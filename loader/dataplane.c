@@ -380,6 +380,11 @@ static __u32 ticks_at(__u64 later_ns)
 	return (now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec + later_ns) >> FTPFIX_TICK_SHIFT;
 }
 
+void dataplane_write_backend_count(const struct dataplane *dataplane, __u32 id, __u32 count)
+{
+	dataplane->skeleton->bss->backend_count[id] = count;
+}
+
 void dataplane_hops_changed(const struct dataplane *dataplane)
 {
 	dataplane->skeleton->bss->routes_changed_ticks = ticks_at(0);
