@@ -16,6 +16,10 @@
  * loader, also while the programs run. */
 volatile __u64 service_ports[65536 / 64];
 
+/* The same of the ports from which the loader's checks of servers come: no connection goes on
+ * from them under FULLNAT, for its server's answers would be the check's. */
+volatile __u64 check_ports[65536 / 64];
+
 /* Whether --server names prefixes: then data connections are carried to no other
  * address, not even to the one that an announcement came from. */
 const volatile __u32 servers_configured;
