@@ -11,12 +11,17 @@
 #include "expect_table.h"
 #include "own.h"
 
-static __always_inline int is_service_port(__u32 host_port)
+static __always_inline int port_in(const volatile __u64 bits[65536 / 64], __u32 host_port)
 {
 	/* The compiler may know the bound; the verifier must be shown it. */
 	barrier_var(host_port);
 	host_port &= 65535;
-	return service_ports[host_port >> 6] >> (host_port & 63) & 1;
+	return bits[host_port >> 6] >> (host_port & 63) & 1;
+}
+
+static __always_inline int is_service_port(__u32 host_port)
+{
+	return port_in(service_ports, host_port);
 }
 
 static __always_inline int session_key_equal(const struct ftpfix_session_key *one,

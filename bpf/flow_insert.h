@@ -109,11 +109,20 @@ __global int flow_withdraw(__u32 slot)
 	return 0;
 }
 
+/* Whether the scratch's way ahead would go on from a port that a check of the loader's has: from
+ * the client's own address none comes. */
+static __always_inline int flow_is_checks(const struct scratch *scratch)
+{
+	return scratch->ahead.source &&
+	       port_in(check_ports, bpf_ntohs(scratch->ahead.be_source_port));
+}
+
 /*
  * Inserts the two entries of the scratch. The key of the way back, the second one, is what makes
  * the source port ours: of two CPUs that insert the same at once at most one keeps it. For that
  * it is shown to these; to packets, and to who would remove the pair, only when it is ours, and
- * the first one, by which pairs are removed, last.
+ * the first one, by which pairs are removed, last. The loader says which port its check has before
+ * it looks for the key, and we look for that when the key is shown: never do both keep the port.
  * Returns 0; -EEXIST; -EALREADY when another CPU does the same for the same SYN; or -ENOSPC when
  * no slot is free.
  */
@@ -137,7 +146,7 @@ __global int flow_insert_both(__u32 out_ifindex, __u32 in_ifindex)
 	flow_write(&scratch->ahead, slot - 1, back - 1, out_ifindex);
 	flow_write(&scratch->behind, back - 1, slot - 1, in_ifindex);
 	slot_publish(back - 1, scratch->behind_spot.tag);
-	if (flow_taken(1, back))
+	if (flow_taken(1, back) || flow_is_checks(scratch))
 		err = -EEXIST;
 	slot_publish(slot - 1, scratch->ahead_spot.tag);
 	if (!err && flow_taken(0, slot))

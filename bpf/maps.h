@@ -16,6 +16,10 @@
  * loader, also while the programs run. */
 volatile __u64 service_ports[65536 / 64];
 
+/* The same of the ports from which the loader's checks of servers come: no connection goes on
+ * from them under FULLNAT, for its server's answers would be the check's. */
+volatile __u64 check_ports[65536 / 64];
+
 /* The range of public data ports, both ends in it: the lowest in the upper half. Written by the
  * loader, also while the programs run. */
 volatile __u32 data_ports;
@@ -35,6 +39,10 @@ const volatile __u32 path_stack;
 volatile __u32 source_count[FTPFIX_FAMILIES];
 const volatile __u32 source_port_low = FTPFIX_PORT_MIN;
 const volatile __u32 source_port_high = 65535;
+
+/* How many entries of map backends to look at for the virtual address of each id. Written by
+ * the loader, also while the programs run. */
+volatile __u32 backend_count[FTPFIX_VIRTUALS_MAX];
 
 /* The loader's to write, in ticks of the coarse monotonic clock: when something that next hops
  * depend on changed last, and until when that is sure to be noted here. */

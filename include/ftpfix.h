@@ -32,7 +32,7 @@
 #define FTPFIX_ADVERTISE_MAX 1024
 #define FTPFIX_TOLD_MAX 1024	  /* addresses that peers on the uplink were told */
 #define FTPFIX_SOURCES_MAX 256	  /* FULLNAT addresses of one family */
-#define FTPFIX_VIRTUALS_MAX 64	  /* virtual addresses that ftpfix balances itself */
+#define FTPFIX_VIRTUALS_MAX 64	  /* virtual addresses of the balancer: a power of two */
 #define FTPFIX_BACKENDS_MAX 256	  /* real servers of one virtual address */
 #define FTPFIX_MAGLEV_SLOTS 65537 /* of one table: a prime, far above the servers */
 #define FTPFIX_LINKS_MAX 256
@@ -393,8 +393,10 @@ struct ftpfix_expectation {
 /*
  * Map virtuals: an address and port at which ftpfix itself takes control connections
  * (the balancer) → how it spreads them. Its servers are the entries id *
- * FTPFIX_BACKENDS_MAX + n of map backends, 0 <= n < backends; the entry `id` of map
- * maglev is the table of those n that take new sessions. Written by the loader alone.
+ * FTPFIX_BACKENDS_MAX + n of map backends, 0 <= n < variable backend_count[id]; the entry
+ * `id` of map maglev is the table of those n that take new sessions. Written by the loader
+ * alone, once: while the kernel replaces an element of a hash map, a program may find neither
+ * the old one nor the new one, or read what is put into the memory of the old one.
  */
 enum ftpfix_balance {
 	FTPFIX_BALANCE_MAGLEV,		  /* by the client's address */
@@ -402,10 +404,9 @@ enum ftpfix_balance {
 };
 
 struct ftpfix_virtual {
-	__u32 id;	/* below FTPFIX_VIRTUALS_MAX */
-	__u32 balance;	/* enum ftpfix_balance */
-	__u32 backends; /* how many entries of map backends to look at */
-	__u32 forward;	/* FTPFIX_FORWARD_NAT or FTPFIX_FORWARD_FULLNAT */
+	__u32 id;      /* below FTPFIX_VIRTUALS_MAX */
+	__u32 balance; /* enum ftpfix_balance */
+	__u32 forward; /* FTPFIX_FORWARD_NAT or FTPFIX_FORWARD_FULLNAT */
 };
 
 /* A slot of a Maglev table that no server has: none is up. */
@@ -738,7 +739,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_session, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_begun, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_ended, 40);
 FTPFIX_ASSERT_SIZE(struct ftpfix_expectation, 96);
-FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 16);
+FTPFIX_ASSERT_SIZE(struct ftpfix_virtual, 12);
 FTPFIX_ASSERT_SIZE(struct ftpfix_backend, 48);
 FTPFIX_ASSERT_SIZE(struct ftpfix_load, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_source, 16);

@@ -101,11 +101,23 @@ static void health_changed(void *context)
 	write_pools(server->balancer);
 }
 
-/* The server's answers would come in as these. */
-static bool is_taken(void *context, const struct ftpfix_endpoint *local)
+/* Checks of several servers may come from one port, of addresses that differ. */
+static void release_port(void *context, __be16 be_port)
 {
-	const struct server *server = context;
+	const struct server *server = context, *other = server->balancer->server;
+
+	while (other && other->health.be_port != be_port)
+		other = other->next;
+	if (!other)
+		dataplane_release_port(server->balancer->dataplane, be_port);
+}
+
+/* A session that opens meanwhile sees that the port is held, or is seen here. */
+static bool reserve_port(void *context, const struct ftpfix_endpoint *local)
+{
+	struct server *server = context;
 	const struct ftpfix_endpoint *endpoint = &server->backend.endpoint;
+	/* The server's answers would come in as these. */
 	const struct ftpfix_tuple answers = {
 		.source = endpoint->addr,
 		.destination = local->addr,
@@ -113,7 +125,11 @@ static bool is_taken(void *context, const struct ftpfix_endpoint *local)
 		.be_destination_port = local->be_port,
 	};
 
-	return flow_table_holds(&server->balancer->dataplane->flows, &answers);
+	dataplane_hold_port(server->balancer->dataplane, local->be_port);
+	if (!flow_table_holds(&server->balancer->dataplane->flows, &answers))
+		return true;
+	release_port(server, local->be_port);
+	return false;
 }
 
 static void describe_route(struct server *server, const struct next_hop *hop, int err)
@@ -256,7 +272,8 @@ static struct server *make_server(struct balancer *balancer, const struct ftpfix
 					 .endpoint = *endpoint,
 					 .client_address = balancer->config->flow.client_address,
 					 .changed = health_changed,
-					 .taken = is_taken,
+					 .reserve = reserve_port,
+					 .release = release_port,
 					 .context = server};
 	health_begin(&server->health);
 	/* At the end, so that they are shown in the order in which they were named. */
@@ -531,12 +548,12 @@ struct balancer *balancer_start(const struct loop *loop, const struct dataplane 
 
 void balancer_stop(struct balancer *balancer)
 {
-	struct server *next;
+	struct server *server;
 
 	if (!balancer)
 		return;
-	for (struct server *server = balancer->server; server; server = next) {
-		next = server->next;
+	while ((server = balancer->server)) {
+		balancer->server = server->next;
 		health_end(&server->health);
 		free(server);
 	}

@@ -381,6 +381,32 @@ static __u32 ticks_at(__u64 later_ns)
 	return (now.tv_sec * FTPFIX_SECOND_NS + now.tv_nsec + later_ns) >> FTPFIX_TICK_SHIFT;
 }
 
+void dataplane_write_backend_count(const struct dataplane *dataplane, __u32 id, __u32 count)
+{
+	dataplane->skeleton->bss->backend_count[id] = count;
+}
+
+static volatile __u64 *check_word(const struct dataplane *dataplane, __be16 be_port)
+{
+	return &dataplane->skeleton->bss->check_ports[ntohs(be_port) >> 6];
+}
+
+static __u64 check_bit(__be16 be_port)
+{
+	return 1ULL << (ntohs(be_port) & 63);
+}
+
+/* A full barrier: what is read of the table next is not older. */
+void dataplane_hold_port(const struct dataplane *dataplane, __be16 be_port)
+{
+	__atomic_fetch_or(check_word(dataplane, be_port), check_bit(be_port), __ATOMIC_SEQ_CST);
+}
+
+void dataplane_release_port(const struct dataplane *dataplane, __be16 be_port)
+{
+	__atomic_fetch_and(check_word(dataplane, be_port), ~check_bit(be_port), __ATOMIC_SEQ_CST);
+}
+
 void dataplane_hops_changed(const struct dataplane *dataplane)
 {
 	dataplane->skeleton->bss->routes_changed_ticks = ticks_at(0);

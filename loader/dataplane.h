@@ -57,6 +57,14 @@ void dataplane_remove_server(const struct dataplane *dataplane, const struct ftp
 /* Makes the advertise map what the rules say at present. */
 int dataplane_write_advertise(const struct dataplane *dataplane, const struct advertise *advertise);
 
+/* Has it look at the first `count` places for servers of the virtual address of this id. */
+void dataplane_write_backend_count(const struct dataplane *dataplane, __u32 id, __u32 count);
+
+/* Keeps FULLNAT connections that open from now on from going on from this port of the node, or
+ * lets them again. One that is in the table already keeps it. */
+void dataplane_hold_port(const struct dataplane *dataplane, __be16 be_port);
+void dataplane_release_port(const struct dataplane *dataplane, __be16 be_port);
+
 /* Has the dataplane ask the kernel again for the next hops that it knows. */
 void dataplane_hops_changed(const struct dataplane *dataplane);
 

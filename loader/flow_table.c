@@ -121,7 +121,8 @@ static bool slot_holds(const struct flow_maps *maps, __u32 slot, const struct ft
 {
 	struct ftpfix_flow flow;
 
-	return !bpf_map_lookup_elem(maps->flows, &slot, &flow) && flow.marks & FTPFIX_MARK_LIVE &&
+	return !bpf_map_lookup_elem(maps->flows, &slot, &flow) &&
+	       flow.marks & (FTPFIX_MARK_LIVE | FTPFIX_MARK_COMING) &&
 	       flow_key_equal(&flow.key, key);
 }
 

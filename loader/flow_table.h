@@ -51,8 +51,8 @@ int flow_table_each(const struct flow_table *table, flow_each each, void *contex
 /* How many established connections there are. */
 unsigned long flow_table_count(const struct flow_table *table);
 
-/* Whether packets of this tuple are those of a connection, be it open or not. The table need
- * not be open. */
+/* Whether packets of this tuple are those of a connection, be it open or not, or about to be
+ * inserted. The table need not be open. */
 bool flow_table_holds(const struct flow_maps *maps, const struct ftpfix_tuple *tuple);
 
 #endif /* FLOW_TABLE_H */

@@ -25,11 +25,21 @@ static const char proxy_v1[] = "PROXY UNKNOWN\r\n";
 static const char proxy_v2[] = {'\r', '\n', '\r', '\n', 0,    '\r', '\n', 'Q',
 				'U',  'I',  'T',  '\n', 0x20, 0,    0,	  0};
 
+static void release(struct health *health)
+{
+	__be16 be_port = health->be_port;
+
+	health->be_port = 0;
+	if (be_port)
+		health->release(health->context, be_port);
+}
+
 static void idle(struct health *health, unsigned int seconds)
 {
 	if (health->watch.fd >= 0)
 		close(health->watch.fd);
 	health->watch.fd = -1;
+	release(health);
 	health->phase = HEALTH_IDLE;
 	health->seconds = seconds;
 }
@@ -238,16 +248,16 @@ static int open_at(const struct next_hop *hop, struct ftpfix_endpoint *local)
 	return fd;
 }
 
-/* Opens a socket at a port from which no session is carried to the server: the answers to
- * one that FULLNAT uses would go to its client. The descriptor, or a negative errno. */
-static int open_free(const struct health *health)
+/* Opens a socket at a port from which no session is carried to the server, nor will be: the
+ * answers to one that FULLNAT uses would go to its client. The descriptor, or a negative errno. */
+static int open_free(struct health *health)
 {
 	struct ftpfix_endpoint local;
 	int held[PORTS_TRIED], count = 0, fd;
 
 	/* Each holds its port until another was found. */
 	while ((fd = open_at(&health->hop, &local)) >= 0 &&
-	       health->taken(health->context, &local)) {
+	       !health->reserve(health->context, &local)) {
 		held[count++] = fd;
 		fd = -EADDRINUSE;
 		if (count == PORTS_TRIED)
@@ -255,6 +265,8 @@ static int open_free(const struct health *health)
 	}
 	while (count > 0)
 		close(held[--count]);
+	if (fd >= 0)
+		health->be_port = local.be_port;
 	return fd;
 }
 

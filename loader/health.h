@@ -39,13 +39,16 @@ struct health {
 	enum health_phase phase;
 	struct greeting greeting;
 	unsigned int seconds; /* of the phase still; when idle, until the next check */
+	__be16 be_port;	      /* from which the check that is under way comes; 0: none */
 	unsigned int row;     /* results in a row that speak against the present state */
 	bool checked;	      /* once at least */
 	bool up;
 	char reason[HEALTH_REASON_MAX]; /* of the last bad result */
 	void (*changed)(void *context); /* `up` has changed */
-	/* Whether a connection that is carried comes from there to the server. */
-	bool (*taken)(void *context, const struct ftpfix_endpoint *local);
+	/* Keeps sessions from coming from there to the server until release() is called; false
+	 * when one does already. */
+	bool (*reserve)(void *context, const struct ftpfix_endpoint *local);
+	void (*release)(void *context, __be16 be_port);
 	void *context;
 };
 

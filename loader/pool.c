@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "maglev.h"
+#include "maps.h"
 
 int pool_place(const struct pool *pool, const struct ftpfix_backend *server)
 {
@@ -180,29 +181,34 @@ static bool shares_change(const struct pool *pool)
 	return false;
 }
 
-static int write_virtuals(struct pool *pool, const struct dataplane *dataplane,
-			  const struct config *config)
+/* How far those who choose a server must look. */
+static void write_counts(const struct pool *pool, const struct dataplane *dataplane)
 {
-	__u32 backends = 0;
-	int err = 0;
+	__u32 count = 0;
 
 	for (__u32 place = 0; place < FTPFIX_BACKENDS_MAX; place++)
 		if (pool->member[place])
-			backends = place + 1;
-	if (pool->complete && backends == pool->backends)
-		return 0;
+			count = place + 1;
+	for (size_t i = 0; i < pool->virtual_count; i++)
+		dataplane_write_backend_count(dataplane, pool->virtual[i], count);
+}
+
+/* What never changes. */
+static int write_virtuals(const struct pool *pool, const struct dataplane *dataplane,
+			  const struct config *config)
+{
+	int err = 0;
+
 	for (size_t i = 0; !err && i < pool->virtual_count; i++) {
 		const struct ftpfix_virtual virtual = {
 			.id = pool->virtual[i],
 			.balance = config->balance,
-			.backends = backends,
 			.forward = config->forward,
 		};
 
-		err = bpf_map_update_elem(dataplane->virtuals, &config->virtual[virtual.id],
-					  &virtual, BPF_ANY);
+		err = map_write(dataplane->virtuals, &config->virtual[virtual.id], &virtual,
+				sizeof(virtual));
 	}
-	pool->backends = backends;
 	return err;
 }
 
@@ -235,6 +241,8 @@ int pool_write(struct pool *pool, const struct dataplane *dataplane, const struc
 	if (!err)
 		err = write_places(pool, dataplane, false);
 	if (!err)
+		write_counts(pool, dataplane);
+	if (!err && !pool->complete)
 		err = write_virtuals(pool, dataplane, config);
 	if (err)
 		log_line("the servers of a virtual address cannot be written into the maps: %s",

@@ -20,7 +20,6 @@ struct pool {
 	/* As the maps have it: */
 	struct ftpfix_backend written[FTPFIX_BACKENDS_MAX];
 	__u32 slots[FTPFIX_BACKENDS_MAX]; /* of the table, that each place has */
-	__u32 backends;			  /* one past the last place that is taken */
 	bool empty;			  /* no server takes sessions, which was said */
 	bool complete;			  /* false: something of it could not be written yet */
 };

@@ -34,8 +34,13 @@ def written(value):
 
 
 def virtuals(daemon):
-    """{virtual address: (id, balance, backends, forward)}"""
-    return {written(key): struct.unpack("=4I", value) for key, value in daemon.maps("virtuals")}
+    """{virtual address: (id, balance, forward)}"""
+    return {written(key): struct.unpack("=3I", value) for key, value in daemon.maps("virtuals")}
+
+
+def counts(daemon):
+    """Of each virtual address, in the order of their ids, how many places are looked at."""
+    return daemon.variables()["backend_count"]
 
 
 def backends(daemon, number=0):
@@ -168,9 +173,10 @@ def virtual_addresses_are_written_into_the_maps():
             "--server", "10.0.0.175,weight=3,10.0.0.176:2122", "2001:db8:0:1::9",
             "[2001:db8:0:1::a]:2123,weight=65535", "--forward", "fullnat", *UNCHECKED)
         index = world.inside(lambda: socket.if_nametoindex("sv0"))
-        equal(virtuals(daemon), {"203.0.113.5:21": (0, 0, 2, 2), "[2001:db8::5]:2100": (1, 0, 2, 2),
-                                 "203.0.113.6:2121": (2, 0, 2, 2), "203.0.113.7:21": (3, 0, 2, 2)},
+        equal(virtuals(daemon), {"203.0.113.5:21": (0, 0, 2), "[2001:db8::5]:2100": (1, 0, 2),
+                                 "203.0.113.6:2121": (2, 0, 2), "203.0.113.7:21": (3, 0, 2)},
               "virtuals")
+        equal(counts(daemon), [2] * 4 + [0] * 60, "places to look at")
         first = ("10.0.0.175:21", "10.0.0.1", index, 3, 1)
         second = ("10.0.0.176:2122", "10.0.0.1", index, 1, 1)
         for number in 0, 3:
@@ -232,7 +238,7 @@ def least_connections_needs_no_table():
     with World() as world:
         daemon = world.run(*VIP, "203.0.113.5", "--server", "10.0.0.175,10.0.0.176", "--balance",
                            "least-connections", *UNCHECKED)
-        equal(virtuals(daemon), {"203.0.113.5:21": (0, 1, 2, 1)}, "virtuals")
+        equal(virtuals(daemon), {"203.0.113.5:21": (0, 1, 1)}, "virtuals")
         equal(takers(daemon), {"10.0.0.175:21", "10.0.0.176:21"}, "who takes sessions")
         equal(shown(world)["10.0.0.175:21"]["share"], {"203.0.113.5:21": None}, "share")
         equal(world.service()["balance"], "least-connections", "what is shown")
@@ -261,7 +267,7 @@ def servers_are_added_drained_and_removed():
               "servers of the table")
         moved = sum(one != other != "10.0.0.177:2100" for one, other in zip(before, table(daemon)))
         assert moved < SLOTS / 100, f"{moved} slots changed hands without need"
-        equal(virtuals(daemon)["203.0.113.5:21"][2], 3, "backends to look at")
+        equal(counts(daemon)[:3], [3, 3, 0], "places to look at")
         equal(control_ports(daemon), {21, 2100, 2121}, "control ports with another server's")
         assert (mapped("10.0.0.177"), 128) in known_servers(daemon), "may be announced"
 
@@ -335,6 +341,21 @@ def a_removed_server_is_known_as_long_as_a_handshake_may_last():
         wait_until(lambda: "10.0.0.175:2100" not in shown(world), "forgotten", 8)
         assert time.monotonic() - removed > 3, "forgotten too early"
         equal(control_ports(daemon), {21}, "control ports")
+
+
+@test
+def virtual_addresses_are_written_once():
+    with World() as world:
+        daemon = world.run(*VIP, "203.0.113.5,203.0.113.6", "--server", "10.0.0.175",
+                           *UNCHECKED)
+        before = virtuals(daemon)
+        daemon.freeze("virtuals")
+        change(world, "add", "10.0.0.176")
+        equal((takers(daemon), counts(daemon)[:3]),
+              ({"10.0.0.175:21", "10.0.0.176:21"}, [2, 2, 0]), "with one more")
+        change(world, "del", "10.0.0.176")
+        equal((takers(daemon), counts(daemon)[:3]), ({"10.0.0.175:21"}, [1, 1, 0]), "without it")
+        equal(virtuals(daemon), before, "virtuals")
 
 
 @test

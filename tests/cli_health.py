@@ -27,7 +27,9 @@ class Server:
         self.said = []  # by each client, once it is gone
         self.ports = []  # of each client
         self.times = []  # at which each connected
-        self.header = 0  # bytes that are waited for before the greeting
+        self.header = 0  # bytes that are waited for before the greeting,
+        self.ready = threading.Event()  # and this
+        self.ready.set()
         self.listener = None
         self.start()
 
@@ -51,6 +53,7 @@ class Server:
             connection.settimeout(20)
             while len(said) < self.header and (part := connection.recv(4096)):
                 said += part
+            self.ready.wait(20)
             for piece in self.greeting:
                 connection.sendall(piece)
                 time.sleep(0.05)
@@ -80,9 +83,9 @@ def node_and_host():
         yield node, host
 
 
-def run(node, *args, interval=1):
+def run(node, *args, interval=1, timeout=1):
     return node.run("--dev", "up0", "--server-dev", "sv0", "--vip", "203.0.113.5",
-                    "--health-interval", interval, "--health-timeout", 1, *args)
+                    "--health-interval", interval, "--health-timeout", timeout, *args)
 
 
 def state(node, server="10.0.0.175:21"):
@@ -303,3 +306,73 @@ def a_check_leaves_the_ports_alone_that_sessions_come_from():
         wait_until(lambda: len(server.ports) > before + 5, "five checks")
         equal(set(server.ports[before + 1:]) - free, set(), "ports of sessions that were used")
         assert " down" not in daemon.log(), daemon.log()
+
+
+def check_ports(daemon):
+    """Those from which no session goes on, for checks have them."""
+    return {64 * number + bit for number, word in enumerate(daemon.variables()["check_ports"])
+            for bit in range(64) if word >> bit & 1}
+
+
+@test
+def a_session_leaves_the_port_alone_that_a_check_comes_from():
+    with node_and_host() as (node, host), World() as client:
+        client.do("ip link del up0")
+        node.do(f"ip link set up1 netns {client.name} name eth0")
+        client.do("ip link set eth0 up")
+        client.do("ip addr add 203.0.113.9/24 dev eth0")
+        host.do("ip route add default via 10.0.0.1")
+        server = Server(host)
+        server.ready.clear()
+        daemon = run(node, "--server", "10.0.0.175", "--forward", "fullnat", "--source",
+                     "10.0.0.1:1024-65535", timeout=20)
+        wait_until(lambda: server.ports, "a check")
+        port = server.ports[0]
+        equal(check_ports(daemon), {port}, "ports of checks")
+
+        def connect():
+            return socket.create_connection(("203.0.113.5", 21), 10, ("203.0.113.9", port))
+
+        with client.inside(connect) as session:
+            wait_until(lambda: len(server.ports) > 1, "the session")
+            assert server.ports[1] != port, "the session has the check's port"
+            server.ready.set()
+            equal(session.recv(100), READY, "what the client is told")
+            wait_until(lambda: server.said, "the end of the check")
+            equal(server.said[0], b"QUIT\r\n", "what the check said")
+            # That of a check that is under way, at most.
+            wait_until(lambda: port not in check_ports(daemon), "the port is given back")
+        assert " down" not in daemon.log(), daemon.log()
+
+
+@test
+def checks_that_share_a_port_keep_it_until_the_last_has_ended():
+    with node_and_host() as (node, host):
+        node.inside(lambda: Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(
+            "40000 40000"))
+        servers = [Server(host), Server(host, "2001:db8:0:1::9")]
+        for server in servers:
+            server.ready.clear()
+        daemon = run(node, "--vip", "2001:db8::5", "--server", "10.0.0.175", "2001:db8:0:1::9",
+                     "--forward", "fullnat", interval=20, timeout=20)
+        wait_until(lambda: all(server.ports for server in servers), "a check of each")
+        equal([server.ports[0] for server in servers], [40000] * 2, "their ports")
+        servers[0].ready.set()
+        wait_until(lambda: not node.inside(lambda: f":{40000:X} " in Path(
+            "/proc/thread-self/net/tcp").read_text()), "the end of the first")
+        # Once it answers, it has done what belongs to that.
+        equal(state(node), ("up", None), "state")
+        equal(check_ports(daemon), {40000}, "ports of the other")
+        servers[1].ready.set()
+        wait_until(lambda: check_ports(daemon) == set(), "the end of the other")
+
+
+@test
+def the_daemon_may_end_while_checks_are_under_way():
+    with node_and_host() as (node, host):
+        servers = [Server(host), Server(host, "10.0.0.176")]
+        for server in servers:
+            server.ready.clear()
+        daemon = run(node, "--server", "10.0.0.175,10.0.0.176", timeout=20)
+        wait_until(lambda: all(server.ports for server in servers), "a check of each")
+        equal(daemon.end(), 0, "exit status")

@@ -73,7 +73,6 @@ static inline void balance_virtual(const struct talk *talk, __u32 id, enum ftpfi
 	struct ftpfix_virtual virtual = {
 		.id = id,
 		.balance = balance,
-		.backends = SERVERS,
 		.forward = talk->world->service.forward,
 	};
 
@@ -82,6 +81,7 @@ static inline void balance_virtual(const struct talk *talk, __u32 id, enum ftpfi
 
 		balance_backend(talk->world, id, number, &backend);
 	}
+	talk->world->skeleton->bss->backend_count[id] = SERVERS;
 	balance_to(talk->world, id, 0);
 	balance_write(talk->world->skeleton->maps.virtuals, &dialled, &virtual);
 }

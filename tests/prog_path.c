@@ -398,6 +398,19 @@ static void source_port_taken(void **state)
 	assert_int_equal(dial_settled(&first), 8);
 }
 
+/* Nor is a port that the loader's checks have: what was inserted for it goes again. */
+static void source_port_of_a_check(void **state)
+{
+	struct talk talk = path_begin(state, 1);
+	struct dial dial = balance_dial(&talk);
+
+	world_check_port(talk.world, dial.client_port, 1);
+	opens_elsewhere(&dial);
+	assert_int_not_equal(dial.source_port, dial.client_port);
+	down(&dial, PSH | ACK, "220 ready\r\n");
+	assert_int_equal(dial_entries(&dial), 4);
+}
+
 static void stack_constants(struct ftpfix *skeleton)
 {
 	skeleton->rodata->path_stack = 1;
@@ -415,12 +428,19 @@ static int stack_setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(balanced),	cmocka_unit_test(passive),
-		cmocka_unit_test(active),	cmocka_unit_test(active_ends),
-		cmocka_unit_test(stack_routes), cmocka_unit_test(syn_again),
-		cmocka_unit_test(table_full),	cmocka_unit_test(settles_without_room),
-		cmocka_unit_test(reset),	cmocka_unit_test(filtered_reset),
-		cmocka_unit_test(replaced),	cmocka_unit_test(source_port_taken),
+		cmocka_unit_test(balanced),
+		cmocka_unit_test(passive),
+		cmocka_unit_test(active),
+		cmocka_unit_test(active_ends),
+		cmocka_unit_test(stack_routes),
+		cmocka_unit_test(syn_again),
+		cmocka_unit_test(table_full),
+		cmocka_unit_test(settles_without_room),
+		cmocka_unit_test(reset),
+		cmocka_unit_test(filtered_reset),
+		cmocka_unit_test(replaced),
+		cmocka_unit_test(source_port_taken),
+		cmocka_unit_test(source_port_of_a_check),
 	};
 
 	return cmocka_run_group_tests(tests, stack_setup, world_teardown);

@@ -143,6 +143,47 @@ static void gives_way(struct dial *more, const struct dial *given, int opening)
 	assert_int_equal(dial_settled(more), settled + 2);
 }
 
+/* A port from which the loader checks servers is no connection's, be it the client's own, and
+ * whichever the address; all others are used, and this one is again when the check is over. */
+static void ports_of_checks_are_left(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct talk talk = pool_begin(state, ipv6);
+		struct dial dials[SOURCES - ADDRESSES], more = client_of(&talk, SOURCES);
+		int taken[SOURCES] = {};
+
+		world_check_port(talk.world, PORT_LOW + 3, 1);
+		for (int number = 0; number < SOURCES - ADDRESSES; number++) {
+			struct dial *dial = &dials[number];
+
+			*dial = client_of(&talk, number);
+			dial->client_port = PORT_LOW + 3;
+			dial_learn(dial);
+			assert_int_not_equal(dial->source_port, PORT_LOW + 3);
+			assert_int_equal(taken[source_of(dial)]++, 0);
+		}
+		counted(talk.world, {FTPFIX_BALANCED_OPENED, SOURCES - ADDRESSES},
+			CARRIED_OF(dials, SOURCES - ADDRESSES, 0));
+		for (int number = 0; number < SOURCES - ADDRESSES; number++)
+			settle(&dials[number]);
+		refused(&more);
+		world_check_port(talk.world, PORT_LOW + 3, 0);
+		dial_learn(&more);
+		assert_int_equal(more.source_port, PORT_LOW + 3);
+	}
+}
+
+/* From the client's own address a check does not come. */
+static void own_address_may_have_its_port(void **state)
+{
+	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct dial dial = balance_dial(&talk);
+
+	world_check_port(talk.world, dial.client_port, 1);
+	balance_open(&dial, 1);
+	assert_int_equal(dial.source_port, dial.client_port);
+}
+
 /* One that is not established keeps its source as long as there is another one: in TIME_WAIT
  * (0), opening with the server's answer (1) and without it (2). When none is left it gives it
  * up; those that are established do not. */
@@ -309,6 +350,8 @@ int main(void)
 		cmocka_unit_test(all_are_used),
 		cmocka_unit_test(for_each_server),
 		cmocka_unit_test(own_port_is_kept),
+		cmocka_unit_test(ports_of_checks_are_left),
+		cmocka_unit_test(own_address_may_have_its_port),
 		cmocka_unit_test(unsettled_ones_give_way),
 		cmocka_unit_test(half_open_ones_give_way),
 		cmocka_unit_test(late_answer),

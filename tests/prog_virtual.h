@@ -18,7 +18,6 @@ static inline struct dial dial_virtual(const struct talk *talk)
 	};
 	struct ftpfix_virtual virtual = {
 		.balance = FTPFIX_BALANCE_LEAST_CONNECTIONS,
-		.backends = 1,
 		.forward = talk->world->service.forward,
 	};
 	struct ftpfix_backend backend = {
@@ -31,6 +30,7 @@ static inline struct dial dial_virtual(const struct talk *talk)
 	};
 	__u32 first = 0;
 
+	skeleton->bss->backend_count[first] = 1;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skeleton->maps.virtuals), &dialled,
 					     &virtual, BPF_ANY),
 			 0);

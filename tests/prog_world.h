@@ -316,6 +316,8 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	world->skeleton->bss->data_ports = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV4] = 0;
 	world->skeleton->bss->source_count[FTPFIX_IPV6] = 0;
+	memset((void *)world->skeleton->bss->check_ports, 0,
+	       sizeof(world->skeleton->bss->check_ports));
 	world->skeleton->bss->routes_watched_ticks = 0;
 	world->skeleton->bss->routes_changed_ticks = 0;
 	memset(&world->service, 0, sizeof(world->service));
@@ -327,6 +329,14 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	world_write_service(world);
 	for (__u32 reason = 0; reason < FTPFIX_REASON_COUNT; reason++)
 		world->counted[reason] = counter_value(world, reason);
+}
+
+/* The loader checks servers from this port, or does not any more. */
+static inline void world_check_port(struct world *world, __u16 port, int held)
+{
+	volatile __u64 *word = &world->skeleton->bss->check_ports[port / 64];
+
+	*word = held ? *word | 1ULL << port % 64 : *word & ~(1ULL << port % 64);
 }
 
 static inline void world_close(struct world *world)

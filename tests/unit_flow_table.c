@@ -389,6 +389,18 @@ static void what_is_no_flow_of_the_tuple_is_not_found(void **state)
 	assert_false(flow_table_holds(&maps, &tuple));
 }
 
+/* Whose program may have looked before for what would have stopped it. */
+static void what_is_about_to_be_a_flow_is_found(void **state)
+{
+	const struct ftpfix_tuple tuple = {ipv4("10.0.0.9"), ipv4("10.0.0.1"), htons(21),
+					   htons(40000)};
+	__u32 slot = put(&tuple, 1, 3);
+
+	(void)state;
+	flows[slot].marks = FTPFIX_MARK_COMING;
+	assert_true(flow_table_holds(&maps, &tuple));
+}
+
 static atomic_bool ending;
 
 /* Puts one flow after another into slot 20, each of one number throughout. */
@@ -450,6 +462,7 @@ int main(void)
 		cmocka_unit_test_setup(what_each_returns_ends_the_reading, empty),
 		cmocka_unit_test_setup(a_tuple_is_found_in_all_places_that_it_may_have, empty),
 		cmocka_unit_test_setup(what_is_no_flow_of_the_tuple_is_not_found, empty),
+		cmocka_unit_test_setup(what_is_about_to_be_a_flow_is_found, empty),
 		cmocka_unit_test_setup(a_copy_is_of_one_flow, empty),
 	};
 
