@@ -91,7 +91,12 @@ static long toa_keep_byte(__u32 index, void *context)
 static __noinline int toa_keep(struct __sk_buff *skb, struct tcp_options *options, __u32 offset,
 			       __u32 length)
 {
-	struct toa_loop loop = {.options = options, .length = length};
+	struct toa_loop loop = {
+		.options = options,
+		.length = length,
+		.option_end = each_zero,
+		.forged = each_zero,
+	};
 	__u32 size = size_within(length, TCP_OPTIONS_MAX);
 	int err;
 

@@ -129,6 +129,7 @@ static __noinline void line_release(struct scratch *scratch, struct ftpfix_strea
 		.change = &scratch->edit,
 		.edit = draft_edit(draft, draft->edits, 0),
 		.in_length = scratch->scan.column,
+		.out_length = each_zero,
 	};
 
 	if (loop.in_length > FTPFIX_LINE_MAX)

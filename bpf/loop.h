@@ -19,6 +19,13 @@ typedef long (*each_body)(__u32 index, void *context);
 
 #define __global __noinline
 
+/*
+ * Zero, which the verifier does not know. Older kernels (6.1) verify a body for its first round
+ * alone, with what stands on the stack then, and take out what that round would not do: what
+ * rounds change, and decide by, must begin as a number that is known to nobody.
+ */
+volatile __u32 each_zero;
+
 /* bpf_loop() takes at most 1 << 23 rounds; no caller comes near. */
 static __always_inline void each(__u32 rounds, each_body body, void *context)
 {

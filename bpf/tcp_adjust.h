@@ -129,6 +129,7 @@ static __always_inline int tcp_sack(struct __sk_buff *skb, const struct packet *
 	if (!size)
 		return 0;
 	loop->length = size;
+	loop->sack_end = each_zero;
 	__builtin_memset(options, 0, sizeof(*options));
 	err = bpf_skb_load_bytes(skb, offset, options->from, size);
 	if (err)
