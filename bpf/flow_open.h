@@ -56,6 +56,7 @@ static __always_inline struct opening *opening_begin(__u32 ifindex, enum ftpfix_
 {
 	struct opening *opening = &scratch->opening;
 
+	grace_begin_packet(scratch);
 	__builtin_memset(opening, 0, sizeof(*opening));
 	opening->key = scratch->packet.tuple;
 	opening->in_ifindex = ifindex;
