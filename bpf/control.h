@@ -294,6 +294,7 @@ __global int control_at(struct __sk_buff *skb, int side, int entering)
 		count(FTPFIX_PACKET_VLAN);
 		return 0;
 	}
+	grace_begin_packet(segment.scratch);
 	crossing->tuple = packet->tuple;
 	crossing->ifindex = skb->ifindex;
 	crossing->entering = entering;

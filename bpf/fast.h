@@ -284,7 +284,7 @@ static __always_inline int fast_fits(const struct xdp_md *xdp, const struct ftpf
 static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet, __u32 sides,
 						     __u32 ifindex)
 {
-	__u32 slot = flow_slot(&packet->tuple);
+	__u32 slot = flow_slot_begin(&packet->tuple);
 	struct ftpfix_flow *flow = slot ? flow_at(slot - 1) : NULL;
 	__u8 flags = packet->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 
@@ -301,17 +301,18 @@ static __always_inline struct ftpfix_flow *fast_find(const struct packet *packet
 
 /* Refuses nothing: a SYN that nobody expects, and a reset, are TC's. */
 static __always_inline int fast_carry(struct xdp_md *xdp, const struct packet *packet, __u32 sides,
-				      struct scratch *scratch, __u32 now)
+				      struct scratch *scratch)
 {
 	struct ftpfix_tuple *to = &scratch->to;
 	struct ftpfix_hop *hop = &scratch->hop;
 	struct ftpfix_flow *flow;
-	__u32 ifindex;
+	__u32 ifindex, now;
 
 	sides = fast_sides(xdp, packet, sides, &ifindex);
 	flow = fast_find(packet, sides, ifindex);
 	if (!flow || !fast_flow(flow, packet, sides))
 		return XDP_PASS;
+	now = scratch->now_ticks;
 	flow_to(flow, &packet->tuple, to);
 	hop_find(xdp, flow, to, ifindex, now, hop);
 	if (!hop->fast || !fast_fits(xdp, hop, packet) || fast_unsummed(xdp, packet))
@@ -331,13 +332,11 @@ static __always_inline int fast_packet(struct xdp_md *xdp, __u32 sides)
 {
 	struct scratch *scratch = scratch_memory();
 	struct packet packet;
-	__u32 now = ticks_now();
 	int verdict;
 
 	if (!scratch || fast_parse(xdp, &packet) || packet.ttl <= 1)
 		return XDP_PASS;
-	grace_begin(&scratch->packet_since_ticks, now);
-	verdict = fast_carry(xdp, &packet, sides, scratch, now);
+	verdict = fast_carry(xdp, &packet, sides, scratch);
 	grace_end(&scratch->packet_since_ticks);
 	return verdict;
 }

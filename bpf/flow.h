@@ -68,7 +68,7 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 		return -ENOENT;
 	packet = &scratch->packet;
 	scratch->sent.slot = 0;
-	scratch->slot = flow_slot(&packet->tuple);
+	scratch->slot = flow_slot_begin(&packet->tuple);
 	flow = flow_of_packet(scratch);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
 	/* Unless the SYN is that of a connection which is there. */
@@ -154,7 +154,8 @@ __global int flow_carry(struct __sk_buff *skb)
 	proxied = flow_proxied(flow);
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
-		asked = hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);
+		asked = hop_find(skb, flow, &scratch->to, skb->ifindex, scratch->now_ticks,
+				 &scratch->hop);
 		out_ifindex = scratch->hop.out_ifindex;
 		err = flow_obstacle(skb, scratch);
 		if (err)
@@ -165,7 +166,7 @@ __global int flow_carry(struct __sk_buff *skb)
 		err = proxy_enter(skb, out_ifindex);
 	if (!err) {
 		if (flow_plain(flow, packet))
-			flow_pass(flow, packet, ticks_now());
+			flow_pass(flow, packet, scratch->now_ticks);
 		else
 			flow_track(flow, packet);
 		err = nat_translate(skb, packet, &scratch->to, !path_stack);

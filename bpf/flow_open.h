@@ -56,6 +56,7 @@ static __always_inline struct opening *opening_begin(__u32 ifindex, enum ftpfix_
 {
 	struct opening *opening = &scratch->opening;
 
+	grace_begin_packet(scratch);
 	__builtin_memset(opening, 0, sizeof(*opening));
 	opening->key = scratch->packet.tuple;
 	opening->in_ifindex = ifindex;
@@ -146,11 +147,15 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 		.addr = packet->tuple.destination,
 		.be_port = packet->tuple.be_destination_port,
 	};
-	struct ftpfix_virtual *found = bpf_map_lookup_elem(&virtuals, &dialled);
 	struct ftpfix_backend *backend, *server;
+	struct ftpfix_virtual *found;
 	struct opening *opening;
 	int err;
 
+	/* The port of a virtual address is a service's: most SYNs need not be looked up. */
+	if (!is_service_port(bpf_ntohs(dialled.be_port)))
+		return -ENOENT;
+	found = bpf_map_lookup_elem(&virtuals, &dialled);
 	if (!found)
 		return -ENOENT;
 	if (packet->tagged) {

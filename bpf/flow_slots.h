@@ -125,6 +125,44 @@ __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 	return slot_find(&search, &spot);
 }
 
+/* Whether any slot of the group has the tag. */
+static __always_inline int group_has(const struct ftpfix_flow_group *group, __u32 tag)
+{
+	__u64 found = 0;
+
+	for (int word = 0; word < WORDS_OF_GROUP; word++)
+		found |= bytes_zero(group->tags[word] ^ tag * EACH_BYTE);
+	return found != 0;
+}
+
+/*
+ * The same for a packet, by its own tuple, whose program begins as to grace.h only where there may
+ * be such a flow: no group of a packet that is none of ours has its tag, as a rule. What the tags
+ * say counts only if it is no, for an entry may have become another's before the program began.
+ */
+__global __u32 flow_slot_begin(const struct ftpfix_tuple *tuple)
+{
+	struct scratch *scratch = scratch_memory();
+	struct ftpfix_flow_key key;
+	struct flow_spot spot;
+
+	if (!tuple || !scratch)
+		return 0;
+	flow_key(&key, tuple, flow_seed);
+	flow_spot(&spot, &key, flow_seed, flow_group_count);
+	slot_prefetch(spot.group[0] * FTPFIX_GROUP_SLOTS + spot.home);
+	for (int choice = 0; choice < 2; choice++) {
+		__u32 group = spot.group[choice];
+		const struct ftpfix_flow_group *found = bpf_map_lookup_elem(&flow_groups, &group);
+
+		if (found && group_has(found, spot.tag)) {
+			grace_begin_packet(scratch);
+			return flow_slot(tuple);
+		}
+	}
+	return 0;
+}
+
 /* How many slots of the group are free. */
 static __always_inline __u32 group_free(const struct ftpfix_flow_group *group)
 {

@@ -31,7 +31,6 @@ __global int begin(struct __sk_buff *skb)
 
 	if (!scratch)
 		return -ENOENT;
-	grace_begin(&scratch->packet_since_ticks, ticks_now());
 	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return err;
@@ -147,7 +146,7 @@ static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 }
 
 /* The packet is decided about: its program holds nothing any more of what it has found. */
-__global int done(int verdict)
+static __always_inline int done(int verdict)
 {
 	struct scratch *scratch = scratch_memory();
 

@@ -5,14 +5,15 @@
  * hypervisor may stop a CPU in the middle of one for any time. Of which table it is, is not
  * known here.
  *
- * Each CPU notes when the program began that runs on it. Whoever is about to need what was
- * taken out looks, at most once a tick, since when all that are under way have begun. This is
- * the scheme of epochs by which memory is reclaimed without locks (K. Fraser, Practical
- * lock-freedom, 2004, section 5.2.3), with the time for an epoch.
+ * Each CPU notes when the program that runs on it began to look things up. Whoever is about to
+ * need what was taken out looks, at most once a tick, since when all that are under way have
+ * begun. This is the scheme of epochs by which memory is reclaimed without locks (K. Fraser,
+ * Practical lock-freedom, 2004, section 5.2.3), with the time for an epoch.
  */
 #ifndef FTPFIX_GRACE_H
 #define FTPFIX_GRACE_H
 
+#include "packet.h"
 #include "scratch.h"
 
 /* How many ticks lie at least between the end of what was taken out and the begin of the
@@ -50,6 +51,18 @@ static __always_inline void grace_begin(__u32 *since_ticks, __u32 now)
 {
 	*(volatile __u32 *)since_ticks = now | 1;
 	barrier();
+}
+
+/*
+ * The same of a packet's program, before its first look at what may be taken out; further ones
+ * change nothing. For a packet that is none of ours there mostly is none.
+ */
+static __always_inline void grace_begin_packet(struct scratch *scratch)
+{
+	if (scratch->packet_since_ticks)
+		return;
+	scratch->now_ticks = ticks_now();
+	grace_begin(&scratch->packet_since_ticks, scratch->now_ticks);
 }
 
 /* It holds nothing any more of what it has found. */

@@ -215,6 +215,7 @@ __global int icmp_packet(struct __sk_buff *skb, int hook)
 	if (!scratch || icmp_read(skb, scratch))
 		return -ENOENT;
 	packet = &scratch->packet;
+	grace_begin_packet(scratch);
 	flow = flow_find(&scratch->back);
 	if (!flow || (flow->place & FTPFIX_PLACE_HOOK) != hook ||
 	    !icmp_in_flight(flow, scratch->quoted.host_sequence))

@@ -139,10 +139,11 @@ struct scratch {
 	struct packet quoted; /* by an ICMP error; of its payload nothing is known */
 	struct ftpfix_tuple quoted_to;
 	__u32 answer_mtu; /* what a packet is too big for */
-	/* When the program began that handles a packet on this CPU, and the one that sweeps,
-	 * which packets interrupt; 0: none is under way (see grace.h). */
+	/* When the program that handles a packet on this CPU began to look at what may be taken
+	 * out, and the one that sweeps, which packets interrupt; 0: none does (see grace.h). */
 	__u32 packet_since_ticks;
 	__u32 sweep_since_ticks;
+	__u32 now_ticks; /* when the packet's program began so, by the coarse clock */
 };
 
 struct {

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 
+#include "prog_error.h"
 #include "prog_fast.h"
 #include "prog_grace.h"
 #include "prog_refuse.h"
@@ -73,32 +74,178 @@ static __u32 seen_noted(const struct world *world, struct running *running,
 	return seen;
 }
 
-/* Each program says that it is under way, and that it has ended. */
+/* The first programs are those of TC, the others XDP's. */
+#define PROGRAMS (PROGRAM_COUNT + FAST_TAGGED + 1)
+
+static __u32 interface_of(const struct world *world, int number)
+{
+	return number < PROGRAM_COUNT ? program_interface(world, number) : world->uplink;
+}
+
+static int program_of(const struct world *world, int number)
+{
+	return number < PROGRAM_COUNT ? world->program[number]
+				      : fast_program(world, number - PROGRAM_COUNT);
+}
+
+/* A packet from a control port to one, which each program of TC takes for one of a session. */
+static void control_frame(int ipv6, struct frame *frame)
+{
+	frame_build(frame, &(struct spec){.ipv6 = ipv6,
+					  .source = ip4(198, 51, 100, 10),
+					  .destination = ip4(203, 0, 113, 5),
+					  .source_port = SERVICE_PORT,
+					  .destination_port = SERVICE_PORT,
+					  .flags = ACK});
+}
+
+/* Each program that looks something up says that it is under way, and that it has ended. */
 static void programs_say_so(void **state)
 {
-	struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
-	struct talk talk = talk_of(world);
+	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct world *world = talk.world;
+	struct dial dial = balance_dial(&talk);
 	struct running running = {};
 
 	needs_cpus();
-	dial_up_frame(&(struct dial){.world = world,
-				     .shape = talk.shape,
-				     .client = talk.client,
-				     .vip = talk.vip,
-				     .client_port = 50000,
-				     .public_port = 8080},
-		      ACK, 1, "", 0, &running.frame);
-	for (int number = 0; number < PROGRAM_COUNT + FAST_TAGGED + 1; number++) {
+	balance_open(&dial, 1);
+	for (int number = 0; number < PROGRAMS; number++) {
 		__u32 seen = 0;
 
 		running.xdp = number >= PROGRAM_COUNT;
-		running.program = running.xdp ? fast_program(world, number - PROGRAM_COUNT)
-					      : world->program[number];
-		running.ifindex = running.xdp ? world->uplink : program_interface(world, number);
+		running.program = program_of(world, number);
+		running.ifindex = interface_of(world, number);
+		if (running.xdp)
+			dial_up_frame(&dial, ACK, dial.client_sequence, "", 0, &running.frame);
+		else
+			control_frame(0, &running.frame);
 		for (int try = 0; try < 100 && !seen; try++)
 			seen = seen_noted(world, &running, run_often, "packet_since_ticks");
 		assert_int_equal(seen & 1, 1);
 		assert_int_equal(noted(world, STOPPED_CPU, "packet_since_ticks"), 0);
+	}
+}
+
+/* Whether the program looks for something that has a grace period, for this packet. However that
+ * ends, nothing waits for it afterwards. */
+static int looks(struct world *world, int number, const struct frame *frame)
+{
+	static struct fast_output output;
+
+	note(world, OWN_CPU, "now_ticks", 0);
+	if (number < PROGRAM_COUNT)
+		run(world, number, frame);
+	else
+		fast_run(world, number - PROGRAM_COUNT, interface_of(world, number), frame->bytes,
+			 frame->length, &output);
+	assert_int_equal(noted(world, OWN_CPU, "packet_since_ticks"), 0);
+	return noted(world, OWN_CPU, "now_ticks") != 0;
+}
+
+static void nobody_looks(struct world *world, const struct frame *frame)
+{
+	for (int number = 0; number < PROGRAMS; number++)
+		assert_int_equal(looks(world, number, frame), 0);
+}
+
+/* For what is none of ours no program looks at anything that others may take out of a table. */
+static void others_look_for_nothing(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct talk talk =
+			balance_begin(state, FTPFIX_FORWARD_NAT, ipv6, FTPFIX_BALANCE_MAGLEV);
+		struct dial dial = balance_dial(&talk), other = dial;
+		struct frame frame;
+		__u8 *protocol;
+
+		needs_cpus();
+		/* A table that is not empty. */
+		balance_open(&dial, 1);
+		other.public_port = 8080;
+		dial_up_frame(&other, SYN, 1, "", 0, &frame);
+		nobody_looks(talk.world, &frame);
+		dial_up_frame(&other, PSH | ACK, 1, "GET / HTTP/1.0\r\n", 0, &frame);
+		nobody_looks(talk.world, &frame);
+		dial_up_frame(&other, RST, 1, "", 0, &frame);
+		nobody_looks(talk.world, &frame);
+		/* Cut short; not TCP; an echo request, where the flags and ports were. */
+		frame.length = frame.transport + 10;
+		nobody_looks(talk.world, &frame);
+		dial_up_frame(&dial, ACK, dial.client_sequence, "", 0, &frame);
+		protocol = frame.bytes + frame.network + (ipv6 ? 6 : 9);
+		*protocol = IPPROTO_UDP;
+		nobody_looks(talk.world, &frame);
+		*protocol = ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+		frame.bytes[frame.transport] = ipv6 ? SIX_ECHO : ECHO;
+		nobody_looks(talk.world, &frame);
+	}
+}
+
+/* An error about the client's next packet to its server. */
+static void unreachable_frame(const struct dial *dial, struct frame *frame)
+{
+	int ipv6 = dial->shape.ipv6;
+	struct frame quoted;
+
+	dial_up_frame(dial, ACK, dial->client_sequence, "", 1, &quoted);
+	error_build(frame, &(struct error){.outer = {.ipv6 = ipv6,
+						     .source = dial->server,
+						     .destination = dial->source},
+					   .type = ipv6 ? SIX_UNREACHABLE : UNREACHABLE,
+					   .quote = quoted.bytes + quoted.network,
+					   .quote_length = quoted.end - quoted.network});
+}
+
+/* For what may be ours they say so. */
+static void ours_are_looked_for(void **state)
+{
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		struct talk talk =
+			balance_begin(state, FTPFIX_FORWARD_NAT, ipv6, FTPFIX_BALANCE_MAGLEV);
+		struct dial dial = balance_dial(&talk);
+		struct world *world = talk.world;
+		struct frame frame;
+
+		needs_cpus();
+		control_frame(ipv6, &frame);
+		for (int number = 0; number < PROGRAM_COUNT; number++)
+			assert_int_equal(looks(world, number, &frame), 1);
+		dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+		assert_int_equal(looks(world, UPLINK_INGRESS, &frame), 1);
+		assert_non_null(flow_of(world, dial_up_key(&dial)));
+		dial.client_sequence++;
+		dial_down(&dial, SYN | ACK, "");
+		dial_up_frame(&dial, ACK, dial.client_sequence, "", 0, &frame);
+		assert_int_equal(looks(world, UPLINK_INGRESS, &frame), 1);
+		for (int number = PROGRAM_COUNT; number < PROGRAMS; number++)
+			assert_int_equal(looks(world, number, &frame), 1);
+		unreachable_frame(&dial, &frame);
+		assert_int_equal(looks(world, INSIDE_INGRESS, &frame), 1);
+		dial_up_frame(&dial, RST, dial.client_sequence, "", 0, &frame);
+		assert_int_equal(looks(world, UPLINK_INGRESS, &frame), 1);
+		assert_null(flow_of(world, dial_up_key(&dial)));
+	}
+}
+
+/* So they do for the SYN of a connection that was promised, where none is found yet. */
+static void promised_are_looked_for(void **state)
+{
+	for (int number = 0; number < PROGRAMS; number++) {
+		struct world *world = world_begin(state, FTPFIX_FORWARD_NAT);
+		struct talk talk = talk_of(world);
+		struct frame frame;
+		struct dial dial;
+		int opens = number == UPLINK_INGRESS ||
+			    (number >= PROGRAM_COUNT && number != PROGRAM_COUNT + FAST_INSIDE &&
+			     number != PROGRAM_COUNT + FAST_TAGGED);
+
+		needs_cpus();
+		talk_ask(&talk, "EPSV\r\n");
+		talk_answer(&talk, EXTENDED, EXTENDED);
+		dial = dial_of(&talk, PORT, PORT);
+		dial_up_frame(&dial, SYN, dial.client_sequence, "", 0, &frame);
+		assert_int_equal(looks(world, number, &frame), opens);
+		assert_int_equal(flow_of(world, dial_up_key(&dial)) != NULL, opens);
 	}
 }
 
@@ -246,6 +393,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(programs_say_so),
+		cmocka_unit_test(others_look_for_nothing),
+		cmocka_unit_test(ours_are_looked_for),
+		cmocka_unit_test(promised_are_looked_for),
 		cmocka_unit_test(sweep_says_so),
 		cmocka_unit_test(slot_waits_for_packets),
 		cmocka_unit_test(slot_waits_for_the_sweep),

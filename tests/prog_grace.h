@@ -52,7 +52,7 @@ static inline __u8 *scratch_read(const struct world *world, __u32 *size)
 	return memory;
 }
 
-/* Since when a program is under way on that CPU, by its own note. */
+/* What a program has noted on that CPU: since when it is under way, or the time of its packet. */
 static inline __u32 noted(const struct world *world, int cpu, const char *field)
 {
 	__u32 size, ticks;
@@ -69,19 +69,23 @@ static inline __u32 ticks_noted(void)
 	return now_ns() >> FTPFIX_TICK_SHIFT | 1;
 }
 
-/* Makes it look as if a program stood still on STOPPED_CPU since then; 0: no more. */
-static inline void stands_still(const struct world *world, const char *field, __u32 since_ticks)
+static inline void note(const struct world *world, int cpu, const char *field, __u32 ticks)
 {
 	const __u32 first = 0;
 	__u32 size;
 	__u8 *memory = scratch_read(world, &size);
 
-	memcpy(memory + STOPPED_CPU * size + scratch_offset(world, field), &since_ticks,
-	       sizeof(since_ticks));
+	memcpy(memory + cpu * size + scratch_offset(world, field), &ticks, sizeof(ticks));
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.scratches), &first,
 					     memory, BPF_ANY),
 			 0);
 	free(memory);
+}
+
+/* Makes it look as if a program stood still on STOPPED_CPU since then; 0: no more. */
+static inline void stands_still(const struct world *world, const char *field, __u32 since_ticks)
+{
+	note(world, STOPPED_CPU, field, since_ticks);
 }
 
 static inline void needs_cpus(void)
