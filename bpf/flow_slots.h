@@ -109,7 +109,16 @@ static __always_inline void slot_prefetch(__u32 slot)
 		(void)*(const volatile __u32 *)flow->key.word;
 }
 
-/* The same of a tuple. */
+/* Where the tuple's flow may stand. */
+static __always_inline void flow_spot_of(struct ftpfix_flow_key *key, struct flow_spot *spot,
+					 const struct ftpfix_tuple *tuple)
+{
+	flow_key(key, tuple, flow_seed);
+	flow_spot(spot, key, flow_seed, flow_group_count);
+	slot_prefetch(spot->group[0] * FTPFIX_GROUP_SLOTS + spot->home);
+}
+
+/* The slot of the tuple's flow plus one, or 0. */
 __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 {
 	struct ftpfix_flow_key key;
@@ -118,9 +127,7 @@ __global __u32 flow_slot(const struct ftpfix_tuple *tuple)
 
 	if (!tuple)
 		return 0;
-	flow_key(&key, tuple, flow_seed);
-	flow_spot(&spot, &key, flow_seed, flow_group_count);
-	slot_prefetch(spot.group[0] * FTPFIX_GROUP_SLOTS + spot.home);
+	flow_spot_of(&key, &spot, tuple);
 	search.tag = spot.tag;
 	return slot_find(&search, &spot);
 }
@@ -144,20 +151,20 @@ __global __u32 flow_slot_begin(const struct ftpfix_tuple *tuple)
 {
 	struct scratch *scratch = scratch_memory();
 	struct ftpfix_flow_key key;
+	struct slot_search search = {.key = &key, .marks = FTPFIX_MARK_LIVE};
 	struct flow_spot spot;
 
 	if (!tuple || !scratch)
 		return 0;
-	flow_key(&key, tuple, flow_seed);
-	flow_spot(&spot, &key, flow_seed, flow_group_count);
-	slot_prefetch(spot.group[0] * FTPFIX_GROUP_SLOTS + spot.home);
+	flow_spot_of(&key, &spot, tuple);
+	search.tag = spot.tag;
 	for (int choice = 0; choice < 2; choice++) {
 		__u32 group = spot.group[choice];
 		const struct ftpfix_flow_group *found = bpf_map_lookup_elem(&flow_groups, &group);
 
 		if (found && group_has(found, spot.tag)) {
 			grace_begin_packet(scratch);
-			return flow_slot(tuple);
+			return slot_find(&search, &spot);
 		}
 	}
 	return 0;
