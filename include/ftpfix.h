@@ -253,8 +253,8 @@ struct ftpfix_shift {
 /* One direction of a control connection: written by that direction alone. */
 struct ftpfix_stream {
 	__u32 seen_ticks;
-	__u32 next_sequence;	   /* input: first byte not scanned yet */
-	__u32 acknowledged;	   /* highest acknowledgement number that it sent: of the other
+	__u32 next_sequence; /* input: first byte not scanned yet */
+	__u32 acknowledged;  /* highest acknowledgement number that it sent: of the other
 			      * direction's output */
 	union {
 		struct {
@@ -277,13 +277,13 @@ struct ftpfix_stream {
 	__u32 drafted : 1;	   /* it has a draft */
 	__u32 opaque : 1;	   /* encrypted, not read */
 	__u32 foreign : 1;	   /* its first line was no FTP: nothing in it is followed */
-	__u32 lines : 1;     /* a line has ended, so that the byte before the current one is '\n' */
-	__u32 begun : 1;     /* its first bytes were looked at */
-	__u32 judged : 1;    /* its first line was looked at */
+	__u32 lines : 1;  /* a line has ended, so that the byte before the current one is '\n' */
+	__u32 begun : 1;  /* its first bytes were looked at */
+	__u32 judged : 1; /* its first line was looked at */
 	/* Commands: how often this was asked for; replies: how much of it was answered. */
 	__u8 auth;
 	__u8 epsv_all;
-	__u8 held : 4;	     /* how often that segment was dropped */
+	__u8 held : 4;	      /* how often that segment was dropped */
 	__u8 encryptions : 4; /* replies: how often AUTH was accepted; commands: of how many
 			       * of these they know; modulo 2^4 */
 	__u8 last;	      /* the last byte of the newest edit's output */
