@@ -285,8 +285,7 @@ static __noinline void publish_remember(struct scratch *scratch, struct ftpfix_s
 		publish_replace(scratch, expected->be_port,
 				(__u16)(session->announcements - FTPFIX_EXPECTED_MAX));
 	expected->be_port = forward == FTPFIX_FORWARD_NONE ? 0 : scratch->expectation.be_port;
-	/* Those that follow tell the same. */
-	if (expected->be_port && !session->announcements)
+	if (expected->be_port)
 		publish_note_told(&scratch->expectation);
 	expected->be_peer_port = 0;
 	session->announcements++;

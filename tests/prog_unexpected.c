@@ -127,6 +127,14 @@ static void advertised(void **state)
 	dial.vip = ip4(192, 0, 2, 99);
 	dial_up_passes(&dial, SYN, "");
 	UNEXPECTED(2);
+	/* The operator has another one told from now on. */
+	world_advertise(world, 0, 0, ip4(192, 0, 2, 98));
+	talk_ask(&talk, "EPSV\r\n");
+	talk_answer(&talk, EXTENDED, EXTENDED);
+	counted(world, {FTPFIX_ANNOUNCEMENT_KEPT, 1});
+	dial.vip = ip4(192, 0, 2, 98);
+	dial_up_passes(&dial, SYN, "");
+	UNEXPECTED(1);
 	/* It is the network that carries these connections. */
 	world_reset(world, FTPFIX_FORWARD_NONE);
 	talk = talk_of(world);
