@@ -52,17 +52,16 @@ static __always_inline struct ftpfix_backend *backend_maglev(const struct ftpfix
 	return backend_find(virtual, *number);
 }
 
-/* The best so far is not on the stack: an older kernel (6.1) verifies what bpf_loop calls as it is
- * called first, and takes out what that would not do with the values that it is known to find. */
 struct backend_loop {
 	const struct ftpfix_virtual *virtual;
-	struct least *least;
+	__u32 best;
+	__u32 best_weight; /* 0: none yet */
+	__s64 best_sessions;
 };
 
 static long backend_compare(__u32 number, void *context)
 {
-	const struct backend_loop *loop = context;
-	struct least *least = loop->least;
+	struct backend_loop *loop = context;
 	struct ftpfix_backend *backend = backend_find(loop->virtual, number);
 	struct ftpfix_load *load;
 	__s64 sessions;
@@ -72,34 +71,37 @@ static long backend_compare(__u32 number, void *context)
 	load = bpf_map_lookup_elem(&loads, &backend->endpoint);
 	/* The one that is to come counts, so that of idle servers the heaviest is taken. */
 	sessions = load ? load->sessions + 1 : 1;
-	if (least->weight && sessions * least->weight >= least->sessions * backend->weight)
+	if (loop->best_weight &&
+	    sessions * loop->best_weight >= loop->best_sessions * backend->weight)
 		return 0;
-	least->number = number;
-	least->weight = backend->weight;
-	least->sessions = sessions;
+	loop->best = number;
+	loop->best_weight = backend->weight;
+	loop->best_sessions = sessions;
 	return 0;
 }
 
 static __always_inline struct ftpfix_backend *
-backend_least_connections(const struct ftpfix_virtual *virtual, struct least *least)
+backend_least_connections(const struct ftpfix_virtual *virtual)
 {
-	struct backend_loop loop = {.virtual = virtual, .least = least};
+	struct backend_loop loop = {
+		.virtual = virtual,
+		.best_weight = each_zero,
+		.best_sessions = each_zero,
+	};
 	__u32 count = backend_count[virtual->id & (FTPFIX_VIRTUALS_MAX - 1)];
 
-	least->weight = 0;
 	bpf_loop(count & (FTPFIX_BACKENDS_MAX * 2 - 1), backend_compare, &loop, 0);
-	return least->weight ? backend_find(virtual, least->number) : NULL;
+	return loop.best_weight ? backend_find(virtual, loop.best) : NULL;
 }
 
-/* For the connection that is about to open. NULL when no server takes new sessions. */
-static __always_inline struct ftpfix_backend *backend_choose(struct opening *opening,
+/* NULL when no server takes new sessions. */
+static __always_inline struct ftpfix_backend *backend_choose(const struct ftpfix_virtual *virtual,
 							     const struct ftpfix_addr *client)
 {
-	const struct ftpfix_virtual *virtual = &opening->virtual;
 	struct ftpfix_backend *backend;
 
 	if (virtual->balance == FTPFIX_BALANCE_LEAST_CONNECTIONS)
-		backend = backend_least_connections(virtual, &opening->least);
+		backend = backend_least_connections(virtual);
 	else
 		backend = backend_maglev(virtual, client);
 	return backend && backend->takes ? backend : NULL;

@@ -166,7 +166,7 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	opening->virtual = *found;
 	opening->place = FTPFIX_PLACE_CONTROL;
 	opening->marks = proxy_wanted() ? FTPFIX_MARK_SLOW : 0;
-	backend = backend_choose(opening, &packet->tuple.source);
+	backend = backend_choose(&opening->virtual, &packet->tuple.source);
 	if (!backend)
 		return flow_refuse_client(scratch, FTPFIX_BALANCED_NO_SERVER);
 	server = &opening->backend;

@@ -69,13 +69,6 @@ struct sent {
 	struct ftpfix_tuple to;	  /* and as which it leaves */
 };
 
-/* The server that least connections takes of those that it has looked at. */
-struct least {
-	__u32 number;
-	__u32 weight; /* 0: none yet */
-	__s64 sessions;
-};
-
 /* A connection that is about to open: see flow_open.h. */
 struct opening {
 	struct ftpfix_tuple key;    /* of its SYN, as that came in */
@@ -85,7 +78,6 @@ struct opening {
 	struct ftpfix_addr source;     /* toward the target; none: the peer's own */
 	struct ftpfix_virtual virtual; /* that it was for, of a control connection, */
 	struct ftpfix_backend backend; /* and the server that takes it */
-	struct least least;
 	__u32 out_ifindex;
 	__u32 in_ifindex;
 	__u32 side;	 /* enum ftpfix_side: where it comes in */
