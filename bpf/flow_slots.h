@@ -143,8 +143,8 @@ static __always_inline int group_has(const struct ftpfix_flow_group *group, __u3
 }
 
 /*
- * The same for a packet, by its own tuple, whose program begins as to grace.h only where there may
- * be such a flow: no group of a packet that is none of ours has its tag, as a rule. What the tags
+ * As flow_slot(), for a packet by its own tuple, whose program begins as to grace.h only where there
+ * may be such a flow: no group of a packet that is none of ours has its tag, as a rule. What the tags
  * say counts only if it is no, for an entry may have become another's before the program began.
  */
 __global __u32 flow_slot_begin(const struct ftpfix_tuple *tuple)
