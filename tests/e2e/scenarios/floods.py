@@ -54,13 +54,12 @@ def _site(world, family=4):
     return topology, servers.vsftpd(world, topology.server, family=family)
 
 
-def _syn_flood(world, mode, family):
+def _syn_flood(world, mode, family, xdp):
     topology, server = _site(world, family)
     # The answers go to where the flood comes from, and nobody is there.
     topology.balancer.run("ip", f"-{family}", "route", "add", RANDOM[family], "via",
                           own(family)(1))
-    # The rings of veth with XDP are short.
-    ftpfix = balancer(world, topology, "--xdp", "off", mode=mode, family=family)
+    ftpfix = balancer(world, topology, "--xdp", xdp, mode=mode, family=family)
     before = ftpfix.memory()
     running = Slow(world, topology.client, vip(family), server, 4_000_000, 6)
     client = Curl(world, topology.client, vip(family), server.port, server.login, extended=True)
@@ -80,13 +79,15 @@ def _syn_flood(world, mode, family):
     check(crowded_out >= half_open - PLACES, f"{crowded_out} of {half_open} were crowded out")
     ftpfix.settle(meanwhile + 2)
     check(ftpfix.memory() - before < GROWTH_BYTES, "memory is bounded")
+    equal(ftpfix.counted("packets forwarded_xdp") > 0, xdp == "native", "the data goes by XDP")
     ftpfix.stop()
 
 
-scenario(f"floods: {FLOOD} SYNs from random sources, nat, IPv4: transfers go on, sessions open")(
-    lambda world: _syn_flood(world, "nat", 4))
-scenario(f"floods: {FLOOD} SYNs from random sources, fullnat, IPv6: transfers go on, sessions "
-         "open")(lambda world: _syn_flood(world, "fullnat", 6))
+for _mode, _family, _xdp in (("nat", 4, "native"), ("nat", 6, "off"), ("fullnat", 4, "off"),
+                             ("fullnat", 6, "native")):
+    scenario(f"floods: {FLOOD} SYNs from random sources, {_mode}, IPv{_family}, XDP {_xdp}: "
+             "transfers go on, sessions open")(
+        lambda world, mode=_mode, family=_family, xdp=_xdp: _syn_flood(world, mode, family, xdp))
 
 
 class _Transfer:
