@@ -45,17 +45,20 @@ static bool is_counted(const struct ftpfix_flow *flow)
 static bool copy_flow(const struct flow_table *table, __u32 slot, struct ftpfix_flow *copy)
 {
 	const struct ftpfix_flow *flow;
+	struct ftpfix_flow_key key;
 	__u8 tag;
 
 	if (slot >= slot_count(table))
 		return false;
 	flow = &table->flows[slot];
 	tag = slots_tags(table->groups, slot);
+	key = flow->key;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	memcpy(copy, flow, sizeof(*copy));
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return tag >= FTPFIX_TAG_FIRST && tag == (__u8)slots_tags(table->groups, slot) &&
-	       copy->marks & flow->marks & FTPFIX_MARK_LIVE &&
-	       flow_key_equal(&copy->key, &flow->key);
+	       copy->marks & flow->marks & FTPFIX_MARK_LIVE && flow_key_equal(&copy->key, &key) &&
+	       flow_key_equal(&flow->key, &key);
 }
 
 /* The address from which packets of the flow leave; NULL for that from which they came. */

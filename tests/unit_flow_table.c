@@ -9,7 +9,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A copy may begin at either end, and the programs go on in the middle of it. */
+static void *interrupted_copy(void *to, const void *from, size_t size);
+
+#define memcpy interrupted_copy
 #include "../loader/flow_table.c"
+#undef memcpy
 #include "../loader/slots.c"
 
 #define GROUPS 5
@@ -446,6 +451,43 @@ static void a_copy_is_of_one_flow(void **state)
 	assert_int_equal(copy.key.word[0], copy.key.word[1]);
 }
 
+/* What the programs do meanwhile, and whether copies begin at the end. */
+static void (*meanwhile)(void);
+static bool backward;
+
+static void *interrupted_copy(void *to, const void *from, size_t size)
+{
+	size_t half = size / 2, first = backward ? half : 0, rest = backward ? 0 : half;
+
+	memcpy((char *)to + first, (const char *)from + first, first ? size - half : half);
+	if (meanwhile)
+		meanwhile();
+	memcpy((char *)to + rest, (const char *)from + rest, rest ? size - half : half);
+	return to;
+}
+
+static void give_to_another(void)
+{
+	flows[20].key.word[0]++;
+	flows[20].end_sequence++;
+}
+
+static void a_slot_that_changed_hands_is_no_copy(void **state)
+{
+	struct ftpfix_flow copy;
+
+	(void)state;
+	connect_nat(20, 21);
+	for (int end = 0; end < 2; end++) {
+		backward = end;
+		meanwhile = give_to_another;
+		assert_false(copy_flow(&table, 20, &copy));
+		meanwhile = NULL;
+		assert_true(copy_flow(&table, 20, &copy));
+		assert_memory_equal(&copy, &flows[20], sizeof(copy));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_no_flow_of_the_tuple_is_not_found, empty),
 		cmocka_unit_test_setup(what_is_about_to_be_a_flow_is_found, empty),
 		cmocka_unit_test_setup(a_copy_is_of_one_flow, empty),
+		cmocka_unit_test_setup(a_slot_that_changed_hands_is_no_copy, empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
