@@ -8,24 +8,16 @@
 
 #include "hop.h"
 
-/* Whether the packet, on its way out, is the one that was sent on here last: then scratch->crossing
- * is told without a look at the connection's entries, which are far away. */
-static __always_inline int carried_sent(struct scratch *scratch)
+/* The packet was sent on, and leaves on the uplink: as a reply, for ftpfix carries no client that
+ * stands inside. How it looks beyond the node is known without a look at the connection's entries,
+ * which are far away. */
+static __always_inline void carried_sent(struct scratch *scratch)
 {
 	struct crossing *crossing = &scratch->crossing;
-	struct sent *sent = &scratch->sent;
-	const struct ftpfix_flow *flow = sent->slot ? flow_at(sent->slot - 1) : NULL;
 
-	sent->slot = 0;
-	if (crossing->entering || !flow || !(flow->marks & FTPFIX_MARK_LIVE) ||
-	    !tuple_equal(&sent->to, &scratch->packet.tuple))
-		return 0;
-	crossing->beyond_ifindex = sent->ifindex;
-	if (crossing->from_client)
-		tuple_turn(&crossing->beyond, &sent->from);
-	else
-		crossing->beyond = sent->from;
-	return 1;
+	crossing->carried = 1;
+	crossing->beyond_ifindex = scratch->sent.ifindex;
+	crossing->beyond = scratch->sent.from;
 }
 
 /*
@@ -42,8 +34,6 @@ __global int carried_find(void)
 
 	if (!scratch)
 		return 0;
-	if (carried_sent(scratch))
-		return 1;
 	tuple = &scratch->packet.tuple;
 	crossing = &scratch->crossing;
 	/* On the uplink the client's entry is looked for, inside the server's: what comes in is

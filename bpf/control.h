@@ -265,9 +265,11 @@ static __always_inline int control_packet(struct segment *segment)
  *
  * Into the node come the commands of clients outside, on the uplink, and the replies of
  * servers inside; out of it the same on the other side. With the clients inside it is
- * the other way round. What ftpfix carries itself it looks at on the uplink alone.
+ * the other way round. What ftpfix carries itself it looks at on the uplink alone. `carried`
+ * says that the packet is known to be of that: by its flow where it enters, or because it was
+ * sent on and leaves.
  */
-__global int control_at(struct __sk_buff *skb, int side, int entering)
+__global int control_at(struct __sk_buff *skb, int side, int entering, int carried)
 {
 	struct segment segment = {
 		.skb = skb,
@@ -277,7 +279,7 @@ __global int control_at(struct __sk_buff *skb, int side, int entering)
 	struct crossing *crossing;
 	__u32 port;
 
-	if (!segment.scratch)
+	if (!segment.scratch || (carried && side == FTPFIX_SIDE_INSIDE))
 		return -ENOENT;
 	packet = &segment.scratch->packet;
 	crossing = &segment.scratch->crossing;
@@ -304,7 +306,10 @@ __global int control_at(struct __sk_buff *skb, int side, int entering)
 		crossing->key.tuple = packet->tuple;
 	else
 		tuple_turn(&crossing->key.tuple, &packet->tuple);
-	crossing->carried = !clients_inside && carried_find();
+	if (carried && !entering)
+		carried_sent(segment.scratch);
+	else
+		crossing->carried = !clients_inside && carried_find();
 	if (crossing->carried && side == FTPFIX_SIDE_INSIDE)
 		return -ENOENT;
 	return control_packet(&segment);

@@ -11,6 +11,7 @@
 #include "checksum.h"
 #include "flow_open.h"
 #include "hop.h"
+#include "sent.h"
 
 /* Offsets into a frame, for the verifier: above what packet.h parses. */
 #define OFFSET_MAX 255
@@ -88,6 +89,7 @@ static __always_inline __u32 fast_open(const struct packet *packet, __u32 slot, 
 	if (!packet || !scratch || packet->tags ||
 	    is_service_port(bpf_ntohs(packet->tuple.be_destination_port)))
 		return 0;
+	sent_forget(scratch);
 	scratch->packet = *packet;
 	scratch->slot = slot;
 	return flow_open_expected(ifindex, sides, scratch) ? 0 : scratch->slot;

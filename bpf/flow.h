@@ -11,6 +11,7 @@
 #include "flow_open.h"
 #include "hop.h"
 #include "nat.h"
+#include "sent.h"
 
 /* The size of the IP packet, or of the largest one that it will be on the wire. */
 static __always_inline __u32 flow_packet_size(struct __sk_buff *skb, const struct packet *packet)
@@ -67,7 +68,6 @@ __global int flow_lookup(struct __sk_buff *skb, int hook)
 	if (!scratch)
 		return -ENOENT;
 	packet = &scratch->packet;
-	scratch->sent.slot = 0;
 	scratch->slot = flow_slot_begin(&packet->tuple);
 	flow = flow_of_packet(scratch);
 	opening = (packet->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !(hook & 1);
@@ -102,17 +102,6 @@ static __always_inline void flow_address(struct __sk_buff *skb, struct scratch *
 		hop->mtu && !asked && scratch->packet.network_offset == ETH_HLEN &&
 		!bpf_skb_store_bytes(skb, 0, hop->destination,
 				     sizeof(hop->destination) + sizeof(hop->source), 0);
-}
-
-/* Notes for the program that the packet meets on its way out which one it is. */
-static __always_inline void flow_note_sent(struct scratch *scratch, __u32 ifindex)
-{
-	struct sent *sent = &scratch->sent;
-
-	sent->slot = scratch->slot;
-	sent->ifindex = ifindex;
-	sent->from = scratch->packet.tuple;
-	sent->to = scratch->to;
 }
 
 enum flow_proxied { FLOW_UNPROXIED, FLOW_TO_SERVER, FLOW_TO_CLIENT };
@@ -181,9 +170,14 @@ __global int flow_carry(struct __sk_buff *skb)
 	}
 	if (out_ifindex)
 		flow_address(skb, scratch, asked);
-	if (out_ifindex && place & FTPFIX_PLACE_CONTROL)
-		flow_note_sent(scratch, skb->ifindex);
+	if (place & FTPFIX_PLACE_CONTROL) {
+		scratch->sent.ifindex = skb->ifindex;
+		scratch->sent.from = packet->tuple;
+	}
 	packet->tuple = scratch->to;
+	/* Nothing was put in behind what was parsed. */
+	if (out_ifindex && !tells && !proxied)
+		sent_note(skb, scratch, place & FTPFIX_PLACE_CONTROL ? SENT_CONTROL : SENT_DATA);
 	/* Through the stack it comes by twice. */
 	if (!(place & FTPFIX_PLACE_INNER)) {
 		count(FTPFIX_PACKET_FORWARDED);

@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "grace.h"
 #include "icmp.h"
+#include "sent.h"
 #include "sweep.h"
 #include "tally.h"
 
@@ -31,6 +32,7 @@ __global int begin(struct __sk_buff *skb)
 
 	if (!scratch)
 		return -ENOENT;
+	sent_forget(scratch);
 	err = parse_packet(skb, &scratch->packet);
 	if (err)
 		return err;
@@ -97,9 +99,10 @@ static __always_inline int icmp(struct __sk_buff *skb, int hook)
 }
 
 /* Whether a control connection's packet must not go on. */
-static __always_inline int stopped(struct __sk_buff *skb, enum ftpfix_side side, int entering)
+static __always_inline int stopped(struct __sk_buff *skb, enum ftpfix_side side, int entering,
+				   int carried)
 {
-	int err = control_at(skb, side, entering);
+	int err = control_at(skb, side, entering, carried);
 
 	return err && err != -ENOENT;
 }
@@ -121,7 +124,7 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 	if (flow == -EALREADY)
 		return TC_ACT_SHOT;
 	/* Before its translation, so that the numbers of both directions are the server's. */
-	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1))
+	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 1, flow > 0))
 		return TC_ACT_SHOT;
 	return flow < 0 ? PASS : carry(skb);
 }
@@ -129,8 +132,13 @@ static __always_inline int ingress(struct __sk_buff *skb, enum ftpfix_side side)
 /* Out of the node. Only what the stack has routed is still to be translated. */
 static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 {
-	int parsed = begin(skb), flow = -ENOENT;
+	int sent = sent_take(skb), parsed, flow = -ENOENT;
 
+	if (sent == SENT_DATA)
+		return PASS;
+	if (sent == SENT_CONTROL)
+		return stopped(skb, side, 0, 1) ? TC_ACT_SHOT : PASS;
+	parsed = begin(skb);
 	if (parsed == -ENOMSG && path_stack)
 		return icmp(skb, 2 * side + 1);
 	if (parsed < 0)
@@ -140,7 +148,7 @@ static __always_inline int egress(struct __sk_buff *skb, enum ftpfix_side side)
 		if (flow >= 0 && carry(skb) == TC_ACT_SHOT)
 			return TC_ACT_SHOT;
 	}
-	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 0))
+	if ((flow > 0 || (flow < 0 && parsed)) && stopped(skb, side, 0, 0))
 		return TC_ACT_SHOT;
 	return PASS;
 }

@@ -60,13 +60,14 @@ struct publishing {
 	int result;
 };
 
-/* A packet of a control connection that was carried and sent on: it leaves the node on the same
- * CPU, before another one comes in there. */
+/* The packet that was sent on last, whose header is still here: see sent.h. */
 struct sent {
-	__u32 slot;		  /* of its flow, plus one; 0: none was sent, or it has left */
-	__u32 ifindex;		  /* where it came in, */
-	struct ftpfix_tuple from; /* as which, */
-	struct ftpfix_tuple to;	  /* and as which it leaves */
+	__u64 number;  /* that it has; 0: none was sent, or it has left, or another was parsed */
+	__u64 count;   /* of the numbers that this CPU has given */
+	__u32 length;  /* of its frame */
+	__u32 kind;    /* enum sent_kind; of a control connection also */
+	__u32 ifindex; /* where it came in, */
+	struct ftpfix_tuple from; /* and as which */
 };
 
 /* A connection that is about to open: see flow_open.h. */
@@ -95,6 +96,7 @@ struct opening {
 
 struct scratch {
 	struct packet packet;
+	struct sent sent;
 	__u32 slot; /* of the packet's flow on its way in, plus one; 0: it has none */
 	struct ftp_scan scan;
 	struct ftp_chunk chunk;
@@ -120,8 +122,7 @@ struct scratch {
 	struct ftpfix_flow behind;   /* and of the other direction; */
 	struct flow_spot ahead_spot; /* where these may stand */
 	struct flow_spot behind_spot;
-	struct ftpfix_hop hop; /* of the packet that is carried */
-	struct sent sent;
+	struct ftpfix_hop hop;	  /* of the packet that is carried */
 	__u32 addressed;	  /* 1: its Ethernet header is that of the hop */
 	struct ftpfix_tuple to;	  /* that it becomes */
 	struct ftpfix_tuple back; /* key of a flow's other direction */

@@ -63,6 +63,12 @@ static inline __u32 program_interface(const struct world *world, enum program pr
 								     : world->uplink;
 }
 
+/* Whether the packets of this program may have come through another one. */
+static inline int program_leaves(enum program program)
+{
+	return program == UPLINK_EGRESS || program == INSIDE_EGRESS;
+}
+
 /* Runs one packet through a program; the frame that comes out stands in
  * world->output. Unless a test says otherwise the kernel
  * knows the sum over the packet, and checks that it is right behind the program too. */
@@ -76,9 +82,13 @@ static inline int run(struct world *world, enum program program, const struct fr
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes,
 		    .data_size_in = frame->length, .data_out = world->output.bytes,
 		    .data_size_out = sizeof(world->output.bytes), .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .flags = world->run_flags);
-	int err = bpf_prog_test_run_opts(world->program[program], &options);
+		    .ctx_size_in = sizeof(context), .ctx_out = &context,
+		    .ctx_size_out = sizeof(context), .flags = world->run_flags);
+	int err;
 
+	if (program_leaves(program))
+		memcpy(context.cb, world->beside, sizeof(context.cb));
+	err = bpf_prog_test_run_opts(world->program[program], &options);
 	/* Kernels before 6.15 do not know the flag. */
 	if (err == -EINVAL) {
 		options.flags = 0;
@@ -87,11 +97,18 @@ static inline int run(struct world *world, enum program program, const struct fr
 	if (err)
 		print_error("# BPF_PROG_TEST_RUN: %s\n", strerror(-err));
 	assert_int_equal(err, 0);
+	memcpy(world->beside, context.cb, sizeof(world->beside));
 	world->output.length = options.data_size_out;
 	memcpy(&world->leaves, world->output.bytes, sizeof(world->leaves));
 	if (world->hops)
 		memcpy(world->output.bytes, frame->bytes, sizeof(world->leaves));
 	return (int)options.retval;
+}
+
+/* Whether the last program gave its packet a number, by which the one that it leaves by knows it. */
+static inline int numbered(const struct world *world)
+{
+	return world->beside[0] || world->beside[1];
 }
 
 /* Runs what the daemon runs every few seconds. */

@@ -43,6 +43,8 @@ static void moves_at(const struct dial *dial, int from_client, enum program prog
 	path_frame(dial, from_client, from, ttl, flags, bytes, &input);
 	path_frame(dial, from_client, to, ttl, flags, bytes, &output);
 	run_check(dial->world, program, &input, TC_ACT_UNSPEC, &output, file, line);
+	/* The stack may do with it what it likes. */
+	assert_false(numbered(dial->world));
 }
 
 /* The client's next segment enters the node, and leaves it, where the stack has taken one from

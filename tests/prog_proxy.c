@@ -177,6 +177,23 @@ static void until_it_is_acknowledged(void **state)
 	answered(&dial, ACK, "", length);
 }
 
+/* What has a header in front, or numbers that moved, is parsed again where it leaves. */
+static void parsed_again(void **state)
+{
+	struct dial dial = half_open(state, &plain);
+
+	announced(&dial, ACK, "");
+	assert_false(numbered(dial.world));
+	answered(&dial, PSH | ACK, "220 ready\r\n", header_of(&dial)->length);
+	assert_false(numbered(dial.world));
+	dial.server_sequence += strlen("220 ready\r\n");
+	moved(&dial, PSH | ACK, "USER anonymous\r\n");
+	assert_false(numbered(dial.world));
+	dial = dial_expected(state);
+	dial_open(&dial);
+	assert_true(numbered(dial.world));
+}
+
 static void every_shape(void **state)
 {
 	static const struct spec shapes[] = {
@@ -372,6 +389,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_the_handshake),
 		cmocka_unit_test(until_it_is_acknowledged),
+		cmocka_unit_test(parsed_again),
 		cmocka_unit_test(every_shape),
 		cmocka_unit_test(later_bytes_alone),
 		cmocka_unit_test(keepalives),

@@ -82,6 +82,20 @@ static void until_the_server_answers(void **state)
 	counted(dial.world, {FTPFIX_PACKET_TOA, 3}, CARRIED(3, 7));
 }
 
+/* It is parsed again where it leaves, as what is without one need not be. */
+static void parsed_again(void **state)
+{
+	struct dial dial = half_open(state, &(struct spec){});
+
+	assert_true(numbered(dial.world));
+	added(&dial, PSH | ACK, "odd", toa);
+	assert_false(numbered(dial.world));
+	dial.client_sequence += 3;
+	dial_down(&dial, ACK, "");
+	dial_up(&dial, PSH | ACK, "even");
+	assert_true(numbered(dial.world));
+}
+
 static void not_behind_an_acknowledgement(void **state)
 {
 	struct dial dial = half_open(state, &(struct spec){});
@@ -343,6 +357,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(until_the_server_answers),
+		cmocka_unit_test(parsed_again),
 		cmocka_unit_test(not_behind_an_acknowledgement),
 		cmocka_unit_test(not_behind_a_byte_of_the_server),
 		cmocka_unit_test(not_on_a_reset),

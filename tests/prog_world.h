@@ -64,6 +64,9 @@ struct world {
 	__u32 run_flags; /* of BPF_PROG_TEST_RUN */
 	__u32 clients_inside;
 	__u32 gso_size; /* of the packets; 0: none were joined */
+	/* What the last program left beside its packet: a program on the packet's way out finds
+	 * it there. */
+	__u32 beside[5];
 	/* The maps flows and flow_groups, and what they hold. */
 	struct ftpfix_flow *flows;
 	struct ftpfix_flow_group *groups;
