@@ -79,7 +79,7 @@ class Capture:
         self.name = f"{namespace.role} {device}"
         self.port = port
         self._segments = []  # (source port, target port, payload)
-        self._openings = {}  # Opening, as a set that keeps its order
+        self._openings = {}  # Opening -> its SYNs, in the order of the first ones
         self._socket = namespace.call(lambda: self._open(device))
 
     def _open(self, device):
@@ -113,8 +113,9 @@ class Capture:
             segment = packet[40:]
         source_port, target_port = struct.unpack_from("!HH", segment)
         if segment[13] & (SYN | ACK) == SYN:
-            self._openings[Opening(str(ipaddress.ip_address(source)), source_port,
-                                   str(ipaddress.ip_address(target)), target_port)] = True
+            opening = Opening(str(ipaddress.ip_address(source)), source_port,
+                              str(ipaddress.ip_address(target)), target_port)
+            self._openings[opening] = self._openings.get(opening, 0) + 1
         payload = segment[(segment[12] >> 4) * 4:]
         if payload and self.port in (source_port, target_port):
             self._segments.append((source_port, target_port, payload))
@@ -160,6 +161,12 @@ class Capture:
         """The data connections that someone tried to open, in order."""
         self._drain()
         return [opening for opening in self._openings if opening.target_port != self.port]
+
+    def syns(self):
+        """How many came, of control connections too: more than there were dials when one
+        had to be sent again."""
+        self._drain()
+        return sum(self._openings.values())
 
     def announcements(self):
         return self.lines("227 ", "229 ")
