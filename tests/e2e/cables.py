@@ -26,6 +26,14 @@ def whole_checksums(topology, on=True):
     _set(hosts(topology), "tx", not on)
 
 
+def whole_tags(topology):
+    """Otherwise veth has VLAN tags beside the frames, where XDP does not see them."""
+    own = [(topology.balancer, device) for device in (UPLINK, INSIDE)]
+    for feature in ("txvlan", "rxvlan"):
+        _set([(namespace, f"{device}-cable") for namespace, device in (*hosts(topology), *own)],
+             feature, False)
+
+
 def jumbo(topology):
     """Frames of several pages, on a network of two arms."""
     own = [(topology.balancer, device) for device in (UPLINK, INSIDE)]

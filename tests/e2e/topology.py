@@ -11,6 +11,7 @@ with the clients inside.
 """
 from dataclasses import dataclass, field
 
+from .check import Skipped
 from .namespace import Namespace
 
 VIP = "203.0.113.5"
@@ -50,10 +51,23 @@ def server_address6(index):
 
 @dataclass
 class Port:
-    """One end of a network segment."""
+    """One end of a network segment; with a VLAN id its device is one above the cable's."""
     namespace: Namespace
     device: str
     addresses: list
+    vlan: int = 0
+
+    @property
+    def cable(self):
+        return f"{self.device}-cable" if self.vlan else self.device
+
+    def tag(self):
+        """Makes the device above the cable's."""
+        made = self.namespace.run("ip", "link", "add", self.device, "link", self.cable, "type",
+                                  "vlan", "id", str(self.vlan), check=False)
+        if made.returncode != 0:
+            raise Skipped(f"this kernel has no VLAN devices: {made.stdout.strip()}")
+        self.namespace.run("ip", "link", "set", self.cable, "up")
 
 
 @dataclass
@@ -78,19 +92,21 @@ def connect(world, ports):
     the other end of the last port's cable: (namespace, device)."""
     if len(ports) == 2:
         one, other = ports
-        one.namespace.run("ip", "link", "add", one.device, "type", "veth",
-                          "peer", "name", other.device, "netns", other.namespace.name)
-        facing = (one.namespace, one.device)
+        one.namespace.run("ip", "link", "add", one.cable, "type", "veth",
+                          "peer", "name", other.cable, "netns", other.namespace.name)
+        facing = (one.namespace, one.cable)
     else:
         switch = world.namespace("switch")
         switch.run("ip", "link", "add", "bridge", "type", "bridge")
         switch.run("ip", "link", "set", "bridge", "up")
         for index, port in enumerate(ports):
             switch.run("ip", "link", "add", f"port{index}", "type", "veth",
-                       "peer", "name", port.device, "netns", port.namespace.name)
+                       "peer", "name", port.cable, "netns", port.namespace.name)
             switch.run("ip", "link", "set", f"port{index}", "master", "bridge", "up")
             facing = (switch, f"port{index}")
     for port in ports:
+        if port.vlan:
+            port.tag()
         for address in port.addresses:
             port.namespace.run("ip", "address", "add", address, "dev", port.device,
                                *(["nodad"] if ":" in address else []))
@@ -114,8 +130,9 @@ def forward(namespace):
     namespace.sysctl("net/ipv4/conf/default/send_redirects", 0)
 
 
-def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False):
-    """Clients and servers with a balancer between, on two interfaces or on one."""
+def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False, vlans=(0, 0)):
+    """Clients and servers with a balancer between, on two interfaces or on one. Outside and
+    inside each is a VLAN where its id is given."""
     made = Topology([world.namespace(f"client{index}") for index in range(clients)],
                     world.namespace("balancer"),
                     [world.namespace(f"server{index}") for index in range(servers)])
@@ -127,10 +144,10 @@ def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False):
     def addresses(four, six):
         return [f"{four}/24"] + ([f"{six}/64"] if ipv6 else [])
     outside = [Port(namespace, CLIENT_DEVICE,
-                    addresses(client_address(index), client_address6(index)))
+                    addresses(client_address(index), client_address6(index)), vlans[0])
                for index, namespace in enumerate(made.clients)]
     inside = [Port(namespace, SERVER_DEVICE,
-                   addresses(server_address(index), server_address6(index)))
+                   addresses(server_address(index), server_address6(index)), vlans[1])
               for index, namespace in enumerate(made.servers)]
     outer = addresses(BALANCER_OUTSIDE, BALANCER_OUTSIDE6)
     inner = addresses(BALANCER_INSIDE, BALANCER_INSIDE6)
@@ -138,8 +155,8 @@ def balanced(world, clients=1, servers=1, one_arm=False, ipv6=False):
         made.facing = [
             connect(world, outside + inside + [Port(made.balancer, UPLINK, outer + inner)])]
     else:
-        made.facing = [connect(world, outside + [Port(made.balancer, UPLINK, outer)]),
-                       connect(world, inside + [Port(made.balancer, INSIDE, inner)])]
+        made.facing = [connect(world, outside + [Port(made.balancer, UPLINK, outer, vlans[0])]),
+                       connect(world, inside + [Port(made.balancer, INSIDE, inner, vlans[1])])]
     for address in (VIP, SPARE_VIP):
         made.balancer.run("ip", "address", "add", f"{address}/32", "dev", "lo")
     for namespace in made.clients:

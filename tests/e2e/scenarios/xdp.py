@@ -4,7 +4,7 @@ what XDP cannot carry TC does."""
 import signal
 
 from .. import servers
-from ..cables import jumbo, new_mac, take_redirected, whole_checksums
+from ..cables import jumbo, new_mac, take_redirected, whole_checksums, whole_tags
 from ..check import check, equal, wait_until
 from ..clients import Curl, Lftp, Tnftp
 from ..files import SMALL_BYTES
@@ -28,11 +28,12 @@ SOON_SECONDS = 2
 # The dataplane trusts in its daemon for three seconds, and the stall that this may come to is
 # over at TCP's next retransmission.
 LONG_SECONDS = 12
+VLANS = (100, 200)
 NEW_MAC = "02:00:00:00:fe:ed"
 
 
-def _site(world, mode, family, one_arm=False, whole=True):
-    topology = balanced(world, one_arm=one_arm, ipv6=family == 6)
+def _site(world, mode, family, one_arm=False, whole=True, vlans=(0, 0)):
+    topology = balanced(world, one_arm=one_arm, ipv6=family == 6, vlans=vlans)
     take_redirected(topology)
     if whole:
         whole_checksums(topology)
@@ -106,6 +107,33 @@ for _mode in ("nat", "fullnat"):
             lambda world, mode=_mode, family=_family: _carried(world, mode, family))
 scenario("xdp: one arm, nat, IPv4")(lambda world: _carried(world, "nat", 4, one_arm=True))
 scenario("xdp: one arm, fullnat, IPv6")(lambda world: _carried(world, "fullnat", 6, one_arm=True))
+
+
+def _tagged(world, mode, family, vlans):
+    topology, server = _site(world, mode, family, vlans=vlans)
+    whole_tags(topology)
+    clients = _clients(world, topology, server, family)
+    ftpfix = _ftpfix(world, topology, mode)
+    connections = _all_transfers(ftpfix, clients, server)
+    _by_xdp(ftpfix, clients, connections)
+    ftpfix.stop()
+
+
+scenario("xdp: from one VLAN into another, nat, IPv4")(
+    lambda world: _tagged(world, "nat", 4, VLANS))
+scenario("xdp: from one VLAN into another, fullnat, IPv6")(
+    lambda world: _tagged(world, "fullnat", 6, VLANS))
+
+
+@scenario("xdp: devices that have VLAN tags beside the frames: TC carries them")
+def tags_taken_off(world):
+    topology, server = _site(world, "nat", 4, vlans=VLANS)
+    clients = _clients(world, topology, server, 4)
+    ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
+    _all_transfers(ftpfix, clients, server)
+    # It is there, and finds none of the tags that it looks for.
+    _not_by_xdp(ftpfix, clients, uplink=("native", True), inside=("native", True))
+    ftpfix.stop()
 
 
 def _partial(world, mode, family):
