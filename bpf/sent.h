@@ -44,10 +44,11 @@ static __always_inline void sent_note(struct __sk_buff *skb, struct scratch *scr
 				      enum sent_kind kind)
 {
 	struct sent *sent = &scratch->sent;
-	__u64 number = sent_number(sent);
+	__u64 number;
 
 	if (!sent_plain(&scratch->packet))
 		return;
+	number = sent_number(sent);
 	sent->number = number;
 	sent->length = skb->len;
 	sent->kind = kind;
