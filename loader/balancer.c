@@ -42,6 +42,7 @@ struct balancer {
 	struct server *server;
 	struct pool pool[FTPFIX_VIRTUALS_MAX];
 	size_t pool_count;
+	bool written; /* in this second, for a check: what others change waits for its end */
 };
 
 static bool serves(const struct server *server, const struct pool *pool)
@@ -93,12 +94,17 @@ static void judge(struct server *server)
 	server->backend.takes = up && server->wish == WISH_SERVE;
 }
 
+/* Where a network fails all servers change at once, and each time that the maps are written
+ * the kernel waits, for every virtual address: that must not be once for every server. */
 static void health_changed(void *context)
 {
 	struct server *server = context;
+	struct balancer *balancer = server->balancer;
 
 	judge(server);
-	write_pools(server->balancer);
+	if (!balancer->written)
+		write_pools(balancer);
+	balancer->written = true;
 }
 
 /* Checks of several servers may come from one port, of addresses that differ. */
@@ -475,6 +481,7 @@ void balancer_second(struct balancer *balancer)
 
 	if (!balancer)
 		return;
+	balancer->written = true;
 	for (struct server *server = balancer->server; server; server = next) {
 		next = server->next;
 		if (server->wish == WISH_LEAVE) {
@@ -489,6 +496,7 @@ void balancer_second(struct balancer *balancer)
 			health_second(&server->health);
 	}
 	write_pools(balancer);
+	balancer->written = false;
 }
 
 static void add_virtual(struct balancer *balancer, __u32 number)

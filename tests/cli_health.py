@@ -203,6 +203,25 @@ def one_bad_check_among_good_ones_says_nothing():
 
 
 @test
+def servers_that_fail_at_once_are_taken_out_at_once():
+    virtuals = [f"203.0.113.{number}" for number in range(10, 42)]
+    names = [f"10.0.0.175:{port}" for port in range(2100, 2124)]
+    with node_and_host() as (node, host):
+        # Nothing answers, and nothing refuses.
+        host.do("ip link set eth0 down")
+        daemon = run(node, "--vip", *virtuals, "--server", *names, "10.0.0.176")
+        begun = time.monotonic()
+        change(node, "drain", "10.0.0.176")
+        one = time.monotonic() - begun
+        wait_until(lambda: " down" in daemon.log(), "the first is down")
+        begun = time.monotonic()
+        wait_until(lambda: takers(daemon) == set(), "none takes sessions")
+        # Each writing of the maps waits for the kernel, once for each virtual address.
+        took = time.monotonic() - begun
+        assert took < 3 + len(names) / 2 * one, f"{took} s, where one alone takes {one} s"
+
+
+@test
 def a_server_may_come_back_be_drained_and_replaced_while_it_runs():
     with node_and_host() as (node, host):
         server = Server(host)
