@@ -138,6 +138,16 @@ static bool reserve_port(void *context, const struct ftpfix_endpoint *local)
 	return false;
 }
 
+/* One that had the name of an interface on the inside, and is gone, is not the one that has it. */
+static bool is_replaced(const struct device_list *inside, const char *name)
+{
+	for (size_t i = 0; i < inside->count; i++)
+		if (strcmp(inside->device[i].name, name) == 0 &&
+		    !interface_exists(inside->device[i].index))
+			return true;
+	return false;
+}
+
 static void describe_route(struct server *server, const struct next_hop *hop, int err)
 {
 	const struct device_list *inside = &server->balancer->config->server_side;
@@ -153,8 +163,10 @@ static void describe_route(struct server *server, const struct next_hop *hop, in
 		strcpy(server->no_route, "this node has no address of its family");
 	else if (!device_list_has(inside, hop->out_index))
 		snprintf(server->no_route, sizeof(server->no_route),
-			 "its route leaves over %s, which is no --server-dev",
-			 interface_name(hop->out_index, name));
+			 is_replaced(inside, interface_name(hop->out_index, name))
+				 ? "its route leaves over %s, which is new: start ftpfix again"
+				 : "its route leaves over %s, which is no --server-dev",
+			 name);
 }
 
 /* Routes and addresses change, also by rules of which the kernel tells nobody. */

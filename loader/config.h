@@ -19,6 +19,7 @@
 struct device {
 	unsigned int index; /* 0 until the interface was looked for */
 	char name[IF_NAMESIZE];
+	bool gone; /* it was there once */
 };
 
 struct device_list {

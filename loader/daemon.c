@@ -14,6 +14,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "interface.h"
+
 #define SWEEP_SECONDS 10
 
 struct service {
@@ -42,6 +44,7 @@ static void clock_ready(void *context, uint32_t events)
 		return;
 	events_second(service->daemon->events);
 	control_second(service->daemon->control);
+	interfaces_second(&service->daemon->instance.config);
 	follow_second(service->daemon->instance.follow);
 	balancer_second(service->daemon->instance.balancer);
 	xdp_second(service->daemon->instance.xdp);

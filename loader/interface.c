@@ -210,6 +210,37 @@ int interfaces_find(struct config *config)
 	return err;
 }
 
+bool interface_exists(unsigned int index)
+{
+	char name[IF_NAMESIZE];
+
+	return if_indextoname(index, name) || errno != ENXIO;
+}
+
+static void look_at(struct device *device)
+{
+	bool gone = !interface_exists(device->index);
+
+	/* One that was in another network namespace comes back as it was. */
+	if (gone && !device->gone)
+		log_line("%s is gone, and what was attached there: where another comes in its "
+			 "place, start ftpfix again",
+			 device->name);
+	else if (!gone && device->gone)
+		log_line("%s is there again", device->name);
+	device->gone = gone;
+}
+
+void interfaces_second(struct config *config)
+{
+	for (size_t i = 0; i < config->uplinks.count; i++)
+		look_at(&config->uplinks.device[i]);
+	for (size_t i = 0; i < config->server_side.count; i++)
+		/* A one-arm interface is on both lists. */
+		if (!device_list_has(&config->uplinks, config->server_side.device[i].index))
+			look_at(&config->server_side.device[i]);
+}
+
 const char *interface_name(unsigned int index, char name[IF_NAMESIZE])
 {
 	if (!if_indextoname(index, name))

@@ -12,6 +12,12 @@
  * server-side ones if they are needed, and the uplinks of a balancer. Prints what is wrong; 0 or a negative errno. */
 int interfaces_find(struct config *config);
 
+/* Called once a second: tells of interfaces that are gone, and their programs with them. */
+void interfaces_second(struct config *config);
+
+/* Whether there is such an interface. */
+bool interface_exists(unsigned int index);
+
 /* The name that the interface bears now, for messages. */
 const char *interface_name(unsigned int index, char name[IF_NAMESIZE]);
 

@@ -387,9 +387,10 @@ static int read_interfaces(const struct section *section, const struct instance 
 	for (size_t i = 0; !err && i < xdp_count(instance->xdp); i++) {
 		xdp_look(instance->xdp, i, &view);
 		err = append(section,
-			     json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:s?}", "interface",
-				       interface(view.index), "sides", sides(view.sides), "tc", tc,
-				       "xdp", view.mode, "device", interface(view.device), "vlan",
+			     json_pack("{s:o, s:o, s:s?, s:s, s:o, s:o, s:b, s:s?}", "interface",
+				       interface(view.index), "sides", sides(view.sides), "tc",
+				       view.gone ? NULL : tc, "xdp", view.mode, "device",
+				       interface(view.device), "vlan",
 				       view.vlan ? json_integer(view.vlan) : json_null(), "sends",
 				       view.sends, "reason", view.reason[0] ? view.reason : NULL));
 	}

@@ -362,9 +362,14 @@ size_t xdp_count(const struct xdp *xdp)
 	return xdp->plan.interface_count;
 }
 
+static bool is_gone(const struct xdp_interface *interface)
+{
+	return !interface_exists(interface->device.index);
+}
+
 static const char *mode_of(const struct xdp *xdp, const struct xdp_interface *interface)
 {
-	if (!is_on(xdp, interface))
+	if (is_gone(interface) || !is_on(xdp, interface))
 		return "off";
 	return xdp->choice == XDP_GENERIC ? "generic" : "native";
 }
@@ -374,6 +379,8 @@ static const char *reason_of(const struct xdp *xdp, size_t number)
 	const struct xdp_interface *interface = &xdp->plan.interface[number];
 	const struct attached *attached = &xdp->attached[interface->carrier];
 
+	if (is_gone(interface))
+		return "it is gone: where another comes in its place, start ftpfix again";
 	if (xdp->off)
 		return xdp->off;
 	if (interface->none)
@@ -399,7 +406,8 @@ void xdp_look(const struct xdp *xdp, size_t number, struct xdp_view *view)
 		.device = interface->none ? 0 : xdp->plan.carrier[interface->carrier].link.index,
 		.vlan = interface->link.vlan,
 		.mode = mode_of(xdp, interface),
-		.sends = xdp->sends[number],
+		.sends = xdp->sends[number] && !is_gone(interface),
+		.gone = is_gone(interface),
 	};
 	snprintf(view->reason, sizeof(view->reason), "%s", reason_of(xdp, number));
 }

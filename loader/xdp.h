@@ -22,6 +22,7 @@ struct xdp_view {
 	__u16 vlan;		     /* 0: none */
 	const char *mode;	     /* "native", "generic" or "off": of what comes in */
 	bool sends;		     /* XDP sends out of it */
+	bool gone;		     /* nothing is attached there any more */
 	char reason[XDP_REASON_MAX]; /* why not all goes by XDP; empty: all does */
 };
 

@@ -326,3 +326,28 @@ def tags_that_the_device_takes_off_are_told_of():
         world.do("ethtool -K up0 rxvlan off")
         daemon = world.run("--dev", "up0.100", "--server-dev", "sv0")
         assert "VLAN tags" not in daemon.log(), "words about tags"
+
+
+@test
+def an_interface_that_is_gone_is_told_of():
+    with xdp_world() as world:
+        daemon = world.run(*ARMS, "--vip", "203.0.113.5", "--server", "10.0.0.175",
+                           "--health-interval", "0")
+        index = index_of(world, "sv0")
+        gone = {"interface": f"#{index}", "sides": ["inside"], "tc": None, "xdp": "off",
+                "device": f"#{index}", "vlan": None, "sends": False, "reason":
+                "it is gone: where another comes in its place, start ftpfix again"}
+        world.do("ip link del sv0")
+        wait_until(lambda: "sv0 is gone" in daemon.log(), "a line of the log")
+        equal(shown(world)[f"#{index}"], gone, "row")
+        world.do("ip link add sv0 type veth peer name sv1")
+        world.do("ip link set sv0 up")
+        world.do("ip link set sv1 up")
+        world.do("ip addr add 10.0.0.1/24 dev sv0")
+        reason = "its route leaves over sv0, which is new: start ftpfix again"
+        wait_until(lambda: world.show("servers")["servers"][0]["reason"] == reason,
+                   "the new one is not taken for the old one")
+        equal(shown(world)[f"#{index}"], gone, "row of the old one")
+        equal(shown(world)["up0"]["reason"] == gone["reason"], False, "the other's reason")
+        equal(daemon.log().count(" is gone"), 1, "lines of the log")
+        equal(daemon.end(), 0, "exit status")
