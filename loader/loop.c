@@ -7,12 +7,26 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
 
+/* The usual limit is for programs that use select(), and less than the checks of all servers
+ * may need at the same time. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int loop_open(struct loop *loop)
 {
+	raise_limit();
 	loop->fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->fd < 0) {
 		int err = -errno;

@@ -83,9 +83,10 @@ def node_and_host():
         yield node, host
 
 
-def run(node, *args, interval=1, timeout=1):
+def run(node, *args, interval=1, timeout=1, prefix=()):
     return node.run("--dev", "up0", "--server-dev", "sv0", "--vip", "203.0.113.5",
-                    "--health-interval", interval, "--health-timeout", timeout, *args)
+                    "--health-interval", interval, "--health-timeout", timeout, *args,
+                    prefix=prefix)
 
 
 def state(node, server="10.0.0.175:21"):
@@ -219,6 +220,16 @@ def servers_that_fail_at_once_are_taken_out_at_once():
         # Each writing of the maps waits for the kernel, once for each virtual address.
         took = time.monotonic() - begun
         assert took < 3 + len(names) / 2 * one, f"{took} s, where one alone takes {one} s"
+
+
+@test
+def checks_of_many_servers_have_descriptors():
+    names = [f"10.0.0.175:{port}" for port in range(2100, 2200)]
+    with node_and_host() as (node, host):
+        host.do("ip link set eth0 down")  # so that all checks last
+        daemon = run(node, "--server", *names, timeout=3, prefix=("prlimit", "--nofile=96:"))
+        wait_until(lambda: daemon.log().count(" down") == len(names), "all are down")
+        equal(daemon.log().count(" down: no connection within 3 s"), len(names), "reasons")
 
 
 @test
