@@ -77,6 +77,11 @@ static int find_device(const char *option, struct device_list *list, struct devi
 		return -EINVAL;
 	}
 	device->index = index;
+	/* Its settings under /proc/sys bear its first name alone. */
+	if (!if_indextoname(index, device->name)) {
+		log_line("%s %s: is gone", option, device->name);
+		return -ENODEV;
+	}
 	return check_type(option, device->name);
 }
 

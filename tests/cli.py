@@ -667,7 +667,7 @@ def clients_inside_take_two_arms():
                       text="--clients inside: up0 is both --dev and --server-dev")
         world.do("ip link property add dev up0 altname uplink")
         world.refused(*inside, "--server-dev", "uplink",
-                      text="uplink is both --dev and --server-dev")
+                      text="up0 is both --dev and --server-dev")
         world.do("ip addr del 10.0.0.1/24 dev sv0")
         world.do("ip addr add 10.9.0.1/24 dev up0")
         world.refused(*inside, text="no route leads to the clients over another Ethernet interface")

@@ -212,6 +212,10 @@ def the_path_through_the_stack_needs_forwarding():
         world.refused("run", *args,
                       text="--path stack: the node's stack forwards no IPv4 that comes in on up0; "
                            "sysctl -w net.ipv4.ip_forward=1, or say --path direct")
+        world.do("ip link property add dev up0 altname uplink")
+        world.do("ip link property add dev sv0 altname inside")
+        world.refused("run", "--dev", "uplink", "--server-dev", "inside", *args[2:],
+                      text="forwards no IPv4 that comes in on up0")
         world.do("sysctl -qw net.ipv4.conf.up0.forwarding=1")
         world.refused("run", *args, text="forwards no IPv4 that comes in on sv0")
         equal(world.attached(), before, "attached")
