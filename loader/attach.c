@@ -114,6 +114,45 @@ static int attach_one(struct attachments *attachments, const struct device *devi
 	return 0;
 }
 
+static void detach_one(const struct attachment *attachment)
+{
+	char name[IF_NAMESIZE];
+	int err;
+
+	if (attachment->link >= 0) {
+		close(attachment->link);
+		return;
+	}
+	err = clsact_detach(attachment);
+	if (err)
+		log_line("%s: the program cannot be detached: %s",
+			 interface_name(attachment->index, name), strerror(-err));
+}
+
+static bool is_attached(const struct attachments *attachments, __u32 program_id)
+{
+	for (size_t i = 0; i < attachments->count; i++)
+		if (attachments->item[i].program_id == program_id)
+			return true;
+	return false;
+}
+
+/* One that was killed may have been attached otherwise than we are, and no filter of ours takes
+ * the place of all that it left: its programs would go on beside ours. */
+static void detach_left(const struct attachments *attachments, const struct device_list *list)
+{
+	for (size_t i = 0; i < 4 * list->count; i++) {
+		struct attachment place = {.index = list->device[i / 4].index,
+					   .egress = i & 1,
+					   .priority = i & 2 ? PRIORITY_INSIDE : PRIORITY_UPLINK,
+					   .link = -1};
+
+		place.program_id = clsact_left(&place);
+		if (place.program_id && !is_attached(attachments, place.program_id))
+			detach_one(&place);
+	}
+}
+
 int attach_all(struct attachments *attachments, const struct config *config,
 	       const struct dataplane *dataplane)
 {
@@ -140,24 +179,13 @@ int attach_all(struct attachments *attachments, const struct config *config,
 			err = attach_one(attachments, device, dataplane->inside_egress, true,
 					 PRIORITY_INSIDE);
 	}
-	if (err)
+	if (err) {
 		detach_all(attachments);
-	return err;
-}
-
-static void detach_one(const struct attachment *attachment)
-{
-	char name[IF_NAMESIZE];
-	int err;
-
-	if (attachment->link >= 0) {
-		close(attachment->link);
-		return;
+		return err;
 	}
-	err = clsact_detach(attachment);
-	if (err)
-		log_line("%s: the program cannot be detached: %s",
-			 interface_name(attachment->index, name), strerror(-err));
+	detach_left(attachments, &config->uplinks);
+	detach_left(attachments, &config->server_side);
+	return 0;
 }
 
 void detach_all(struct attachments *attachments)

@@ -62,16 +62,22 @@ static bool is_ftpfix(__u32 id)
 	return !err && strncmp(info.name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0;
 }
 
+__u32 clsact_left(const struct attachment *attachment)
+{
+	__u32 id = program_in_place(attachment);
+
+	/* No other ftpfix runs on the interface, or this one would not have come
+	 * so far: what is there was left by one that could not detach. */
+	return id && is_ftpfix(id) ? id : 0;
+}
+
 int clsact_attach(const struct attachment *attachment)
 {
 	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = HANDLE, .priority = attachment->priority,
 		    .prog_fd = attachment->program);
 	struct bpf_tc_hook hook = hook_of(attachment);
-	__u32 id = program_in_place(attachment);
 
-	/* No other ftpfix runs on the interface, or this one would not have come
-	 * so far: what is there was left by one that could not detach. */
-	if (id && is_ftpfix(id))
+	if (clsact_left(attachment))
 		filter.flags = BPF_TC_F_REPLACE;
 	return bpf_tc_attach(&hook, &filter);
 }

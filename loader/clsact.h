@@ -12,6 +12,10 @@
  * `created` says whether it had none. */
 int clsact_create(unsigned int index, bool *created);
 
+/* The id of the program of a filter that an ftpfix which was killed left in this
+ * place; 0 if there is none. */
+__u32 clsact_left(const struct attachment *attachment);
+
 /* Adds the filter; that of an ftpfix which was killed is replaced. -EEXIST if
  * someone else's filter has its place. */
 int clsact_attach(const struct attachment *attachment);

@@ -317,6 +317,31 @@ def killed_with_clsact_is_replaced_by_the_next():
         equal(world.tc()[1:], ["", ""], "filters left")
 
 
+def leaves_nothing_to(killed, *args):
+    """What is attached by one that is killed is gone once the next has come."""
+    with World() as world:
+        if "tcx" in args and not world.has_tcx():
+            raise Skipped("kernel without TCX")
+        world.run(*killed, "--attach", "clsact").end(signal.SIGKILL)
+        left = set(re.findall(r" id (\d+) ", "".join(world.tc())))
+        assert left, "the killed one left nothing"
+        daemon = world.run("--dev", "up0", "--server-dev", "sv0", *args)
+        now = "".join(world.tc() + world.tc("sv0"))
+        equal(left & set(re.findall(r" id (\d+) ", now)), set(), "programs of the killed one")
+        equal(now.count("direct-action"), 0 if "tcx" in args else 4, "filters")
+        equal(daemon.end(), 0, "exit status")
+
+
+@test
+def killed_with_clsact_is_replaced_by_tcx():
+    leaves_nothing_to(["--dev", "up0"], "--attach", "tcx")
+
+
+@test
+def killed_on_one_arm_is_replaced_on_two():
+    leaves_nothing_to(["--dev", "up0", "--server-dev", "up0"], "--attach", "clsact")
+
+
 def add_foreign(world, direction="ingress", priority=5, handle=1):
     words = ["tc", "filter", "add", "dev", "up0", direction, "prio", str(priority), "protocol",
              "all", "handle", str(handle), "bpf", "da", "bytecode", "1,6 0 0 4294967295"]
