@@ -22,7 +22,8 @@ static __always_inline void carried_sent(struct scratch *scratch)
 
 /*
  * Whether the packet is of a control connection that ftpfix carries itself, in which case
- * its flow says in scratch->crossing how it looks beyond the node.
+ * its flow says in scratch->crossing how it looks beyond the node. Returns 1 or 0; or -EEXIST when
+ * it is of a data connection, of which one port has the number of a control port.
  */
 __global int carried_find(void)
 {
@@ -46,8 +47,10 @@ __global int carried_find(void)
 		slot = crossing->entering ? scratch->slot : flow_slot(tuple);
 	}
 	flow = slot ? flow_at(slot - 1) : NULL;
-	if (!flow || !(flow->place & FTPFIX_PLACE_CONTROL))
+	if (!flow)
 		return 0;
+	if (!(flow->place & FTPFIX_PLACE_CONTROL))
+		return -EEXIST;
 	flow_to(flow, tuple, &crossing->beyond);
 	/* Through the stack the source is changed by a second pair. */
 	inner = path_stack ? flow_find(&crossing->beyond) : NULL;

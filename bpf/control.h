@@ -278,6 +278,7 @@ __global int control_at(struct __sk_buff *skb, int side, int entering, int carri
 	const struct packet *packet;
 	struct crossing *crossing;
 	__u32 port;
+	int found;
 
 	if (!segment.scratch || (carried && side == FTPFIX_SIDE_INSIDE))
 		return -ENOENT;
@@ -306,10 +307,14 @@ __global int control_at(struct __sk_buff *skb, int side, int entering, int carri
 		crossing->key.tuple = packet->tuple;
 	else
 		tuple_turn(&crossing->key.tuple, &packet->tuple);
-	if (carried && !entering)
+	if (carried && !entering) {
 		carried_sent(segment.scratch);
-	else
-		crossing->carried = !clients_inside && carried_find();
+	} else {
+		found = carried_find();
+		if (found < 0)
+			return -ENOENT;
+		crossing->carried = !clients_inside && found;
+	}
 	if (crossing->carried && side == FTPFIX_SIDE_INSIDE)
 		return -ENOENT;
 	return control_packet(&segment);

@@ -153,6 +153,33 @@ static void passive(void **state)
 	}
 }
 
+/* The port of the server's data connection has the number of a control port: what is sent there is
+ * none of FTP's lines. */
+static void passive_to_a_control_port(void **state)
+{
+	static const char line[] = "229 Entering Extended Passive Mode (|||02100|)\r\n";
+
+	for (int round = 0; round < 2; round++) {
+		struct talk talk = path_begin(state, round);
+		struct dial data;
+		struct frame frame;
+		__u32 sessions;
+
+		talk_ask(&talk, "EPSV\r\n");
+		talk_observe(&talk, line);
+		talk_response(&talk, talk.server_sequence, PSH | ACK, line, strlen(line), &frame);
+		assert_int_equal(run(talk.world, UPLINK_EGRESS, &frame), TC_ACT_UNSPEC);
+		sessions = sessions_count(talk.world);
+		data = dial_of(&talk, talk_published(&talk), OTHER_SERVICE_PORT);
+		opens(&data);
+		up(&data, PSH | ACK, "PORT and\r\nPOR");
+		up(&data, PSH | ACK, "RIDGE");
+		down(&data, PSH | ACK, "220");
+		closes(&data);
+		assert_int_equal(sessions_count(talk.world), sessions);
+	}
+}
+
 /* A client's control connection on which it has announced a port. */
 static struct dial announced(const struct talk *talk)
 {
@@ -432,6 +459,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(balanced),
 		cmocka_unit_test(passive),
+		cmocka_unit_test(passive_to_a_control_port),
 		cmocka_unit_test(active),
 		cmocka_unit_test(active_ends),
 		cmocka_unit_test(stack_routes),

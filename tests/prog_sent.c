@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A packet that was sent on leaves by another device: the program there knows it by a number, or
- * parses it like any other. That can be seen in two ways: one that is known by its number asks no
- * table for its connection; and a data connection of which one port has the number of a control
- * port is not read.
+ * parses it like any other. That can be seen where its connection has gone meanwhile: what is known
+ * by its number asks no table for it, while a data connection of which one port has the number of a
+ * control port would be read.
  */
 #include "prog_fast.h"
 
@@ -53,12 +53,14 @@ static void comes_in(const struct command *command)
 	run_gives(command->dial.world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output);
 }
 
-/* It leaves. Returns whether it was read, as it is where it is parsed. */
+/* It leaves, when its connection is in no table any more. Returns whether it was read, as it is
+ * where it is parsed. */
 static int read_as(const struct command *command)
 {
 	__u32 before = sessions_count(command->dial.world);
 	struct frame frame;
 
+	world_clear_flows(command->dial.world);
 	command_frame(command, 1, &frame);
 	run_passes(command->dial.world, INSIDE_EGRESS, &frame);
 	return sessions_count(command->dial.world) != before;
@@ -178,6 +180,25 @@ static void tagged(void **state)
 	command.bytes = &LISTING[4];
 	assert_false(read_as(&command));
 	counted(command.dial.world, {FTPFIX_PACKET_VLAN, 1});
+}
+
+/* On a device that is both the uplink and the servers' it meets two programs, of which one takes its
+ * number. */
+static void one_arm(void **state)
+{
+	for (int round = 0; round < 4; round++) {
+		struct command command = data_begin(state, round & 1);
+		struct world *world = command.dial.world;
+		__u32 sessions = sessions_count(world);
+		struct frame frame;
+
+		command.bytes = "PORT and\r\nPOR";
+		comes_in(&command);
+		command_frame(&command, 1, &frame);
+		run_passes(world, round & 2 ? INSIDE_EGRESS : UPLINK_EGRESS, &frame);
+		run_passes(world, round & 2 ? UPLINK_EGRESS : INSIDE_EGRESS, &frame);
+		assert_int_equal(sessions_count(world), sessions);
+	}
 }
 
 /* Behind another packet's parse, be that of the same header, the number is worth nothing. */
@@ -358,6 +379,7 @@ int main(void)
 		cmocka_unit_test(twice),
 		cmocka_unit_test(changed),
 		cmocka_unit_test(tagged),
+		cmocka_unit_test(one_arm),
 		cmocka_unit_test(no_more_the_last),
 		cmocka_unit_test(xdp_came_between),
 		cmocka_unit_test(of_another_cpu),
