@@ -32,7 +32,7 @@ enum client_address_due {
 /*
  * Whether the packet may be the one with which a server accepts the connection of a client
  * outside, of whom it sees an address of the node instead (FULLNAT): while the server has
- * sent nothing but its SYN/ACK the flow is not settled, see flow_answers().
+ * sent nothing but its SYN/ACK the flow is not answered, see flow_unanswered().
  */
 static __always_inline enum client_address_due client_address_due(const struct ftpfix_flow *flow,
 								  const struct packet *packet)
@@ -40,7 +40,7 @@ static __always_inline enum client_address_due client_address_due(const struct f
 	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
 
 	if (client_address != FTPFIX_CLIENT_ADDRESS_TOA || !(flow->place & FTPFIX_PLACE_OPENER) ||
-	    flow->marks & FTPFIX_MARK_SETTLED || flow_closing(flow) ||
+	    flow->marks & FTPFIX_MARK_ANSWERED || flow_closing(flow) ||
 	    (hook != FTPFIX_HOOK_UPLINK_IN && hook != FTPFIX_HOOK_INSIDE_OUT) ||
 	    packet->flags & (TCP_SYN | TCP_RST) || !flow->source)
 		return CLIENT_ADDRESS_NO;

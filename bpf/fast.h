@@ -63,17 +63,17 @@ static __always_inline int fast_flow(const struct ftpfix_flow *flow, const struc
 				     __u32 sides)
 {
 	__u32 hook = flow->place & FTPFIX_PLACE_HOOK;
-	int settled = flow->marks & FTPFIX_MARK_SETTLED;
 
 	if (hook & 1 || !(sides & 1 << (hook >> 1)) || flow->marks & FTPFIX_MARK_SLOW)
+		return 0;
+	/* These tell the client's address. */
+	if (flow->place & FTPFIX_PLACE_OPENER && flow_unanswered(flow))
 		return 0;
 	/* What is read, and what begins and ends its session, is TC's. */
 	if (flow->place & FTPFIX_PLACE_CONTROL)
 		return marks_established(flow->marks) && !packet->payload_length &&
 		       !(packet->flags & (TCP_SYN | TCP_FIN));
-	/* These tell the client's address. */
-	return settled || client_address != FTPFIX_CLIENT_ADDRESS_TOA ||
-	       !(flow->place & FTPFIX_PLACE_OPENER);
+	return 1;
 }
 
 /*

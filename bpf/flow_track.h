@@ -130,8 +130,7 @@ static __always_inline void flow_became(__u8 place, enum ftpfix_reason data,
 
 /*
  * Whether the packet ends its connection's handshake: an acknowledgement, not itself a SYN, of
- * the peer's SYN. A stranger who never saw that SYN cannot know the number. Where the opener's
- * packets are to tell the client's address until they are answered, only the answer does.
+ * the peer's SYN. A stranger who never saw that SYN cannot know the number.
  */
 static __always_inline int flow_answers(const struct ftpfix_flow *flow,
 					const struct ftpfix_flow *peer, const struct packet *packet)
@@ -139,9 +138,25 @@ static __always_inline int flow_answers(const struct ftpfix_flow *flow,
 	if ((packet->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
 	    !(flow->progress & FTPFIX_PROGRESS_SYN))
 		return 0;
-	if (client_address == FTPFIX_CLIENT_ADDRESS_TOA && flow->place & FTPFIX_PLACE_OPENER)
-		return 0;
 	return flow_acknowledges(peer, packet);
+}
+
+/* Whether the opener's packets may still have to tell the client's address: they do until one of
+ * them is answered. */
+static __always_inline int flow_unanswered(const struct ftpfix_flow *flow)
+{
+	return client_address == FTPFIX_CLIENT_ADDRESS_TOA && !(flow->marks & FTPFIX_MARK_ANSWERED);
+}
+
+/* Notes that the packet is the answer to the opener, if it is. */
+static __always_inline void flow_note_answer(struct ftpfix_flow *flow, struct ftpfix_flow *peer,
+					     const struct packet *packet)
+{
+	if (!flow_unanswered(flow) || flow->place & FTPFIX_PLACE_OPENER ||
+	    !flow_answers(flow, peer, packet))
+		return;
+	flow_mark(flow, FTPFIX_MARK_ANSWERED);
+	flow_mark(peer, FTPFIX_MARK_ANSWERED);
 }
 
 /* Removes a connection, of which this slot has one direction, and its second pair, through the
@@ -246,7 +261,7 @@ static __always_inline int flow_plain(const struct ftpfix_flow *flow, const stru
 {
 	if ((packet->flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK ||
 	    !(flow->marks & FTPFIX_MARK_SETTLED) || flow->progress & FTPFIX_PROGRESS_FIN ||
-	    flow->marks & FTPFIX_MARK_PEER_FIN)
+	    flow->marks & FTPFIX_MARK_PEER_FIN || flow_unanswered(flow))
 		return 0;
 	return (__s32)(packet->host_sequence + packet->payload_length - flow->end_sequence) <=
 	       FLOW_AHEAD_MAX;
@@ -282,6 +297,7 @@ static __always_inline void flow_track(struct ftpfix_flow *flow, const struct pa
 	}
 	flow_advance(flow, peer, packet);
 	flow_note_fin(flow, peer, packet);
+	flow_note_answer(flow, peer, packet);
 	flow->seen_ticks = ticks_now();
 	if (flow_acknowledge_fin(flow, peer, packet)) {
 		if (!flow_close(flow, peer))

@@ -235,12 +235,18 @@ static inline void tell(struct fast_dial *fast, __u64 watched_ns, __u64 changed_
 }
 
 /* Devices take XDP frames only where they have a program themselves. */
-static inline int fast_setup(void **state)
+static inline int fast_setup_configured(void **state, void (*constants)(struct ftpfix *))
 {
 	struct world *world;
 
 	if (world_setup(state) || !*state)
 		return *state || !geteuid() ? -1 : 0;
+	if (constants) {
+		world_close(*state);
+		*state = world_open_configured(0, 0, constants);
+		if (!*state)
+			return -1;
+	}
 	world = *state;
 	world->hops = 1;
 	if (system(FAST_SETUP) ||
@@ -248,6 +254,11 @@ static inline int fast_setup(void **state)
 	    bpf_xdp_attach(world->server, fast_program(world, FAST_INSIDE), 0, NULL))
 		return -1;
 	return 0;
+}
+
+static inline int fast_setup(void **state)
+{
+	return fast_setup_configured(state, NULL);
 }
 
 /* A data connection that a client was promised. */
