@@ -188,14 +188,28 @@ static __always_inline int flow_open_virtual(struct __sk_buff *skb, struct scrat
 	return 0;
 }
 
+/* Whether the packet's sender is expected on the servers' side, whose program it comes by next where
+ * that is the same device. */
+static __always_inline int flow_expected_inside(const struct packet *packet,
+						struct scratch *scratch)
+{
+	const struct ftpfix_expectation *expectation =
+		expectation_of(flow_expected(packet, scratch));
+
+	return expectation && expectation->side == FTPFIX_SIDE_INSIDE &&
+	       expect_at(expectation, &packet->tuple.destination) &&
+	       !expect_over(expectation, ticks_now());
+}
+
 /* Counts a SYN that came where data connections do, and was expected by nobody: a scan's, or
  * that of a client who has another address now. */
-static __always_inline void flow_unexpected(const struct packet *packet)
+static __always_inline void flow_unexpected(const struct packet *packet, struct scratch *scratch)
 {
 	__u32 host_port = bpf_ntohs(packet->tuple.be_destination_port), ports = data_ports;
 
 	if (host_port >= ports >> 16 && host_port <= (ports & 0xffff) &&
-	    !is_service_port(host_port) && bpf_map_lookup_elem(&told, &packet->tuple.destination))
+	    !is_service_port(host_port) && bpf_map_lookup_elem(&told, &packet->tuple.destination) &&
+	    !flow_expected_inside(packet, scratch))
 		count(FTPFIX_CONNECTION_UNEXPECTED);
 }
 
@@ -221,7 +235,7 @@ __global int flow_open(struct __sk_buff *skb, int side, int settled)
 	if (err && !settled && side == FTPFIX_SIDE_UPLINK)
 		err = flow_open_virtual(skb, scratch);
 	if (err == -ENOENT && side == FTPFIX_SIDE_UPLINK && !scratch->slot)
-		flow_unexpected(&scratch->packet);
+		flow_unexpected(&scratch->packet, scratch);
 	return err;
 }
 

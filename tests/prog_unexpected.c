@@ -4,6 +4,7 @@
  * and are counted where it is known that the address was announced.
  */
 #include "prog_dial.h"
+#include "prog_stream.h"
 
 #define LOW 21000
 #define HIGH 21999
@@ -186,6 +187,42 @@ static void other_packets(void **state)
 	counted(dial.world, NOTHING);
 }
 
+/* On a device that is the uplink and the servers' the SYN of a server who is told the address that
+ * clients are told comes by the uplink's program first. */
+static void server_on_one_arm(void **state)
+{
+	static const char line[] = "EPRT |1|198.51.100.10|50000|\r\n";
+	struct world *world = world_begin(state, FTPFIX_FORWARD_FULLNAT);
+	struct talk talk = talk_of(world);
+	struct stream uplink = stream_of(&talk, UPLINK_INGRESS, 1, talk.server_sequence);
+	struct stream inside = stream_of(&talk, INSIDE_EGRESS, 1, talk.inner_sequence);
+	struct ftpfix_addr addr = mapped(talk.peer);
+	__u32 nothing = 0;
+	struct dial dial;
+
+	ports(world, FTPFIX_PORT_MIN, 65535);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(world->skeleton->maps.told), &addr,
+					     &nothing, BPF_NOEXIST),
+			 0);
+	world_sum_unknown(world);
+	stream_passes(&uplink, line);
+	stream_next(&inside, line, "EPRT |1|10.0.0.1|0000050000|\r\n");
+	counted(world, EXPECTED_NEW);
+	dial = dial_active(&talk, UPLINK_INGRESS, talk.server, talk.peer, 50000, talk.vip,
+			   talk.client, 50000);
+	dial_up_passes(&dial, SYN, "");
+	counted(world, NOTHING);
+	/* Another's is as unexpected as from elsewhere. */
+	dial.client++;
+	dial_up_passes(&dial, SYN, "");
+	UNEXPECTED(1);
+	dial.client--;
+	dial.opens = INSIDE_INGRESS;
+	dial.answers = UPLINK_INGRESS;
+	dial_open(&dial);
+	counted(world, {FTPFIX_CONNECTION_OPENED, 1}, CARRIED(3, 0));
+}
+
 /* Of a connection that is there a SYN is for its server to judge. */
 static void syn_of_a_connection(void **state)
 {
@@ -241,6 +278,7 @@ int main(void)
 		cmocka_unit_test(advertised),
 		cmocka_unit_test(six),
 		cmocka_unit_test(other_packets),
+		cmocka_unit_test(server_on_one_arm),
 		cmocka_unit_test(syn_of_a_connection),
 		cmocka_unit_test(no_room),
 	};
