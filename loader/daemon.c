@@ -58,11 +58,15 @@ static void clock_ready(void *context, uint32_t events)
 
 static void ending_signals(sigset_t *signals)
 {
+	struct sigaction hangup;
+
 	sigemptyset(signals);
 	sigaddset(signals, SIGTERM);
 	sigaddset(signals, SIGINT);
-	/* The terminal is gone: nothing would detach us later. */
-	sigaddset(signals, SIGHUP);
+	/* The terminal is gone: nothing would detach us later. Who starts us by nohup means us to
+	 * stay, and a signal that is held back is not ignored. */
+	if (sigaction(SIGHUP, NULL, &hangup) || hangup.sa_handler != SIG_IGN)
+		sigaddset(signals, SIGHUP);
 }
 
 int daemon_hold_signals(void)

@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cli_advertise  # noqa: F401 (its tests)
@@ -237,6 +238,16 @@ def sigint_detaches_clsact():
 @test
 def sighup_detaches_clsact():
     lives_and_ends(signal.SIGHUP, "clsact")
+
+
+@test
+def nohup_outlives_its_terminal():
+    with World() as world:
+        daemon = world.run("--dev", "up0", prefix=("nohup",))
+        daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        equal((daemon.process.poll(), len(world.service()["devices"])), (None, 1), "what it does")
+        equal(daemon.end(), 0, "exit status")
 
 
 @test

@@ -335,6 +335,8 @@ def main():
                 if not words or any(word in function.__name__ for word in words)]
     atexit.register(shutil.rmtree, WORK, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Whoever runs us may have had it ignored, which the daemon would take over.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     print(f"1..{len(TESTS)}", flush=True)
     if os.geteuid() != 0:
         for number, function in enumerate(TESTS, 1):
