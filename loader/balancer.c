@@ -418,18 +418,25 @@ static int change_servers(struct balancer *balancer, const char *text,
 			  const struct named_server *named, void (*change)(struct server *server),
 			  struct problem *problem)
 {
-	bool found = false;
+	bool found = false, leaving = false;
 
 	for (struct server *server = balancer->server; server; server = server->next) {
 		const struct ftpfix_endpoint *endpoint = &server->backend.endpoint;
 
-		if (server->wish == WISH_LEAVE ||
-		    !address_equal(&endpoint->addr, &named->prefix.addr) ||
+		if (!address_equal(&endpoint->addr, &named->prefix.addr) ||
 		    (named->be_port && named->be_port != endpoint->be_port))
 			continue;
+		if (server->wish == WISH_LEAVE) {
+			leaving = true;
+			continue;
+		}
 		found = true;
 		change(server);
 	}
+	if (!found && leaving)
+		return problem_set(problem,
+				   "server: %s is leaving already; ftpfix server add takes it back",
+				   text);
 	if (!found)
 		return problem_set(
 			problem,

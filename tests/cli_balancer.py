@@ -338,6 +338,9 @@ def a_removed_server_is_known_as_long_as_a_handshake_may_last():
         removed = time.monotonic()
         change(world, "del", "10.0.0.175")
         equal(shown(world)["10.0.0.175:2100"]["state"], "leaving", "state")
+        for action in "del", "drain":
+            not_changed(world, action, "10.0.0.175", text="server: 10.0.0.175 is leaving already; "
+                                                          "ftpfix server add takes it back")
         wait_until(lambda: "10.0.0.175:2100" not in shown(world), "forgotten", 8)
         assert time.monotonic() - removed > 3, "forgotten too early"
         equal(control_ports(daemon), {21}, "control ports")
