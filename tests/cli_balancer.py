@@ -293,7 +293,7 @@ def servers_are_added_drained_and_removed():
                 (["drain", "10.0.0.9"], "10.0.0.9 is none of the servers; ftpfix show servers"),
                 (["drain", "10.0.0.175,weight=2"], "a weight says nothing here"),
                 (["del", "10.0.0.175:2121"], "10.0.0.175:2121 is none of the servers"),
-                (["del", "10.0.0.177"], "10.0.0.177 is none of the servers")):
+                (["del", "10.0.0.177"], "10.0.0.177 is leaving already")):
             not_changed(world, *words, text=problem)
         equal(takers(daemon), {"10.0.0.175:21", "10.0.0.176:21"}, "after what was refused")
 
