@@ -137,20 +137,33 @@ static __noinline int rewrite_probe(struct __sk_buff *skb, struct scratch *scrat
 	return payload_replace(skb, &scratch->packet, change);
 }
 
-/* Where a packet that begins in front of the newest edit begins in the output, without what is
- * forgotten of it, which is noted in the scratch. */
+/*
+ * Where the packet in the scratch, which begins in front of the newest edit, begins in the output,
+ * without what is forgotten of it, which is noted there. What would end the connection from in
+ * front of that is a stranger's, or was overtaken, and stays as far in front (RFC 5961 section 3):
+ * a reset by where it begins, a FIN by where it stands.
+ */
 __global __u32 rewrite_sequence(struct ftpfix_stream *stream, __u32 in_sequence)
 {
 	struct scratch *scratch = scratch_memory();
+	__u32 known, sequence, stale, payload;
 	struct ftpfix_draft *draft;
-	__u32 known;
 
 	if (!scratch || !stream)
 		return in_sequence;
 	draft = stream->drafted ? draft_find(scratch->crossing.from_client) : NULL;
 	known = stream_known(stream, draft, in_sequence);
-	scratch->position.stale = known - in_sequence;
-	return stream_output_by(stream, draft, known);
+	sequence = stream_output_by(stream, draft, known);
+	stale = known - in_sequence;
+	payload = scratch->packet.payload_length;
+	if (scratch->packet.flags & TCP_RST) {
+		sequence -= stale;
+		stale = 0;
+	} else if (scratch->packet.flags & TCP_FIN && stale > payload) {
+		sequence -= stale - payload;
+	}
+	scratch->position.stale = stale;
+	return sequence;
 }
 
 /*

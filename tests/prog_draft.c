@@ -84,6 +84,30 @@ static void acknowledged_by_a_stranger(void **state)
 		{FTPFIX_ANNOUNCEMENT_REPEATED, 1});
 }
 
+/* A stranger's FIN or reset from anywhere in front of what is forgotten is not moved to where the
+ * stream stands (RFC 5961 section 3). */
+static void reset_by_a_stranger(void **state)
+{
+	static const __u32 behind[] = {1, 47, 1000, 100000, 0x40000000, 0x7fff0000};
+	static const __u8 flags[] = {RST, RST | ACK, FIN | ACK};
+	struct stream stream = replies_begin(state, LONG_VIP, 1000);
+
+	stream_next(&stream, FILLER, FILLER);
+	kept_back(&stream, "227 Ent", 0);
+	stream_next(&stream, &VSFTPD[7], LONGER);
+	counted(stream.talk.world, {FTPFIX_ANNOUNCEMENT_ADJUSTED, 1});
+	stream_acknowledged(&stream, stream.out, stream.in);
+	stream_segment(&stream, stream.in, "", stream.out, "");
+	assert_int_equal(drafts(&stream), 0);
+	for (int round = 0; round < 18; round++) {
+		__u32 shift = behind[round / 3];
+
+		piece_gives(&stream.talk, UPLINK_EGRESS,
+			    PIECE(stream.in - shift, stream.other, "", flags[round % 3]),
+			    PIECE(stream.out - shift, stream.other, "", flags[round % 3]));
+	}
+}
+
 /* Fills a map with keys that are nobody's. */
 static void fill(const struct bpf_map *map, __u32 entries)
 {
@@ -162,6 +186,7 @@ int main(void)
 		cmocka_unit_test(of_a_line_that_has_begun),
 		cmocka_unit_test(growth_adds_up),
 		cmocka_unit_test(acknowledged_by_a_stranger),
+		cmocka_unit_test(reset_by_a_stranger),
 		cmocka_unit_test(drafts_are_full),
 		cmocka_unit_test(sessions_are_full),
 		cmocka_unit_test(flood),
