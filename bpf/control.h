@@ -226,7 +226,7 @@ static __always_inline int control_packet(struct segment *segment)
 	segment->session = session;
 	segment->stream = crossing->from_client ? &session->client : &session->server;
 	segment->peer = crossing->from_client ? &session->server : &session->client;
-	stream_note(segment->stream, packet);
+	stream_note(segment->stream, segment->peer, packet);
 	over = session_reset(segment->stream, packet);
 	err = draft_review(segment->scratch, segment->stream, segment->peer);
 	if (err) {

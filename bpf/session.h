@@ -20,12 +20,26 @@
  * before what is missing in front of it; this often means that that comes another way. */
 #define STREAM_HOLDS_MAX 8
 
+/* Whether the packet acknowledges what the peer's stream may have come to. */
+static __always_inline int stream_acknowledges(const struct ftpfix_stream *peer,
+					       const struct packet *packet)
+{
+	__s32 ahead = packet->host_acknowledgement - stream_front(peer, peer->next_sequence);
+	int far = peer->started & (ahead > STREAM_AWAY_MAX);
+
+	/* Not one way for each condition: the verifier goes along them all. */
+	barrier_var(far);
+	return packet->flags & TCP_ACK & ~(far * TCP_ACK);
+}
+
 /* What header alone tells of the stream that it belongs to. */
-static __always_inline void stream_note(struct ftpfix_stream *stream, const struct packet *packet)
+static __always_inline void stream_note(struct ftpfix_stream *stream,
+					const struct ftpfix_stream *peer,
+					const struct packet *packet)
 {
 	*(volatile __u32 *)&stream->seen_ticks = ticks_now();
 	stream->spoken = 1;
-	if (!(packet->flags & TCP_ACK))
+	if (!stream_acknowledges(peer, packet))
 		return;
 	if (stream->acknowledging &&
 	    !sequence_after(packet->host_acknowledgement, stream->acknowledged))
@@ -179,6 +193,22 @@ static __always_inline int session_begin(const struct packet *packet, int from_c
 	return session_insert(from_client);
 }
 
+/* Whether the client's packet, which says nothing, is the last one of the session that is over:
+ * it acknowledges the server's FIN, or what the server sent before one of them reset. */
+static __always_inline int session_outlived(const struct ftpfix_session *ended,
+					    const struct packet *packet)
+{
+	int outlived;
+
+	if (!ended)
+		return 0;
+	outlived = session_over(ended) & !packet->payload_length &
+		   (packet->host_sequence - ended->client.next_sequence <= 1);
+	/* Not one way for each condition: the verifier goes along them all. */
+	barrier_var(outlived);
+	return outlived;
+}
+
 /*
  * Finds the session or takes it up, which the packet's header places in both streams: the
  * third packet of the handshake does so before there is any payload. `foreign` says
@@ -189,13 +219,15 @@ static __always_inline int session_need(const struct packet *packet, int from_cl
 					struct scratch *scratch, struct ftpfix_session **session)
 {
 	const struct ftpfix_session_key *key = &scratch->crossing.key;
-	struct ftpfix_session *new = &scratch->session;
+	struct ftpfix_session *found = session_at(key), *new = &scratch->session;
 	struct ftpfix_stream *own, *peer;
-	int err;
+	int err, says;
 
-	*session = session_find(key);
-	if (*session || packet->flags & TCP_RST ||
-	    !(packet->payload_length || (from_client && packet->flags & TCP_ACK)))
+	*session = found && !session_over(found) ? found : NULL;
+	says = packet->payload_length | (from_client & !!(packet->flags & TCP_ACK));
+	/* One way on for the verifier, as above. */
+	barrier_var(says);
+	if (*session || packet->flags & TCP_RST || !says || session_outlived(found, packet))
 		return 0;
 	own = from_client ? &new->client : &new->server;
 	peer = from_client ? &new->server : &new->client;

@@ -199,6 +199,16 @@ static __always_inline int sweep_needed(const struct sweep *sweep,
 			     limit_ns >> FTPFIX_TICK_SHIFT);
 }
 
+/*
+ * Whether one direction alone was ever seen: what came late of a session that had ended, or what
+ * a stranger sent. If more comes it is taken up again; but not as one whose first line is known.
+ */
+static __always_inline int sweep_one_sided(const struct ftpfix_session *session)
+{
+	return !(session->client.spoken && session->server.spoken) &&
+	       !(clients_inside && !session->client.foreign);
+}
+
 /* Ends a session that fell silent, and deletes one that is over. */
 static long sweep_session(void *map, const struct ftpfix_session_key *key,
 			  struct ftpfix_session *session, void *context)
@@ -207,19 +217,23 @@ static long sweep_session(void *map, const struct ftpfix_session_key *key,
 	const struct sweep *sweep = context;
 	struct ftpfix_draft_key name;
 	__u64 limit = session_idle_ns;
+	int finished;
 
 	(void)map;
 	if (session_over(session)) {
 		session_delete(session, &own, &name);
 		return 0;
 	}
-	if (session->client.finished && session->server.finished)
+	finished = session->client.finished && session->server.finished;
+	if (finished)
 		limit = flow_closing_ns;
+	else if (sweep_one_sided(session) && limit > flow_half_open_ns)
+		limit = flow_half_open_ns;
 	/* A direction that was never seen is as silent as the other one. */
 	if ((session->client.spoken && sweep_age_ns(sweep, session->client.seen_ticks) <= limit) ||
 	    (session->server.spoken && sweep_age_ns(sweep, session->server.seen_ticks) <= limit))
 		return 0;
-	if (limit == session_idle_ns && sweep_needed(sweep, &own, limit))
+	if (!finished && sweep_needed(sweep, &own, limit))
 		return 0;
 	/* The next sweep deletes it. */
 	if (session_retire(session))

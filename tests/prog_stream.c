@@ -496,6 +496,36 @@ static void finished_with_an_edit(void **state)
 	}
 }
 
+/* The client acknowledges the last FIN: that begins nothing. */
+static void acknowledged_behind_the_end(void **state)
+{
+	for (int client_first = 0; client_first < 2; client_first++) {
+		struct talk talk = stream_talk(state);
+
+		talk_ask(&talk, "NOOP\r\n");
+		talk_leave(&talk, FILLER, FILLER);
+		finish(&talk, client_first, 0);
+		talk.server_sequence++;
+		bare_command(&talk, talk.client_sequence + 1, ACK);
+		assert_int_equal(sessions_count(talk.world), 0);
+	}
+}
+
+/* A stranger acknowledges what was never sent; the next reply is lost, and the one behind it comes. */
+static void overtaken_after_a_stranger(void **state)
+{
+	struct talk talk = stream_talk(state), stranger;
+
+	talk_ask(&talk, "PASV\r\n");
+	talk_leave(&talk, FILLER, FILLER);
+	stranger = talk;
+	stranger.server_sequence += 0x20000000;
+	bare_command(&stranger, 0x33333333, ACK);
+	held(&talk, talk.server_sequence + strlen(VSFTPD), FILLER);
+	talk_leave(&talk, VSFTPD, VSFTPD_PUBLIC);
+	counted(talk.world, {FTPFIX_ANNOUNCEMENT_REWRITTEN, 1});
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -526,6 +556,8 @@ int main(void)
 		cmocka_unit_test(reset_after_fin),
 		cmocka_unit_test(finished),
 		cmocka_unit_test(finished_with_an_edit),
+		cmocka_unit_test(acknowledged_behind_the_end),
+		cmocka_unit_test(overtaken_after_a_stranger),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);

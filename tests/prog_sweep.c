@@ -272,6 +272,29 @@ static void session_goes(void **state)
 	assert_false(talk_session(&talk, &session));
 }
 
+/* One in which the server was never heard is forgotten as a connection is that opens. */
+static void one_sided_session_goes(void **state)
+{
+	struct talk talk = talk_of(world_begin(state, FTPFIX_FORWARD_NONE));
+	struct ftpfix_session_key key = talk_key(&talk);
+	int map = bpf_map__fd(talk.world->skeleton->maps.sessions);
+	__u64 silence_ns = FTPFIX_FLOW_HALF_OPEN_NS - SHORT;
+	struct ftpfix_session session;
+	struct frame frame;
+
+	talk_command(&talk, talk.client_sequence, ACK, "", 0, &frame);
+	run_passes(talk.world, UPLINK_INGRESS, &frame);
+	for (int round = 0; round < 2; round++) {
+		assert_true(talk_session(&talk, &session));
+		session.client.seen_ticks = (now_ns() - silence_ns) >> FTPFIX_TICK_SHIFT;
+		assert_int_equal(bpf_map_update_elem(map, &key, &session, BPF_EXIST), 0);
+		sweep(talk.world);
+		silence_ns += 2 * SHORT;
+	}
+	assert_false(talk_session(&talk, &session));
+	counted(talk.world, NOTHING);
+}
+
 /* A session that says nothing lasts as long as its data connection moves bytes: at the address
  * that its client dialled before, or at the one that it was told, and dialled or not. */
 static void session_with_data_stays(void **state)
@@ -336,12 +359,19 @@ static void draft_goes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_came),	 cmocka_unit_test(half_open),
-		cmocka_unit_test(established),	 cmocka_unit_test(idle),
-		cmocka_unit_test(half_closed),	 cmocka_unit_test(closing),
-		cmocka_unit_test(closed),	 cmocka_unit_test(many),
-		cmocka_unit_test(session_stays), cmocka_unit_test(session_goes),
-		cmocka_unit_test(draft_goes),	 cmocka_unit_test(session_with_data_stays),
+		cmocka_unit_test(nobody_came),
+		cmocka_unit_test(half_open),
+		cmocka_unit_test(established),
+		cmocka_unit_test(idle),
+		cmocka_unit_test(half_closed),
+		cmocka_unit_test(closing),
+		cmocka_unit_test(closed),
+		cmocka_unit_test(many),
+		cmocka_unit_test(session_stays),
+		cmocka_unit_test(session_goes),
+		cmocka_unit_test(one_sided_session_goes),
+		cmocka_unit_test(draft_goes),
+		cmocka_unit_test(session_with_data_stays),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
