@@ -113,6 +113,17 @@ static __always_inline int control_begins_encrypted(struct segment *segment)
 	return record[0] >= 20 && record[0] <= 23 && record[1] == 3;
 }
 
+/* Whether the client has acknowledged more of the server's stream than came past here: what
+ * answered its AUTH may be in that. */
+static __always_inline int control_answered(const struct segment *segment)
+{
+	const struct ftpfix_stream *server = segment->peer;
+	__u32 end = stream_front(server, server->next_sequence) + server->finished;
+
+	return !server->started | (segment->stream->acknowledging &
+				   sequence_after(segment->stream->acknowledged, end));
+}
+
 /* Whether what is new in the packet is to be read. Returns 1; 0 when it is encrypted; or
  * -EAGAIN when the answer that tells has not come. */
 static __always_inline int control_readable(struct segment *segment, __u32 place)
@@ -120,14 +131,21 @@ static __always_inline int control_readable(struct segment *segment, __u32 place
 	const struct crossing *crossing = &segment->scratch->crossing;
 	struct ftpfix_session *session = segment->session;
 	struct ftpfix_stream *stream = segment->stream;
+	int asked, waits;
 
 	if (crossing->from_client) {
 		if (stream->encryptions != session->server.encryptions) {
 			stream->encryptions = session->server.encryptions;
 			stream->opaque = 1;
-		} else if (session->server.auth != session->client.auth) {
-			return session->server.spoken ? -EAGAIN : 1;
 		}
+		asked = !stream->opaque & (session->server.auth != session->client.auth);
+		waits = asked & session->server.spoken & !control_answered(segment);
+		/* One way on from here, not one for each condition: the verifier goes along each. */
+		barrier_var(waits);
+		if (waits)
+			return -EAGAIN;
+		/* What the answer was, the client's next bytes tell. */
+		stream->begun &= !asked;
 	}
 	if (control_begins_encrypted(segment))
 		stream->opaque = 1;

@@ -57,6 +57,7 @@ static __always_inline void stream_restart(struct ftpfix_stream *stream, __u32 s
 	stream->lines = 0;
 	stream->column = 0;
 	stream->multiline = 0;
+	stream->begun = 0;
 }
 
 /*

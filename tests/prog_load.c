@@ -11,7 +11,7 @@
 
 /* Of a million that the verifier ever walks (BPF_COMPLEXITY_LIMIT_INSNS). The one of Linux 6.1
  * takes more paths for different from each other. */
-#define INSTRUCTIONS_MAX 150000
+#define INSTRUCTIONS_MAX 160000
 #define INSTRUCTIONS_MAX_OLD 250000
 
 static unsigned int instructions_max(void)

@@ -68,6 +68,24 @@ static void accepted(void **state)
 	}
 }
 
+/* The answer came another way, as the client's acknowledgement tells: it is not waited for. */
+static void answered_elsewhere(void **state)
+{
+	for (int accepted = 0; accepted < 2; accepted++) {
+		struct stream stream = commands(state);
+
+		stream_passes(&stream, "AUTH TLS\r\n");
+		piece_drops(&stream.talk, UPLINK_INGRESS,
+			    PIECE(stream.in, stream.other, "NOOP\r\n"));
+		counted(stream.talk.world, {FTPFIX_PACKET_HELD, 1});
+		stream.other += strlen(ACCEPTED);
+		if (accepted)
+			unread(&stream);
+		else
+			read_on(&stream);
+	}
+}
+
 /* RFC 2228: the mechanism asks for more, and what follows is none of FTP's lines. */
 static void accepted_in_steps(void **state)
 {
@@ -276,12 +294,19 @@ static void inside(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepted),	      cmocka_unit_test(accepted_in_steps),
-		cmocka_unit_test(accepted_in_pieces), cmocka_unit_test(refused),
-		cmocka_unit_test(pipelined),	      cmocka_unit_test(replies_go_another_way),
-		cmocka_unit_test(numbers_go_on),      cmocka_unit_test(gaps),
-		cmocka_unit_test(clear_again),	      cmocka_unit_test(not_clear),
-		cmocka_unit_test(from_the_start),     cmocka_unit_test(inside),
+		cmocka_unit_test(accepted),
+		cmocka_unit_test(accepted_in_steps),
+		cmocka_unit_test(accepted_in_pieces),
+		cmocka_unit_test(answered_elsewhere),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(pipelined),
+		cmocka_unit_test(replies_go_another_way),
+		cmocka_unit_test(numbers_go_on),
+		cmocka_unit_test(gaps),
+		cmocka_unit_test(clear_again),
+		cmocka_unit_test(not_clear),
+		cmocka_unit_test(from_the_start),
+		cmocka_unit_test(inside),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
