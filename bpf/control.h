@@ -10,6 +10,7 @@
 #include "carried.h"
 #include "replies.h"
 #include "rewrite.h"
+#include "unread.h"
 
 static long control_step(__u32 index, void *context)
 {
@@ -188,6 +189,8 @@ static __always_inline int control_scan(struct segment *segment)
 		return 0;
 	readable = control_readable(segment, place);
 	if (!readable) {
+		if (tls_ports && scratch->crossing.carried && !scratch->crossing.from_client)
+			unread_reply(segment->service);
 		stream_advance(stream, packet, packet->payload_length);
 		return 0;
 	}

@@ -24,6 +24,13 @@ static __always_inline int is_service_port(__u32 host_port)
 	return port_in(service_ports, host_port);
 }
 
+/* Whether servers announce the port within TLS. */
+static __always_inline int is_tls_port(__u32 host_port)
+{
+	return host_port >= tls_ports >> 16 && host_port <= (tls_ports & 0xffff) && host_port &&
+	       !is_service_port(host_port);
+}
+
 static __always_inline int session_key_equal(const struct ftpfix_session_key *one,
 					     const struct ftpfix_session_key *other)
 {
@@ -37,6 +44,29 @@ static __always_inline int expect_same(const struct ftpfix_expectation *one,
 	return one->target.be_port == other->target.be_port &&
 	       address_equal(&one->target.addr, &other->target.addr) &&
 	       session_key_equal(&one->session, &other->session);
+}
+
+/* Whether it is of what could not be read (unread.h), and stays when somebody comes for it. */
+static __always_inline int expect_stays(const struct ftpfix_expectation *expectation)
+{
+	return !!(expectation->state & FTPFIX_EXPECTATION_UNREAD);
+}
+
+/* For the port, which is not known, stands the virtual address: a peer may be expected at several. */
+static __always_inline __be16 unread_port(const struct ftpfix_addr *virtual)
+{
+	__u32 folded = virtual->be_word[0] ^ virtual->be_word[1] ^ virtual->be_word[2] ^
+		       virtual->be_word[3];
+
+	return folded ^ folded >> 16;
+}
+
+/* Finds what the peer is expected for at any port of that virtual address. */
+static __always_inline __u64 unread_find(const struct ftpfix_addr *peer,
+					 const struct ftpfix_addr *virtual)
+{
+	return expectation_find(peer, unread_port(virtual),
+				FTPFIX_EXPECTATION_LIVE | FTPFIX_EXPECTATION_UNREAD, 0);
 }
 
 /* Whether nobody may come for it any more. */
@@ -90,13 +120,14 @@ __global int expect_name(const struct ftpfix_addr *addr)
 	return number ? (int)number : -ENOSPC;
 }
 
-/* Drops an expectation that was found and nobody came for, and says so. */
+/* Drops an expectation that was found and nobody came for, and says so if anybody was told to. */
 static __always_inline void expect_drop(__u64 found)
 {
 	const struct ftpfix_expectation *expectation = expectation_of(found);
 	struct ftpfix_endpoint target, published = {};
 	const struct ftpfix_addr *advertised;
 	struct ftpfix_session_key session;
+	int told;
 
 	if (!expectation)
 		return;
@@ -107,7 +138,8 @@ static __always_inline void expect_drop(__u64 found)
 	if (advertised)
 		published.addr = *advertised;
 	published.be_port = expectation->be_port;
-	if (!expectation_remove(found))
+	told = !expect_stays(expectation);
+	if (!expectation_remove(found) && told)
 		report(FTPFIX_CONNECTION_NOBODY_CAME, &session, &target, &published);
 }
 

@@ -60,11 +60,23 @@ static __always_inline __u16 expectation_state(__u64 found)
 /* Which expectation is looked for. */
 struct expectation_search {
 	const struct ftpfix_addr *peer;
-	__be16 be_port;
-	__u16 states; /* of which it has one */
+	__u32 word;   /* its port, and whether it is unread: see EXPECTATION_KEY */
+	__u32 states; /* of which it has one */
 	__u32 tag;
 	__u32 except; /* a slot that is not counted, its number plus one; or 0 */
 };
+
+#define EXPECTATION_STATES (FTPFIX_EXPECTATION_COMING | FTPFIX_EXPECTATION_LIVE)
+
+/* What of its word tells it from others of its peer. */
+static __always_inline __u32 expectation_key(__be16 be_port, __u16 kind)
+{
+	union expectation_word word = {.be_port = be_port, .state = kind};
+
+	return word.word;
+}
+
+#define EXPECTATION_KEY expectation_key(0xffff, FTPFIX_EXPECTATION_UNREAD)
 
 static __always_inline __u32 expectation_differs(const struct ftpfix_expectation *expectation,
 						 const struct ftpfix_addr *peer)
@@ -93,7 +105,7 @@ static __always_inline __u64 expectation_among(__u64 tags, __u32 first,
 		barrier();
 		/* One branch, for the verifier follows each of all these rounds. */
 		other = expectation_differs(expectation, search->peer) |
-			(word.be_port ^ search->be_port);
+			((word.word ^ search->word) & EXPECTATION_KEY);
 		if (!other && word.state & search->states && slot + 1 != search->except)
 			return expectation_found(slot, word.word);
 		marked &= marked - 1;
@@ -101,15 +113,15 @@ static __always_inline __u64 expectation_among(__u64 tags, __u32 first,
 	return 0;
 }
 
-/* Finds what the peer is expected for at the port, if that is in one of the states and not in the
- * slot `except`, its number plus one. */
+/* Finds what the peer is expected for at the port, if that is in one of the states, unread or not
+ * as these say, and not in the slot `except`, its number plus one. */
 __global __u64 expectation_find(const struct ftpfix_addr *peer, __u32 be_port, __u32 states,
 				__u32 except)
 {
 	struct expectation_search search = {
 		.peer = peer,
-		.be_port = be_port,
-		.states = states,
+		.word = expectation_key(be_port, states & FTPFIX_EXPECTATION_UNREAD),
+		.states = states & EXPECTATION_STATES,
 		.except = except,
 	};
 	struct flow_spot spot;
@@ -134,6 +146,16 @@ __global __u64 expectation_find(const struct ftpfix_addr *peer, __u32 be_port, _
 	return 0;
 }
 
+/* Whether the slot is still of what was found, so that what was read in it since is, too. */
+static __always_inline int expectation_still(__u64 found)
+{
+	struct ftpfix_expectation *expectation = expectation_of(found);
+
+	barrier();
+	return expectation &&
+	       *(volatile __u32 *)expectation_word(expectation) == (__u32)(found >> 32);
+}
+
 /* Changes the state of what was found, whose number stays. Returns 0, or -ENOENT when it is not
  * what was found any more. */
 static __always_inline int expectation_swap(__u64 found, __u16 state)
@@ -141,7 +163,7 @@ static __always_inline int expectation_swap(__u64 found, __u16 state)
 	struct ftpfix_expectation *expectation = expectation_of(found);
 	union expectation_word before = {.word = found >> 32}, after = before;
 
-	after.state &= ~(FTPFIX_EXPECTATION_COMING | FTPFIX_EXPECTATION_LIVE);
+	after.state &= ~EXPECTATION_STATES;
 	after.state |= state;
 	return expectation && __sync_val_compare_and_swap(expectation_word(expectation),
 							  before.word, after.word) == before.word
@@ -212,6 +234,7 @@ static __always_inline __u64 expectation_write(struct scratch *scratch, __u32 sl
 	if (!expectation)
 		return 0;
 	word.state = (expectation->state & -FTPFIX_EXPECTATION_NUMBER) + FTPFIX_EXPECTATION_NUMBER;
+	word.state |= scratch->expectation.state & FTPFIX_EXPECTATION_UNREAD;
 	word.be_port = scratch->expectation.be_port;
 	scratch->expectation.state = word.state;
 	*expectation = scratch->expectation;
@@ -250,10 +273,11 @@ __global __u64 expectation_put(void)
 static __always_inline int expectation_enliven(const struct ftpfix_expectation *expectation,
 					       __u64 own)
 {
+	__u32 kind = expectation->state & FTPFIX_EXPECTATION_UNREAD;
+
 	for (int try = 0; try < EXPECT_TRIES_MAX; try++) {
-		__u64 rival =
-			expectation_find(&expectation->peer, expectation->be_port,
-					 FTPFIX_EXPECTATION_COMING | FTPFIX_EXPECTATION_LIVE, own);
+		__u64 rival = expectation_find(&expectation->peer, expectation->be_port,
+					       EXPECTATION_STATES | kind, own);
 
 		if (!rival)
 			return expectation_change(own, FTPFIX_EXPECTATION_LIVE) ? -EEXIST : 0;

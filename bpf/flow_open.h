@@ -11,7 +11,7 @@
 #include "flow_track.h"
 #include "proxy_header.h"
 
-/* Finds what the packet's sender is expected for, or what anybody is. */
+/* Finds what the packet's sender is expected for, or what anybody is, or what could not be read. */
 static __always_inline __u64 flow_expected(const struct packet *packet, struct scratch *scratch)
 {
 	__u32 be_port = packet->tuple.be_destination_port;
@@ -22,13 +22,16 @@ static __always_inline __u64 flow_expected(const struct packet *packet, struct s
 	if (found)
 		return found;
 	__builtin_memset(anybody, 0, sizeof(*anybody));
-	return expectation_find(anybody, be_port, FTPFIX_EXPECTATION_LIVE, 0);
+	found = expectation_find(anybody, be_port, FTPFIX_EXPECTATION_LIVE, 0);
+	if (found || !is_tls_port(bpf_ntohs(be_port)))
+		return found;
+	return unread_find(&packet->tuple.source, &packet->tuple.destination);
 }
 
 /*
  * Takes the expectation that this SYN is for: from the one peer, on its side of the node
  * (`sides` are bits 1 << enum ftpfix_side), to the endpoint that it was told, before the
- * deadline, untagged, and once. Returns 0 with scratch->expectation filled, or -ENOENT.
+ * deadline, untagged, and once, unless it stays. Returns 0 with scratch->expectation filled, or -ENOENT.
  */
 static __always_inline int flow_claim(const struct packet *packet, __u32 sides,
 				      struct scratch *scratch)
@@ -46,6 +49,10 @@ static __always_inline int flow_claim(const struct packet *packet, __u32 sides,
 		return -ENOENT;
 	}
 	scratch->expectation = *expectation;
+	if (expect_stays(&scratch->expectation)) {
+		scratch->expectation.target.be_port = packet->tuple.be_destination_port;
+		return expectation_still(found) ? 0 : -ENOENT;
+	}
 	/* Of several that want it, the one who removes it has it. */
 	return expectation_remove(found);
 }
@@ -62,6 +69,22 @@ static __always_inline struct opening *opening_begin(__u32 ifindex, enum ftpfix_
 	opening->in_ifindex = ifindex;
 	opening->side = side;
 	return opening;
+}
+
+/* The expected peer of the scratch has come. A function of its own, for the stack of the
+ * insertion before is deep. */
+static __noinline int flow_opened(struct scratch *scratch)
+{
+	const struct ftpfix_expectation *expectation = &scratch->expectation;
+	const struct ftpfix_tuple *key = &scratch->opening.key;
+
+	count(FTPFIX_CONNECTION_OPENED);
+	if (expect_stays(expectation))
+		session_joined_unread(&expectation->session, key);
+	else
+		session_joined(&expectation->session, expectation->announcement,
+			       key->be_source_port);
+	return 0;
 }
 
 /*
@@ -90,15 +113,13 @@ static __always_inline int flow_open_expected(__u32 ifindex, __u32 sides, struct
 	 * connection up. */
 	flow_give_up(scratch->slot, 0);
 	err = flow_insert();
-	if (!err) {
-		count(FTPFIX_CONNECTION_OPENED);
-		session_joined(&expectation->session, expectation->announcement,
-			       opening->key.be_source_port);
-		return 0;
+	if (err) {
+		/* The peer may send its SYN again; what stays is there still. */
+		expectation_insert(scratch);
+		return err;
 	}
-	/* The peer may send its SYN again. */
-	expectation_insert(scratch);
-	return err;
+	flow_opened(scratch);
+	return 0;
 }
 
 /* Reports the expected peer in the scratch that found no room. Returns what flow_open() does

@@ -24,6 +24,10 @@ volatile __u64 check_ports[65536 / 64];
  * loader, also while the programs run. */
 volatile __u32 data_ports;
 
+/* The range, in the same form, of the ports that servers announce within TLS, where nothing is
+ * read; 0: no connection to these is carried. */
+const volatile __u32 tls_ports;
+
 /* Whether --server names prefixes: then data connections are carried to no other
  * address, not even to the one that an announcement came from. */
 const volatile __u32 servers_configured;

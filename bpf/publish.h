@@ -78,6 +78,19 @@ static __always_inline void publish_source(struct scratch *scratch, struct ftpfi
 		*addr = source->addr;
 }
 
+/* How the connection to the server goes on, into the expectation. */
+static __always_inline void publish_toward(struct scratch *scratch,
+					   const struct ftpfix_service *service)
+{
+	struct ftpfix_expectation *expectation = &scratch->expectation;
+
+	if (service->forward == FTPFIX_FORWARD_FULLNAT) {
+		publish_source(scratch, &scratch->publishing.source);
+		expectation->pooled = 1;
+	}
+	expectation->out_ifindex = scratch->note.ifindex;
+}
+
 /*
  * The server behind a 227 or 229, into the expectation. Returns 0 or the reason for
  * which it is refused, negated (every reason that is returned is above zero).
@@ -114,11 +127,7 @@ static __noinline int publish_server(struct scratch *scratch, const struct ftpfi
 		if (servers_configured && server_allowed(server) < 2)
 			return -FTPFIX_ANNOUNCEMENT_ADDRESS_REFUSED;
 	}
-	if (service->forward == FTPFIX_FORWARD_FULLNAT) {
-		publish_source(scratch, &scratch->publishing.source);
-		expectation->pooled = 1;
-	}
-	expectation->out_ifindex = note->ifindex;
+	publish_toward(scratch, service);
 	return 0;
 }
 

@@ -267,6 +267,25 @@ static __always_inline void session_joined(const struct ftpfix_session_key *key,
 }
 
 /*
+ * Notes a connection of the session that an announcement promised which nobody could read: in
+ * the place of the oldest announcement, of which nothing more is noted then. Where replies are
+ * encrypted no other is; two connections that open at once may take one place.
+ */
+static __always_inline void session_joined_unread(const struct ftpfix_session_key *key,
+						  const struct ftpfix_tuple *connection)
+{
+	struct ftpfix_session *session = session_find(key);
+	struct ftpfix_expected *expected;
+
+	if (!session)
+		return;
+	expected = &session->expected[session->announcements & (FTPFIX_EXPECTED_MAX - 1)];
+	session->announcements++;
+	expected->be_peer_port = connection->be_source_port;
+	expected->be_port = connection->be_destination_port;
+}
+
+/*
  * How many bytes at the front of the packet's payload were scanned before; or
  * -EAGAIN when bytes are missing in front of it, and the packet must be dropped
  * for them to come first. It is not held where they came another way: because the

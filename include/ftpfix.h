@@ -370,16 +370,17 @@ _Static_assert(FTPFIX_NAMED_COUNT <= 1 << 15, "an address is named by 15 bits");
 enum ftpfix_expectation_state {
 	FTPFIX_EXPECTATION_COMING = 1, /* for those who insert the same meanwhile */
 	FTPFIX_EXPECTATION_LIVE = 2,
-	FTPFIX_EXPECTATION_NUMBER = 4, /* what the number goes up by */
+	FTPFIX_EXPECTATION_UNREAD = 4, /* of what is encrypted: see bpf/unread.h */
+	FTPFIX_EXPECTATION_NUMBER = 8, /* what the number goes up by */
 };
 
 struct ftpfix_expectation {
 	struct ftpfix_addr peer; /* none: any (FTPFIX_ALLOW_FXP) */
-	__be16 be_port;
-	__u16 state;	      /* see enum ftpfix_expectation_state */
-	__u32 deadline_ticks; /* see FTPFIX_TICK_SHIFT */
-	__u32 out_ifindex;    /* toward the target */
-	__u16 announcement;   /* its number in the session, modulo 2^16 */
+	__be16 be_port;		 /* of an unread one: what stands for any */
+	__u16 state;		 /* see enum ftpfix_expectation_state */
+	__u32 deadline_ticks;	 /* see FTPFIX_TICK_SHIFT */
+	__u32 out_ifindex;	 /* toward the target */
+	__u16 announcement;	 /* its number in the session, modulo 2^16 */
 	/* Addresses, as enum ftpfix_named or by number: */
 	__u16 dialled;	       /* the peer's own end of the control connection */
 	__u16 advertised : 15; /* what the announcement says */

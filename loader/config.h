@@ -65,6 +65,8 @@ struct config {
 	struct advertise advertise;
 	__u16 port_low;
 	__u16 port_high;
+	__u16 tls_port_low; /* 0: connections that are announced within TLS are not carried */
+	__u16 tls_port_high;
 	enum ftpfix_forward forward;
 	enum ftpfix_rewrite rewrite;
 	__u32 allowed; /* bits of enum ftpfix_allow */

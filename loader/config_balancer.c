@@ -178,6 +178,13 @@ int config_set_health_fall(struct config *config, const char *text, struct probl
 	return set_count(config, "--health-fall", text, &config->health.fall, problem);
 }
 
+int config_set_tls_ports(struct config *config, const char *text, struct problem *problem)
+{
+	config->virtual_option = "--tls-data-ports";
+	return value_port_range(config->virtual_option, text, &config->tls_port_low,
+				&config->tls_port_high, problem);
+}
+
 /* Without --vip servers have neither port nor weight, and nothing is balanced. */
 static int check_no_virtual(const struct config *config, struct problem *problem)
 {
@@ -212,6 +219,18 @@ static int check_role(const struct config *config, struct problem *problem)
 				   "--vip: --forward none forwards nothing to the servers; say "
 				   "--forward nat or --forward fullnat");
 	return 0;
+}
+
+/* Of a data connection that nobody could read of no more is known than its client's address. */
+static int check_tls_ports(const struct config *config, struct problem *problem)
+{
+	if (!config->tls_port_low || config->balance == FTPFIX_BALANCE_MAGLEV)
+		return 0;
+	return problem_set(problem,
+			   "--tls-data-ports: with --balance %s the sessions behind one address go "
+			   "to several servers, and which of these a data connection is for is "
+			   "encrypted; say --balance maglev, or leave --tls-data-ports out",
+			   balance_name(config->balance));
 }
 
 static bool is_port_of_virtual(const struct config *config, enum ftpfix_family family,
@@ -311,6 +330,8 @@ int config_complete_balancer(struct config *config, struct problem *problem)
 	if (config->virtual_count == 0)
 		return check_no_virtual(config, problem);
 	err = check_role(config, problem);
+	if (!err)
+		err = check_tls_ports(config, problem);
 	for (size_t i = 0; !err && i < config->virtual_count; i++)
 		err = check_virtual(config, &config->virtual[i], problem);
 	for (size_t i = 0; !err && i < config->server_count; i++)

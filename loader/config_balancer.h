@@ -24,6 +24,7 @@ int config_set_health_interval(struct config *config, const char *text, struct p
 int config_set_health_timeout(struct config *config, const char *text, struct problem *problem);
 int config_set_health_rise(struct config *config, const char *text, struct problem *problem);
 int config_set_health_fall(struct config *config, const char *text, struct problem *problem);
+int config_set_tls_ports(struct config *config, const char *text, struct problem *problem);
 
 /* Refuses what contradicts each other, and makes the ports of virtual addresses and
  * servers control ports. */

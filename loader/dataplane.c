@@ -88,6 +88,7 @@ static void write_constants(struct ftpfix *skeleton, const struct config *config
 	port_bits(config, skeleton->bss->service_ports);
 	skeleton->rodata->servers_configured = config->servers_named;
 	skeleton->rodata->clients_inside = config->clients_inside;
+	skeleton->rodata->tls_ports = (__u32)config->tls_port_low << 16 | config->tls_port_high;
 	skeleton->rodata->expectation_ns = config->expect_seconds * FTPFIX_SECOND_NS;
 	write_flow_constants(skeleton, &config->flow);
 }

@@ -52,7 +52,7 @@ static const char *const mends[FTPFIX_REASON_COUNT] = {
 					   "their _max",
 	[FTPFIX_COMMAND_LONG_ADDRESS] = "let the client use EPSV or EPRT",
 	[FTPFIX_SESSION_OPAQUE] = "nothing on the way can read it: the server itself must announce "
-				  "the public address",
+				  "the public address, and with --vip a port of --tls-data-ports",
 	[FTPFIX_CONNECTION_NO_SOURCE_PORT] = "fullnat needs free ports at the source address; "
 					     "name another with --source",
 	[FTPFIX_CONNECTION_TABLE_FULL] = "compare ftpfix_flows with ftpfix_flows_max",

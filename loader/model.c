@@ -70,6 +70,19 @@ static json_t *endpoint(const struct ftpfix_addr *addr, __be16 be_port)
 	return json_string(endpoint_format(addr, be_port, text));
 }
 
+/* The same of what is expected at each port that servers announce within TLS. */
+static json_t *expected_endpoint(const struct section *section, const struct ftpfix_addr *addr,
+				 __be16 be_port, bool unread)
+{
+	const struct config *config = section->config;
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (!unread)
+		return endpoint(addr, be_port);
+	return json_sprintf("%s-%u", endpoint_format(addr, htons(config->tls_port_low), text),
+			    config->tls_port_high);
+}
+
 static json_t *interface(unsigned int index)
 {
 	char name[IF_NAMESIZE];
@@ -182,20 +195,28 @@ static int append(const struct section *section, json_t *entry)
 	return json_array_append_new(section->entries, entry) ? -ENOMEM : 0;
 }
 
+static json_t *tls_ports(const struct config *config)
+{
+	if (!config->tls_port_low)
+		return json_null();
+	return json_sprintf("%u-%u", config->tls_port_low, config->tls_port_high);
+}
+
 static json_t *service(const struct instance *instance, unsigned int port)
 {
 	const struct config *config = &instance->config;
 
 	json_t *entry = json_pack(
-		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:b, s:s}",
+		"{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:i, s:o, s:o, s:o, s:b, s:s}",
 		"port", port, "clients", clients_name(config->clients_inside), "forward",
 		forward_name(config->forward), "rewrite", rewrite_name(config->rewrite), "allowed",
 		allowed(config), "advertise", advertise_rules(&config->advertise), "advertise_map",
 		advertise_map(&config->advertise), "data_port_low", config->port_low,
-		"data_port_high", config->port_high, "expect_seconds", config->expect_seconds,
-		"devices", devices(&config->uplinks), "server_devices",
-		devices(&config->server_side), "servers", servers(config), "servers_named",
-		config->servers_named, "attached_by", attach_name(instance->attachments.how));
+		"data_port_high", config->port_high, "tls_data_ports", tls_ports(config),
+		"expect_seconds", config->expect_seconds, "devices", devices(&config->uplinks),
+		"server_devices", devices(&config->server_side), "servers", servers(config),
+		"servers_named", config->servers_named, "attached_by",
+		attach_name(instance->attachments.how));
 
 	json_object_update_new(entry, carried(&config->flow));
 	return entry;
@@ -308,16 +329,20 @@ static int read_expectation(const struct ftpfix_expectation *expectation, void *
 	const struct ftpfix_addr advertised =
 		named_address(section, expectation, expectation->advertised);
 	const struct ftpfix_addr source = named_address(section, expectation, expectation->source);
+	bool unread = expectation->state & FTPFIX_EXPECTATION_UNREAD;
 
-	return append(section,
-		      json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
-				address(&expectation->peer), "side", side_name(expectation->side),
-				"public", endpoint(&advertised, expectation->be_port), "target",
-				endpoint(&expectation->target.addr, expectation->target.be_port),
-				"source", address(&source), "device",
-				interface(expectation->out_ifindex), "session",
-				endpoint(&session->source, session->be_source_port), "seconds_left",
-				seconds_until(section, expectation->deadline_ticks)));
+	return append(
+		section,
+		json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
+			  address(&expectation->peer), "side", side_name(expectation->side),
+			  "public",
+			  expected_endpoint(section, &advertised, expectation->be_port, unread),
+			  "target",
+			  expected_endpoint(section, &expectation->target.addr,
+					    expectation->target.be_port, unread),
+			  "source", address(&source), "device", interface(expectation->out_ifindex),
+			  "session", endpoint(&session->source, session->be_source_port),
+			  "seconds_left", seconds_until(section, expectation->deadline_ticks)));
 }
 
 static const char *flow_state(const struct ftpfix_flow *flow, const struct ftpfix_flow *back)

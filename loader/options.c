@@ -151,6 +151,7 @@ static const struct run_option {
 	{"advertise", LIST, take_advertise},
 	{"dns-interval", ONCE, take_dns_interval},
 	{"data-ports", ONCE, take_data_ports},
+	{"tls-data-ports", ONCE, config_set_tls_ports},
 	{"rewrite", ONCE, config_set_rewrite},
 	{"forward", ONCE, config_set_forward},
 	{"source", LIST, flow_take_source},

@@ -140,6 +140,9 @@ def virtual_addresses_and_servers_at_fault_are_refused():
             ([*vip, "--server", "10.0.0.9", "--clients", "inside"], "--vip: with --clients inside"),
             ([*vip, "--server", "10.0.0.9", "--balance", "random"],
              "say maglev or least-connections"),
+            ([*vip, "--tls-data-ports", "1023-2000"], "--tls-data-ports: "),
+            ([*vip, "--server", "10.0.0.9", "--tls-data-ports", "30000-30009", "--balance",
+              "least-connections"], "--tls-data-ports: with --balance least-connections the"),
             ([*vip, "--health-interval", "3601"], "no number of seconds from 0 to 3600"),
             ([*vip, "--health-timeout", "0"], "no number of seconds from 1 to 300"),
             ([*vip, "--health-rise", "0"], "no number from 1 to 100"),
@@ -148,7 +151,8 @@ def virtual_addresses_and_servers_at_fault_are_refused():
              "--server: 10.0.0.9/32 has a port, which counts only with --vip"),
             (["--server", "10.0.0.0/8,weight=2"], "--server: 10.0.0.0/8 has a weight"),
             *(([f"--{option}", value], f"--{option}: without --vip another program chooses")
-              for option, value in (("balance", "maglev"), ("health-interval", "5"),
+              for option, value in (("balance", "maglev"), ("tls-data-ports", "30000-30009"),
+                                    ("health-interval", "5"),
                                     ("health-timeout", "3"), ("health-rise", "2"),
                                     ("health-fall", "3")))):
         done = subprocess.run([FTPFIX, "run", "--dev", "up0", *args], capture_output=True, text=True)

@@ -2,5 +2,5 @@
 """The scenarios, in the order in which they run."""
 from . import (  # noqa: F401
     eip, nat, fullnat, many, transfers, strict, runtime, large, onearm, active, inside, ipv6,
-    attacks, slipstream, tls, commands, rewriting, client_address, pmtu, path,
+    attacks, slipstream, tls, tls_data, commands, rewriting, client_address, pmtu, path,
     balancer, balancer_changes, unwell, elsewhere, connections, xdp, floods)

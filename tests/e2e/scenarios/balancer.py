@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """ftpfix is the balancer: it forwards control and data connections, on a node that has no
 NAT rules and no address of the service."""
-import ftplib
-import ssl
 from collections import Counter
 
 from .. import servers
@@ -12,6 +10,7 @@ from ..cables import take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
 from ..clients import Curl, Ftplib, Inetutils, Lftp, Tnftp
+from ..clients_tls import FtplibTls
 from ..control import Control, Endpoint, dial
 from ..files import checksum_of
 from ..scenario import SMALL, every_client, scenario, transfers
@@ -180,16 +179,6 @@ def several(world):
     ftpfix.stop()
 
 
-class _Secure(ftplib.FTP_TLS):
-    """Takes any certificate."""
-
-    def __init__(self):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        super().__init__(context=context, timeout=5)
-
-
 @scenario("balancer: FTP over TLS, the sessions of one client share a server")
 def secure(world):
     topology = network(world, count=2)
@@ -197,7 +186,7 @@ def secure(world):
     ftpfix = balancer(world, topology)
 
     def talk():
-        with _Secure() as ftp:
+        with FtplibTls() as ftp:
             role = ftp.connect(VIP, 21).split()[1].strip("()")
             ftp.login(*servers.ANONYMOUS)
             ftp.prot_p()

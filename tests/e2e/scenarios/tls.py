@@ -8,7 +8,8 @@ import ssl
 from .. import servers
 from ..capture import Capture
 from ..check import check, contains, equal, raises
-from ..clients import Curl, Lftp
+from ..clients import Curl
+from ..clients_tls import CurlTls, LftpTls
 from ..control import Control, read_227
 from ..fake_server import DataServer, FakeServer, reply_227
 from ..forwarders import haproxy, nft_dnat
@@ -18,26 +19,6 @@ from ..topology import (CLIENT_DEVICE, SERVER_DEVICE, UPLINK, VIP, balanced, ser
 
 SERVER = server_address(0)
 DATA_PORTS = (30000, 30009)
-
-
-class CurlTls(Curl):
-    """Takes any certificate."""
-
-    def _command(self, *words):
-        return [*super()._command(*words), "--ssl-reqd", "-k"]
-
-    def size(self, remote):
-        """What SIZE says, without a data connection."""
-        return self.run(self._command("-I", self._url(remote)))
-
-
-class LftpTls(Lftp):
-    """Its settings stand behind the login, before which it sends nothing."""
-
-    def script(self, commands, seconds=20):
-        return super().script(
-            "set ftp:ssl-force yes; set ftp:ssl-protect-data yes; "
-            f"set ssl:verify-certificate no; {commands}", seconds)
 
 
 def _site(world, start_forwarding, **options):
