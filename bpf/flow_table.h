@@ -53,10 +53,16 @@ static __always_inline void flow_from(const struct ftpfix_flow *flow,
 	from->be_destination_port = peer->be_source_port;
 }
 
-/* Whether both sides have finished: late packets of theirs may still come. */
-static __always_inline int flow_closing(const struct ftpfix_flow *flow)
+/* Whether both sides have finished. */
+static __always_inline int flow_finished(const struct ftpfix_flow *flow)
 {
 	return flow->progress & FTPFIX_PROGRESS_FIN && flow->marks & FTPFIX_MARK_PEER_FIN;
+}
+
+/* Whether they have, or one has reset: late packets may still come. */
+static __always_inline int flow_closing(const struct ftpfix_flow *flow)
+{
+	return flow->marks & FTPFIX_MARK_CLOSED || flow_finished(flow);
 }
 
 /* The server of a control connection, from either of its entries. Returns 1, or 0 where none

@@ -242,15 +242,33 @@ __global int flow_turn(__u32 slot, int kind)
 	return 0;
 }
 
-/* Lets the reset end the connection, if it is right. */
-static __always_inline void flow_track_reset(struct ftpfix_flow *flow,
-					     const struct ftpfix_flow *peer,
+/* The connection is over: what still comes of it is carried until its turn, or its time, is over. */
+static __always_inline void flow_end(struct ftpfix_flow *flow, struct ftpfix_flow *peer)
+{
+	if (!flow_close(flow, peer))
+		return;
+	flow_became(flow->place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
+	flow_turn(peer->peer, FTPFIX_TURN_CLOSED);
+}
+
+/*
+ * Lets the reset end the connection, if it is right. In the midst of one what the other side has
+ * sent is under way still, and may have to be answered by one more reset; or that side says that
+ * it stands elsewhere (RFC 5961 section 3), because it has not got all.
+ */
+static __always_inline void flow_track_reset(struct ftpfix_flow *flow, struct ftpfix_flow *peer,
 					     const struct packet *packet)
 {
 	__u8 place = flow->place, marks;
 
 	flow->seen_ticks = ticks_now();
-	marks = flow_reset(flow, peer, packet) ? flow_remove(peer->peer, 0) : 0;
+	if (!flow_reset(flow, peer, packet))
+		return;
+	if (flow->marks & FTPFIX_MARK_SETTLED && !flow_finished(flow)) {
+		flow_end(flow, peer);
+		return;
+	}
+	marks = flow_remove(peer->peer, 0);
 	if (marks && !(marks & FTPFIX_MARK_CLOSED))
 		flow_became(place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
 }
@@ -300,10 +318,7 @@ static __always_inline void flow_track(struct ftpfix_flow *flow, const struct pa
 	flow_note_answer(flow, peer, packet);
 	flow->seen_ticks = ticks_now();
 	if (flow_acknowledge_fin(flow, peer, packet)) {
-		if (!flow_close(flow, peer))
-			return;
-		flow_became(flow->place, FTPFIX_CONNECTION_CLOSED, FTPFIX_BALANCED_CLOSED);
-		flow_turn(peer->peer, FTPFIX_TURN_CLOSED);
+		flow_end(flow, peer);
 	} else if (!(flow->marks & FTPFIX_MARK_SETTLED) && !flow_closing(flow) &&
 		   flow_answers(flow, peer, packet)) {
 		if (flow_settle(flow, peer) && flow->place & FTPFIX_PLACE_CONTROL)

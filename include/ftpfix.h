@@ -488,7 +488,8 @@ enum ftpfix_progress {
 enum ftpfix_mark {
 	FTPFIX_MARK_SLOW = 1 << 0,     /* its sequence numbers were changed: not for XDP */
 	FTPFIX_MARK_SETTLED = 1 << 1,  /* its handshake is done */
-	FTPFIX_MARK_CLOSED = 1 << 2,   /* both FINs are acknowledged: it serves late packets */
+	FTPFIX_MARK_CLOSED = 1 << 2,   /* both FINs are acknowledged, or it was reset: it serves
+					* late packets */
 	FTPFIX_MARK_PEER_FIN = 1 << 3, /* the other direction's FIN has passed */
 	FTPFIX_MARK_ANSWERED = 1 << 4, /* with TOA: who was dialled has answered the opener */
 	FTPFIX_MARK_COMING = 1 << 6,   /* this slot is about to hold a flow */

@@ -26,7 +26,27 @@ static void is_over(struct dial *dial, __u32 packets, __u32 payload)
 	dial_closed(dial);
 }
 
-/* The last packet was a reset, and ended it at once. */
+/* The last packet was a reset, and ended what was established: what is under way still comes
+ * through, however many resets it brings about. */
+static void is_reset(struct dial *dial, __u32 packets, __u32 payload)
+{
+	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(packets, payload));
+	assert_int_equal(dial_settled(dial), 0);
+	for (int round = 0; round < 3; round++) {
+		dial_down(dial, PSH | ACK, "late");
+		dial_up(dial, RST, "");
+		dial_up(dial, PSH | ACK, "late");
+		dial_down(dial, RST | ACK, "");
+	}
+	assert_int_equal(dial_unsettled(dial), 2);
+	counted(dial->world, CARRIED(12, 24));
+	flows_made_old(dial->world, FTPFIX_FLOW_CLOSING_NS);
+	sweep(dial->world);
+	counted(dial->world, NOTHING);
+	assert_int_equal(dial_entries(dial), 0);
+}
+
+/* The last packet was a reset, and ended what had not opened, or what both had finished. */
 static void is_gone(struct dial *dial, __u32 packets, __u32 payload)
 {
 	counted(dial->world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(packets, payload));
@@ -142,7 +162,7 @@ static void client_resets(void **state)
 	struct dial dial = dial_opened(state);
 
 	dial_up(&dial, RST, "");
-	is_gone(&dial, 1, 0);
+	is_reset(&dial, 1, 0);
 }
 
 static void server_resets(void **state)
@@ -150,7 +170,7 @@ static void server_resets(void **state)
 	struct dial dial = dial_opened(state);
 
 	dial_down(&dial, RST | ACK, "");
-	is_gone(&dial, 1, 0);
+	is_reset(&dial, 1, 0);
 }
 
 /* Data of the client was lost on its way to the server, which then stands further
@@ -167,7 +187,23 @@ static void reset_where_the_peer_stands(void **state)
 	dial_up_frame(&dial, RST, expected, "", 0, &input);
 	dial_up_frame(&dial, RST, expected, "", 1, &output);
 	run_gives(dial.world, UPLINK_INGRESS, &input, TC_ACT_REDIRECT, &output);
-	is_gone(&dial, 1, 0);
+	is_reset(&dial, 1, 0);
+}
+
+/* There a reset from the client's own end is no end for the server (RFC 5961 section 3): it says
+ * where it stands, and the client, who knows of no connection any more, resets from there. */
+static void reset_where_the_peer_does_not_stand(void **state)
+{
+	struct dial dial = dial_opened(state);
+
+	dial_down(&dial, ACK, "");
+	dial_up(&dial, PSH | ACK, "lost");
+	dial_up(&dial, RST, "");
+	counted(dial.world, {FTPFIX_CONNECTION_CLOSED, 1}, CARRIED(3, 4));
+	dial.client_sequence -= 4;
+	dial_down(&dial, ACK, "");
+	dial_up(&dial, RST, "");
+	counted(dial.world, CARRIED(2, 0));
 }
 
 static void server_refuses(void **state)
@@ -258,7 +294,7 @@ static void blind_segment_then_reset(void **state)
 	dial.client_sequence = own;
 	dial_up(&dial, PSH | ACK, "data");
 	dial_up(&dial, RST, "");
-	is_gone(&dial, 2, 4);
+	is_reset(&dial, 2, 4);
 }
 
 /* After a loss of more than that in front of the node, what the peer acknowledged
@@ -272,7 +308,7 @@ static void far_ahead_and_acknowledged(void **state)
 	dial_down(&dial, ACK, "");
 	dial_up(&dial, PSH | ACK, "data");
 	dial_up(&dial, RST, "");
-	is_gone(&dial, 4, 8);
+	is_reset(&dial, 4, 8);
 }
 
 /* FINs from elsewhere in both streams, each acknowledged long ago, end nothing. */
@@ -411,6 +447,7 @@ int main(void)
 		cmocka_unit_test(client_resets),
 		cmocka_unit_test(server_resets),
 		cmocka_unit_test(reset_where_the_peer_stands),
+		cmocka_unit_test(reset_where_the_peer_does_not_stand),
 		cmocka_unit_test(server_refuses),
 		cmocka_unit_test(client_gives_its_syn_up),
 		cmocka_unit_test(refusal_of_another),

@@ -201,7 +201,7 @@ static inline void dial_open_at(struct dial *dial, const char *file, int line)
 #define dial_open(dial) dial_open_at(dial, __FILE__, __LINE__)
 
 /* The connection was closed before: what still comes of it is carried, nothing of it is
- * counted again, and a reset takes it away. */
+ * counted again, and a reset then takes it away. */
 static inline void dial_closed_at(struct dial *dial, const char *file, int line)
 {
 	__u32 others = dial_unsettled(dial) - 2, bytes = dial->shape.ipv6 ? 60 : 40;

@@ -53,6 +53,15 @@ static inline struct ftpfix_flow *flow_of(const struct world *world, struct ftpf
 	return NULL;
 }
 
+/* Makes all entries of the table older than that. */
+static inline void flows_made_old(struct world *world, __u64 age_ns)
+{
+	__u64 then = now_ns() - age_ns - FTPFIX_SECOND_NS;
+
+	for (__u32 slot = 0; slot < world->group_count * FTPFIX_GROUP_SLOTS; slot++)
+		world->flows[slot].seen_ticks = then >> FTPFIX_TICK_SHIFT;
+}
+
 /* What packets of the entry become, which come with this tuple. */
 static inline struct ftpfix_tuple
 flow_becomes(const struct world *world, const struct ftpfix_flow *flow, struct ftpfix_tuple tuple)

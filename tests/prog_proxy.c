@@ -241,7 +241,7 @@ static void resets(void **state)
 	counted(dial.world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED(1, 0));
 	dial = opened(state, &plain);
 	moved(&dial, RST, "");
-	assert_int_equal(dial_entries(&dial), 0);
+	assert_int_equal(dial_settled(&dial), 0);
 }
 
 static void closes(void **state)

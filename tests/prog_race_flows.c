@@ -201,15 +201,18 @@ static void settle(struct racer *racer, struct client *client)
 	racer->settled += !!flow;
 }
 
-/* A reset takes the connection away. */
+/* A reset takes the connection away, or closes it where it was established. */
 static void reset(struct racer *racer, struct client *client, int from_client)
 {
+	const struct ftpfix_flow *flow;
+
 	if (!exchange(racer, client, from_client, from_client ? RST : RST | ACK, ""))
 		return;
+	flow = own_flow(client);
+	if (flow && !(client->established && flow->marks & FTPFIX_MARK_CLOSED))
+		failed(racer, client, "a reset left it", 0);
 	client->established = 0;
 	client->state = NONE;
-	if (own_flow(client))
-		failed(racer, client, "a reset left it", 0);
 }
 
 static void step_opening(struct racer *racer, struct client *client)

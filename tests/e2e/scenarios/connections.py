@@ -148,6 +148,51 @@ def closed_together(world, mode):
     scripted.end(1)
 
 
+def _foreign(namespace, device, address):
+    """Counts the packets with this source that come to a device."""
+    def listen():
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        opened.bind((device, 0x0800))
+        opened.setblocking(False)
+        return opened
+    listener = namespace.call(listen)
+
+    def count():
+        found = 0
+        while True:
+            try:
+                frame = listener.recv(1 << 17)
+            except BlockingIOError:
+                return found
+            found += frame[26:30] == socket.inet_aton(address)
+    return count
+
+
+@_both_modes("what was under way when the client reset")
+def under_way(world, mode):
+    done = threading.Event()
+
+    def talk(connection):
+        try:
+            while True:
+                connection.sendall(bytes(1 << 16))
+        except OSError:
+            done.set()
+    scripted = Scripted(world, mode, talk)
+    count = _foreign(scripted.topology.client, CLIENT_DEVICE, server_address(0))
+    # What waits there has left the server's TCP.
+    scripted.topology.server.run("tc", "qdisc", "add", "dev", SERVER_DEVICE, "root", "tbf", "rate",
+                                 "20mbit", "burst", "20kb", "latency", "5s")
+    data = scripted.data()
+    data.recv(1 << 16)
+    data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    data.close()
+    wait_until(done.is_set, "the server was reset")
+    scripted.topology.server.run("tc", "qdisc", "del", "dev", SERVER_DEVICE, "root")
+    equal(count(), 0, "packets that the client got from the server's own address")
+    scripted.end(1)
+
+
 @_both_modes("a reset by the server, and one by the client")
 def resets(world, mode):
     ended = []
