@@ -27,6 +27,7 @@ enum client_address_due {
 	CLIENT_ADDRESS_NO,
 	CLIENT_ADDRESS_AGAIN, /* a packet before this one was to tell it */
 	CLIENT_ADDRESS_FIRST,
+	CLIENT_ADDRESS_NARROW, /* it must become no longer; what it brings is taken away */
 };
 
 /*
@@ -44,6 +45,9 @@ static __always_inline enum client_address_due client_address_due(const struct f
 	    (hook != FTPFIX_HOOK_UPLINK_IN && hook != FTPFIX_HOOK_INSIDE_OUT) ||
 	    packet->flags & (TCP_SYN | TCP_RST) || !flow->source)
 		return CLIENT_ADDRESS_NO;
+	/* Its sender makes it as long as the way ahead allows. */
+	if (flow->marks & FTPFIX_MARK_NARROW && packet->payload_length)
+		return CLIENT_ADDRESS_NARROW;
 	return flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING ? CLIENT_ADDRESS_AGAIN
 							      : CLIENT_ADDRESS_FIRST;
 }
@@ -110,14 +114,17 @@ static __noinline int toa_keep(struct __sk_buff *skb, struct tcp_options *option
 	return loop.kept;
 }
 
-/* Whether the packet may become so much longer on its way out. */
-static __always_inline int toa_grows(struct __sk_buff *skb, const struct packet *packet,
+/* Whether the packet may become so much longer on its way out: of a known hop the kernel has told
+ * the MTU, which may be a route's. */
+static __always_inline int toa_grows(struct __sk_buff *skb, const struct scratch *scratch,
 				     __u32 out_ifindex, __u32 growth)
 {
-	__u32 length = packet->network_length;
+	__u32 length = scratch->packet.network_length;
 
 	if (!growth)
 		return 1;
+	if (out_ifindex && scratch->hop.mtu && length + growth > scratch->hop.mtu)
+		return 0;
 	/* What is to be cut into segments cannot be made longer in front of their data. */
 	return !skb->gso_size && !bpf_check_mtu(skb, out_ifindex, &length, growth, 0);
 }
@@ -208,7 +215,8 @@ __global int client_address_add(struct __sk_buff *skb, __u32 out_ifindex, int du
 	total = (size + kept + 3) & ~3u;
 	if (total < length)
 		total = length;
-	if (total > TCP_OPTIONS_MAX || !toa_grows(skb, packet, out_ifindex, total - length)) {
+	if (due == CLIENT_ADDRESS_NARROW || total > TCP_OPTIONS_MAX ||
+	    !toa_grows(skb, scratch, out_ifindex, total - length)) {
 		if (due == CLIENT_ADDRESS_FIRST)
 			count(FTPFIX_PACKET_TOA_NO_ROOM);
 		if (kept == (int)length)

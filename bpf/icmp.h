@@ -30,6 +30,14 @@ static __always_inline int icmp_is_error(const struct packet *packet, __u8 type)
 	       type == ICMP_PARAMETER_PROBLEM;
 }
 
+static __always_inline int icmp_is_too_big(const struct packet *packet,
+					   const struct icmp_header *header)
+{
+	if (packet->ipv6)
+		return header->type == ICMPV6_TOO_BIG;
+	return header->type == ICMP_UNREACHABLE && header->code == ICMP_UNREACHABLE_TOO_BIG;
+}
+
 /* Reads the IPv4 header that stands at quoted->network_offset. Returns 0, or -ENOENT for
  * what no TCP header follows. */
 static __always_inline int icmp_quoted_ipv4(struct __sk_buff *skb, struct packet *quoted)
@@ -124,6 +132,21 @@ static __always_inline int icmp_in_flight(const struct ftpfix_flow *flow, __u32 
 	first = flow->progress & FTPFIX_PROGRESS_ACKNOWLEDGING ? flow->acknowledged
 							       : sender->first_sequence;
 	return !sequence_after(first, sequence) && !sequence_after(sequence, sender->end_sequence);
+}
+
+/* Notes that a packet of the opener's was too big further on, whose sender learns how big they may
+ * be, but not that the client's address makes some of them longer. `flow` is as above. */
+static __always_inline void icmp_note_narrow(struct __sk_buff *skb, const struct ftpfix_flow *flow,
+					     const struct packet *packet)
+{
+	struct ftpfix_flow *sender = flow_peer(flow);
+	struct icmp_header header;
+
+	if (!flow_unanswered(flow) || !sender || !(sender->place & FTPFIX_PLACE_OPENER) ||
+	    bpf_skb_load_bytes(skb, packet->transport_offset, &header, sizeof(header)))
+		return;
+	if (icmp_is_too_big(packet, &header))
+		flow_mark(sender, FTPFIX_MARK_NARROW);
 }
 
 /*
@@ -229,6 +252,7 @@ __global int icmp_packet(struct __sk_buff *skb, int hook)
 		count(FTPFIX_PACKET_TTL);
 		return -ETIME;
 	}
+	icmp_note_narrow(skb, flow, packet);
 	icmp_prepare(flow, scratch);
 	if (!path_stack)
 		hop_find(skb, flow, &scratch->to, skb->ifindex, ticks_now(), &scratch->hop);

@@ -492,6 +492,7 @@ enum ftpfix_mark {
 					* late packets */
 	FTPFIX_MARK_PEER_FIN = 1 << 3, /* the other direction's FIN has passed */
 	FTPFIX_MARK_ANSWERED = 1 << 4, /* with TOA: who was dialled has answered the opener */
+	FTPFIX_MARK_NARROW = 1 << 5,   /* with TOA: what the opener sent was too big further on */
 	FTPFIX_MARK_COMING = 1 << 6,   /* this slot is about to hold a flow */
 	FTPFIX_MARK_LIVE = 1 << 7,     /* this slot holds a flow */
 };

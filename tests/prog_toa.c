@@ -3,6 +3,7 @@
  * --client-address toa: which packets toward a server carry the client's endpoint as a TCP
  * option, with what bytes; and that no client can put its own there.
  */
+#include "prog_error.h"
 #include "prog_stream.h"
 #include "prog_virtual.h"
 
@@ -242,6 +243,58 @@ static void no_room_behind_one_that_told(void **state)
 	counted(dial.world, {FTPFIX_PACKET_TOA, 1}, CARRIED(2, MTU - 40));
 }
 
+/* A router behind the node tells of the client's last segment, as that went on. */
+static void told_of(const struct dial *dial, const __u8 *option, __u8 options, __u8 type, __u8 code)
+{
+	struct dial quoted_dial = *dial;
+	struct error error = {
+		.outer = {.ipv6 = dial->shape.ipv6,
+			  .source = ip4(10, 9, 9, 9),
+			  .destination = dial->source},
+		.type = type,
+		.code = code,
+		.rest = MTU - 100,
+	};
+	struct frame quoted, frame;
+
+	quoted_dial.shape.tcp_option = option;
+	quoted_dial.shape.tcp_options = options;
+	dial_up_frame(&quoted_dial, PSH | ACK, dial->client_sequence, "odd", 1, &quoted);
+	error.quote = quoted.bytes + quoted.network;
+	error.quote_length = quoted.end - quoted.network;
+	error_build(&frame, &error);
+	assert_int_equal(run(dial->world, INSIDE_INGRESS, &frame), TC_ACT_REDIRECT);
+	counted(dial->world, {FTPFIX_PACKET_ICMP, 1});
+}
+
+/* The client goes by the MTU that it is told, and would be told the same again and again of
+ * segments that became longer behind it: these go without, until the server answers. */
+static void narrow_further_on(void **state)
+{
+	static const __u8 forged[] = {FORGED}, left_out[] = {1, 1, 1, 1, 1, 1, 1, 1};
+	static const __u8 toa_six[] = {253, 20, TOA_SIX};
+
+	for (int six = 0; six < 2; six++) {
+		struct dial dial = half_open(state, &(struct spec){.ipv6 = six});
+		const __u8 *option = six ? toa_six : toa;
+		__u8 size = six ? sizeof(toa_six) : sizeof(toa);
+
+		changed_at(&dial, ACK, "", NULL, 0, option, size, __FILE__, __LINE__);
+		changed_at(&dial, PSH | ACK, "odd", NULL, 0, option, size, __FILE__, __LINE__);
+		counted(dial.world, {FTPFIX_PACKET_TOA, 2}, CARRIED_OF(&dial, 2, 3));
+		told_of(&dial, option, size, six ? SIX_UNREACHABLE : UNREACHABLE, 0);
+		changed_at(&dial, PSH | ACK, "odd", NULL, 0, option, size, __FILE__, __LINE__);
+		counted(dial.world, {FTPFIX_PACKET_TOA, 1}, CARRIED_OF(&dial, 1, 3));
+		told_of(&dial, option, size, six ? SIX_TOO_BIG : UNREACHABLE, six ? 0 : TOO_BIG);
+		untold(&dial, PSH | ACK, "odd", left_out);
+		changed(&dial, PSH | ACK, "odd", forged, left_out);
+		counted(dial.world, CARRIED_OF(&dial, 2, 2 * (8 + 3)));
+		/* What has no payload is never too long. */
+		changed_at(&dial, ACK, "", NULL, 0, option, size, __FILE__, __LINE__);
+		counted(dial.world, {FTPFIX_PACKET_TOA, 1}, CARRIED_OF(&dial, 1, 0));
+	}
+}
+
 /* What the node's interface joined, and will cut into segments again. */
 static void not_in_front_of_segments(void **state)
 {
@@ -390,6 +443,7 @@ int main(void)
 		cmocka_unit_test(room_to_the_last_byte),
 		cmocka_unit_test(room_below_the_mtu),
 		cmocka_unit_test(no_room_behind_one_that_told),
+		cmocka_unit_test(narrow_further_on),
 		cmocka_unit_test(not_in_front_of_segments),
 		cmocka_unit_test(forged),
 		cmocka_unit_test(forged_without_room),

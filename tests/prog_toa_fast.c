@@ -40,6 +40,32 @@ static void control(void **state)
 	counted(talk.world, CARRIED_FAST(dial, 1, 0));
 }
 
+/* So is it below the MTU of a route, which is not that of its device. */
+static void route_has_an_mtu(void **state)
+{
+	struct fast_dial fast = fast_expected(state, 0);
+	struct talk talk = balance_begin(state, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
+	struct dial *dial = &fast.dial;
+	char bytes[1000] = "";
+	struct frame frame;
+
+	fast_command("ip route replace 10.0.0.175 dev server mtu lock 1000");
+	*dial = balance_dial(&talk);
+	dial_learn(dial);
+	dial_down(dial, SYN | ACK, "");
+	told(dial);
+	for (__u32 room = 0; room <= FTPFIX_TOA_LENGTH_IPV4; room += FTPFIX_TOA_LENGTH_IPV4) {
+		memset(bytes, 'x', sizeof(bytes));
+		bytes[1000 - 40 - room] = 0;
+		dial_up_frame(dial, ACK, dial->client_sequence, bytes, 0, &frame);
+		world_sum_unknown(dial->world);
+		assert_int_equal(run(dial->world, UPLINK_INGRESS, &frame), TC_ACT_REDIRECT);
+		assert_int_equal(dial->world->output.length, frame.length + room);
+		dial->world->run_flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
+	}
+	fast_command("ip route delete 10.0.0.175 dev server");
+}
+
 static void toa_constants(struct ftpfix *skeleton)
 {
 	skeleton->rodata->client_address = FTPFIX_CLIENT_ADDRESS_TOA;
@@ -52,7 +78,10 @@ static int setup(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(control)};
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(control),
+		cmocka_unit_test(route_has_an_mtu),
+	};
 
 	return cmocka_run_group_tests(tests, setup, world_teardown);
 }

@@ -25,14 +25,16 @@ UPWARD = ("inner", "node")
 DOWNWARD = ("outer",)
 
 # What carries the packets, by what is said of it: TC, as the hosts' checksums come, or XDP, or
-# the node's stack.
+# the node's stack; or TC, which puts the client's address into the first ones.
 TC, WHOLE, XDP, STACK = "--path direct", "checksums whole", "--xdp native", "--path stack"
-OPTIONS = {TC: (), WHOLE: (), XDP: ("--xdp", "native"), STACK: ("--path", "stack")}
+TOLD = "--client-address toa"
+OPTIONS = {TC: (), WHOLE: (), XDP: ("--xdp", "native"), STACK: ("--path", "stack"),
+           TOLD: ("--client-address", "toa")}
 
 
 def _site(world, family, how, mtu=()):
     topology = routed(world, family, mtu)
-    if how in (WHOLE, XDP):
+    if how in (WHOLE, XDP, TOLD):
         whole_checksums(topology)
     if how == XDP:
         take_redirected(topology)
@@ -101,9 +103,11 @@ def _narrow(world, where, mode, family, how):
     equal(_learned(learner, family, target), None, "path MTU before")
     ftpfix.mark()
     if where in UPWARD:
-        output = client.store(server.files.path(BIG), "pub/arrives")
-        equal(server.files.checksum("pub/arrives"), server.files.checksum(BIG),
-              f"the file that was stored ({output})")
+        # The second one by what the client has learned.
+        for name in ("pub/arrives", "pub/arrives-too"):
+            output = client.store(server.files.path(BIG), name)
+            equal(server.files.checksum(name), server.files.checksum(BIG),
+                  f"the file that was stored ({output})")
     else:
         must_download(client, server, BIG)
     equal(_learned(learner, family, target), MTU, "path MTU that the sender learned")
@@ -120,6 +124,7 @@ def _narrow(world, where, mode, family, how):
 for _where, _mode, _family, _how in (
         *itertools.product(UPWARD + DOWNWARD, ("nat", "fullnat"), (4, 6), (TC,)),
         ("node", "nat", 4, WHOLE), ("node", "nat", 6, WHOLE),
+        ("inner", "fullnat", 4, TOLD), ("inner", "fullnat", 6, TOLD),
         ("inner", "nat", 4, XDP), ("node", "nat", 6, XDP), ("outer", "fullnat", 6, XDP),
         ("inner", "nat", 4, STACK), ("outer", "nat", 4, STACK),
         ("inner", "fullnat", 4, STACK), ("outer", "fullnat", 6, STACK)):
