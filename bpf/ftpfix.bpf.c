@@ -54,20 +54,24 @@ static __always_inline int unparsed(int err)
 	return PASS;
 }
 
-/* Sends a translated packet out of an interface, or lets it go on where it is. */
-static __always_inline int send(int out_ifindex)
+/* Sends a translated packet out of an interface, or lets it go on where it is. A tag that told its
+ * priority was for this node. */
+static __always_inline int send(struct __sk_buff *skb, int out_ifindex, int addressed)
 {
-	return out_ifindex ? bpf_redirect_neigh(out_ifindex, NULL, 0, 0) : PASS;
+	if (!out_ifindex)
+		return PASS;
+	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+		return TC_ACT_SHOT;
+	return addressed ? bpf_redirect(out_ifindex, 0)
+			 : bpf_redirect_neigh(out_ifindex, NULL, 0, 0);
 }
 
 /* The same of a packet that flow_carry() has prepared. */
-static __always_inline int send_carried(int out_ifindex)
+static __always_inline int send_carried(struct __sk_buff *skb, int out_ifindex)
 {
 	const struct scratch *scratch = scratch_memory();
 
-	if (out_ifindex && scratch && scratch->addressed)
-		return bpf_redirect(out_ifindex, 0);
-	return send(out_ifindex);
+	return send(skb, out_ifindex, scratch && scratch->addressed);
 }
 
 /* What the answer to a packet is worth: when there is none the packet is dropped. */
@@ -85,7 +89,7 @@ static __always_inline int carry(struct __sk_buff *skb)
 		return answered(answer_icmp(skb, ANSWER_TIME_EXCEEDED));
 	if (out_ifindex == -EMSGSIZE)
 		return answered(answer_icmp(skb, ANSWER_TOO_BIG));
-	return out_ifindex < 0 ? TC_ACT_SHOT : send_carried(out_ifindex);
+	return out_ifindex < 0 ? TC_ACT_SHOT : send_carried(skb, out_ifindex);
 }
 
 /* An ICMP message at this hook. */
@@ -95,7 +99,7 @@ static __always_inline int icmp(struct __sk_buff *skb, int hook)
 
 	if (out_ifindex == -ENOENT)
 		return PASS;
-	return out_ifindex < 0 ? TC_ACT_SHOT : send(out_ifindex);
+	return out_ifindex < 0 ? TC_ACT_SHOT : send(skb, out_ifindex, 0);
 }
 
 /* Whether a control connection's packet must not go on. */

@@ -330,6 +330,13 @@ static __always_inline int parse_frame(struct cursor *cursor, __u32 frame_length
 	return err ? err : parse_tcp(cursor, packet);
 }
 
+/* Whether a VLAN tag was taken out of the frame. One without an identifier tells its priority and
+ * nothing else (IEEE 802.1Q section 6.9.1): its receiver goes on as if there was none. */
+static __always_inline int frame_tagged(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && skb->vlan_tci & VLAN_IDENTIFIER_MASK;
+}
+
 static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *packet)
 {
 	struct cursor cursor = {
@@ -338,7 +345,7 @@ static __always_inline int parse_linear(struct __sk_buff *skb, struct packet *pa
 		.end = (void *)(long)skb->data_end,
 	};
 
-	return parse_frame(&cursor, skb->len, skb->vlan_present != 0, skb->gso_size != 0, packet);
+	return parse_frame(&cursor, skb->len, frame_tagged(skb), skb->gso_size != 0, packet);
 }
 
 /*

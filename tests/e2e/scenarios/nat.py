@@ -2,8 +2,10 @@
 """nftables DNAT forwards the control connection; ftpfix carries the data
 connections to the server and keeps the client's address (--forward nat)."""
 from .. import servers
+from ..cables import PriorityTags, tagged_frames, whole_checksums
 from ..capture import Capture
 from ..check import check, contains, equal, raises
+from ..clients import Curl
 from ..control import Control, Endpoint, read_227
 from ..files import SMALL_BYTES
 from ..forwarders import nft_dnat
@@ -193,4 +195,25 @@ def control_ports(world):
     equal(sessions[2121].passive().address, server_address(0), "announced on another port")
     ftpfix.announced(rewritten=2)
     ftpfix.settle(2)
+    ftpfix.stop()
+
+
+@scenario("nat: frames from clients that tell their priority, and no VLAN")
+def priority(world):
+    topology = balanced(world)
+    whole_checksums(topology)
+    PriorityTags(world, topology.client)
+    server = servers.vsftpd(world, topology.server)
+    nft_dnat(topology)
+    client = Curl(world, topology.client, VIP, server.port, server.login)
+    must_not_download(client, server)
+    ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK)
+    ftpfix.mark()
+    tagged = {device: tagged_frames(namespace, device) for namespace, device in (
+        (topology.balancer, UPLINK), (topology.server, SERVER_DEVICE))}
+    connections = transfers(client, server)
+    check(tagged[UPLINK]() > 0, "frames come with tags")
+    equal(tagged[SERVER_DEVICE](), 0, "frames with tags that reached the server")
+    equal(ftpfix.counted("packets vlan"), 0, "packets that count as those of a VLAN")
+    ftpfix.settle(connections)
     ftpfix.stop()
