@@ -8,10 +8,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "interface.h"
 #include "netlink.h"
@@ -19,7 +19,7 @@
 /* The filter's handle below its priority: "FTP". */
 #define HANDLE 0x465450
 
-/* Every program of ftpfix is named so (and cut at 15 characters). */
+/* Every program of ftpfix is named so, and its filters by it. */
 #define PROGRAM_PREFIX "ftpfix_"
 
 int clsact_create(unsigned int index, bool *created)
@@ -48,18 +48,53 @@ static __u32 program_in_place(const struct attachment *attachment)
 	return bpf_tc_query(&hook, &place) ? 0 : place.prog_id;
 }
 
-static bool is_ftpfix(__u32 id)
+/* Asks for the filters of one direction. */
+static int each_filter(unsigned int index, bool egress, mnl_cb_t each, void *context)
 {
-	struct bpf_prog_info info = {0};
-	__u32 length = sizeof(info);
-	int program, err;
+	_Alignas(struct nlmsghdr) char buffer[MNL_NLMSG_HDRLEN + sizeof(struct tcmsg)] = {0};
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct tcmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
 
-	program = bpf_prog_get_fd_by_id(id);
-	if (program < 0)
-		return false;
-	err = bpf_obj_get_info_by_fd(program, &info, &length);
-	close(program);
-	return !err && strncmp(info.name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0;
+	request->nlmsg_type = RTM_GETTFILTER;
+	header->tcm_family = AF_UNSPEC;
+	header->tcm_ifindex = index;
+	header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
+	return netlink_dump(request, each, context);
+}
+
+struct look {
+	__u32 priority;
+	bool ours; /* the filter in our place has a name of ours */
+};
+
+static int read_name(const struct nlmsghdr *message, void *context)
+{
+	const struct tcmsg *header = mnl_nlmsg_get_payload(message);
+	const struct nlattr *options, *attribute;
+	struct look *look = context;
+
+	if (header->tcm_handle != HANDLE || TC_H_MAJ(header->tcm_info) >> 16 != look->priority)
+		return MNL_CB_OK;
+	mnl_attr_for_each (options, message, sizeof(*header)) {
+		if (mnl_attr_get_type(options) != TCA_OPTIONS)
+			continue;
+		mnl_attr_for_each_nested(attribute, options)
+		{
+			if (mnl_attr_get_type(attribute) == TCA_BPF_NAME)
+				look->ours = !strncmp(mnl_attr_get_str(attribute), PROGRAM_PREFIX,
+						      strlen(PROGRAM_PREFIX));
+		}
+	}
+	return MNL_CB_OK;
+}
+
+/* By the name that the filter got with its program: the kernel shows the program of an id only
+ * to those who have CAP_SYS_ADMIN, which nothing else here needs. */
+static bool is_ftpfix(const struct attachment *attachment)
+{
+	struct look look = {.priority = attachment->priority};
+
+	return !each_filter(attachment->index, attachment->egress, read_name, &look) && look.ours;
 }
 
 __u32 clsact_left(const struct attachment *attachment)
@@ -68,7 +103,7 @@ __u32 clsact_left(const struct attachment *attachment)
 
 	/* No other ftpfix runs on the interface, or this one would not have come
 	 * so far: what is there was left by one that could not detach. */
-	return id && is_ftpfix(id) ? id : 0;
+	return id && is_ftpfix(attachment) ? id : 0;
 }
 
 int clsact_attach(const struct attachment *attachment)
@@ -102,18 +137,11 @@ static int note_filter(const struct nlmsghdr *message, void *context)
 }
 
 /* Whether one direction of the qdisc has filters; when in doubt, it has. */
-static bool has_filters(unsigned int index, __u32 direction)
+static bool has_filters(unsigned int index, bool egress)
 {
-	_Alignas(struct nlmsghdr) char buffer[MNL_NLMSG_HDRLEN + sizeof(struct tcmsg)] = {0};
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct tcmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
 	bool found = false;
 
-	request->nlmsg_type = RTM_GETTFILTER;
-	header->tcm_family = AF_UNSPEC;
-	header->tcm_ifindex = index;
-	header->tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction);
-	return netlink_dump(request, note_filter, &found) || found;
+	return each_filter(index, egress, note_filter, &found) || found;
 }
 
 void clsact_remove(unsigned int index)
@@ -123,8 +151,7 @@ void clsact_remove(unsigned int index)
 	char name[IF_NAMESIZE];
 	int err;
 
-	if (!if_indextoname(index, name) || has_filters(index, TC_H_MIN_INGRESS) ||
-	    has_filters(index, TC_H_MIN_EGRESS))
+	if (!if_indextoname(index, name) || has_filters(index, false) || has_filters(index, true))
 		return;
 	err = bpf_tc_hook_destroy(&hook);
 	if (err)

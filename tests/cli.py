@@ -27,6 +27,9 @@ from cli_world import (FTPFIX, NOBODY, PATIENCE, TOP, WORK, Skipped, World, as_n
                        equal, main, mapped, test, tool_json, wait_until)
 
 
+# A user with the capabilities that ftpfix asks for.
+CAPABLE = [*NOBODY, *(f"--{which}-caps=+bpf,+perfmon,+net_admin" for which in ("inh", "ambient"))]
+
 # What needs no daemon ------------------------------------------------------
 
 
@@ -341,6 +344,17 @@ def leaves_nothing_to(killed, *args):
         equal(left & set(re.findall(r" id (\d+) ", now)), set(), "programs of the killed one")
         equal(now.count("direct-action"), 0 if "tcx" in args else 4, "filters")
         equal(daemon.end(), 0, "exit status")
+
+
+@test
+def killed_with_clsact_is_replaced_by_a_user_with_no_more_than_is_needed():
+    with World() as world:
+        world.run("--dev", "up0", "--attach", "clsact", prefix=CAPABLE).end(signal.SIGKILL)
+        contains(world.tc()[1], "ftpfix_uplink_", "what the killed one left")
+        daemon = world.run("--dev", "up0", "--attach", "clsact", prefix=CAPABLE)
+        equal([text.count("direct-action") for text in world.tc()], [0, 1, 1], "filters of the next")
+        equal(daemon.end(), 0, "exit status")
+        equal(world.tc()[1:], ["", ""], "filters left")
 
 
 @test
