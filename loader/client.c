@@ -31,6 +31,8 @@ struct instance_found {
 struct search {
 	struct instance_found found[INSTANCES_MAX];
 	size_t count;
+	struct ucred stranger; /* who holds such a socket, too; pid 0: nobody */
+	unsigned int index;    /* of its interface */
 };
 
 /* Connects to the socket of an interface. The descriptor or a negative errno;
@@ -103,6 +105,10 @@ static int find_instances(struct search *search)
 			continue;
 		last = index;
 		fd = connect_to(index, &peer);
+		if (fd == -EPERM) {
+			search->stranger = peer;
+			search->index = index;
+		}
 		if (fd < 0)
 			continue;
 		close(fd);
@@ -113,11 +119,25 @@ static int find_instances(struct search *search)
 	return 0;
 }
 
+/* Any user may take the name of such a socket, and an ftpfix may be any user's. */
+static void report_stranger(unsigned int index, const struct ucred *peer)
+{
+	char name[IF_NAMESIZE];
+
+	log_line("pid %d of user %u holds the socket for %s, and may be no ftpfix; if it is one, "
+		 "ask it as that user (sudo -u '#%u')",
+		 peer->pid, peer->uid, interface_name(index, name), peer->uid);
+}
+
 /* The interface whose socket is to be asked, or 0 after printing why none. */
 static unsigned int choose(const struct search *search)
 {
 	if (search->count == 1)
 		return search->found[0].index;
+	if (search->count == 0 && search->stranger.pid) {
+		report_stranger(search->index, &search->stranger);
+		return 0;
+	}
 	if (search->count == 0) {
 		log_line("no ftpfix runs in this network namespace; start one with ftpfix run "
 			 "--dev IFACE");
@@ -243,8 +263,7 @@ static int open_instance(const char *device, pid_t *pid)
 		log_line("no ftpfix runs on %s; start one with ftpfix run --dev %s",
 			 interface_name(index, name), name);
 	else if (fd == -EPERM)
-		log_line("pid %d, which is not root's, poses as the ftpfix on %s", peer.pid,
-			 interface_name(index, name));
+		report_stranger(index, &peer);
 	else
 		log_line("the ftpfix on %s cannot be asked: %s", interface_name(index, name),
 			 failure(-fd));

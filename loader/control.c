@@ -144,7 +144,7 @@ static void report_holder(const struct device *device)
 			 "interface",
 			 peer.pid, device->name);
 	else
-		log_line("pid %d of user %u, which is no ftpfix, holds the socket for %s; end it "
+		log_line("pid %d of user %u holds the socket for %s, an ftpfix or not; end it "
 			 "first",
 			 peer.pid, peer.uid, device->name);
 	if (fd >= 0)

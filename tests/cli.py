@@ -466,12 +466,25 @@ def a_stranger_who_holds_the_socket_is_named():
         try:
             equal(stranger.stdout.readline(), b"bound\n", "the stranger")
             world.refused("run", "--dev", "up0", text=f"pid {stranger.pid} of user 65534")
-            world.refused("show", text="no ftpfix runs")
-            world.refused("show", "--dev", "up0", text="which is not root's")
+            for dev in [], ["--dev", "up0"]:
+                world.refused("show", *dev, text=f"pid {stranger.pid} of user 65534 holds the "
+                                                 "socket for up0, and may be no ftpfix; if it is "
+                                                 "one, ask it as that user (sudo -u '#65534')")
         finally:
             stranger.stdin.close()
             stranger.wait(PATIENCE)
             stranger.stdout.close()
+
+
+@test
+def an_instance_of_another_user_is_asked_as_that_user():
+    with World() as world:
+        daemon = world.run("--dev", "up0", prefix=CAPABLE)
+        for dev in [], ["--dev", "up0"]:
+            world.refused("show", *dev, text=f"pid {daemon.pid} of user 65534 holds the socket")
+            equal(world.ftpfix("show", *dev, prefix=NOBODY).returncode, 0, "show as its user")
+        world.refused("run", "--dev", "up0", text=f"pid {daemon.pid} of user 65534 holds the "
+                                                  "socket for up0, an ftpfix or not; end it")
 
 
 @test
