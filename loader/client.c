@@ -17,7 +17,6 @@
 #include "log.h"
 #include "meeting.h"
 
-#define ANSWER_MAX (256UL << 20)
 #define SILENCE_SECONDS 10
 #define INSTANCES_MAX 64
 
@@ -188,11 +187,9 @@ static char *read_answer(int fd, size_t *length)
 	do {
 		if (*length == room) {
 			room = room ? 2 * room : 65536;
-			grown = room > ANSWER_MAX ? NULL : realloc(text, room);
-			if (!grown) {
-				errno = EMSGSIZE;
+			grown = realloc(text, room);
+			if (!grown)
 				goto out;
-			}
 			text = grown;
 		}
 		got = recv(fd, text + *length, room - *length, 0);
@@ -217,32 +214,22 @@ static const char *failure(int error)
 	return strerror(error);
 }
 
-static json_t *exchange(int fd, pid_t pid, const char *request)
+/* The text of the answer, for free(); NULL after printing why there is none. */
+static char *exchange(int fd, pid_t pid, const char *request, size_t *length)
 {
-	json_t *answer = NULL;
-	const char *error;
 	char *text = NULL;
-	size_t length = 0;
 	int err;
 
 	err = send_request(fd, request);
-	if (!err && !(text = read_answer(fd, &length)))
+	if (!err && !(text = read_answer(fd, length)))
 		err = -errno;
-	else if (!err && length == 0)
+	else if (!err && *length == 0)
 		err = -EPIPE;
-	if (err)
-		log_line("ftpfix (pid %d) cannot be asked: %s", pid, failure(-err));
-	else if (!(answer = json_loadb(text, length, 0, NULL)))
-		log_line("ftpfix (pid %d) answered what cannot be read; is it of another version?",
-			 pid);
+	if (!err)
+		return text;
+	log_line("ftpfix (pid %d) cannot be asked: %s", pid, failure(-err));
 	free(text);
-	error = json_string_value(json_object_get(answer, "error"));
-	if (error) {
-		log_line("%s", error);
-		json_decref(answer);
-		return NULL;
-	}
-	return answer;
+	return NULL;
 }
 
 /* Connects to the instance; a descriptor, or -1 after printing why not. */
@@ -270,15 +257,13 @@ static int open_instance(const char *device, pid_t *pid)
 	return -1;
 }
 
-json_t *client_ask(const char *device, json_t *request)
+/* The same, of the instance on the interface, or of the only one. Takes the request over. */
+static char *ask(const char *device, json_t *request, pid_t *pid, size_t *length)
 {
-	char *text = json_dumps(request, JSON_COMPACT);
-	json_t *answer = NULL;
-	char *line = NULL;
-	pid_t pid;
+	char *text = json_dumps(request, JSON_COMPACT), *line = NULL, *answer = NULL;
 	int fd;
 
-	fd = open_instance(device, &pid);
+	fd = open_instance(device, pid);
 	if (fd < 0)
 		goto out;
 	if (!text || asprintf(&line, "%s\n", text) < 0) {
@@ -286,7 +271,7 @@ json_t *client_ask(const char *device, json_t *request)
 		log_line("the request cannot be written: are its words UTF-8?");
 		goto out;
 	}
-	answer = exchange(fd, pid, line);
+	answer = exchange(fd, *pid, line, length);
 out:
 	free(line);
 	free(text);
@@ -294,4 +279,91 @@ out:
 	if (fd >= 0)
 		close(fd);
 	return answer;
+}
+
+static void say_unreadable(pid_t pid)
+{
+	log_line("ftpfix (pid %d) answered what cannot be read; is it of another version?", pid);
+}
+
+/* Takes the object over. It is returned unless it says what went wrong, or is none. */
+static json_t *check_object(json_t *object, pid_t pid)
+{
+	const char *error = json_string_value(json_object_get(object, "error"));
+
+	if (json_is_object(object) && !error)
+		return object;
+	if (error)
+		log_line("%s", error);
+	else
+		say_unreadable(pid);
+	json_decref(object);
+	return NULL;
+}
+
+json_t *client_ask(const char *device, json_t *request)
+{
+	json_t *answer = NULL;
+	size_t length;
+	char *text;
+	pid_t pid;
+
+	text = ask(device, request, &pid, &length);
+	if (text)
+		answer = check_object(json_loadb(text, length, 0, NULL), pid);
+	free(text);
+	return answer;
+}
+
+/* Calls `each` for the entry of the line. False where it has none: then it is the object. */
+static bool take_entry(const json_t *line, client_entry each, void *context, int *result)
+{
+	const char *section = json_string_value(json_array_get(line, 0));
+	json_t *entry = json_array_get(line, 1);
+
+	if (!section || !entry)
+		return false;
+	*result = each(section, entry, context);
+	return true;
+}
+
+static int take_lines(const char *text, size_t length, pid_t pid, client_entry each, void *context)
+{
+	const char *end = text + length, *line_end;
+	json_t *line, *object = NULL;
+	bool complete;
+	int result = 0;
+
+	for (; text < end && !result && !object; text = line_end + 1) {
+		line_end = memchr(text, '\n', end - text);
+		line_end = line_end ? line_end : end;
+		line = json_loadb(text, line_end - text, 0, NULL);
+		if (take_entry(line, each, context, &result))
+			json_decref(line);
+		else if (!(object = check_object(line, pid)))
+			return -EIO;
+	}
+	if (result)
+		return result;
+	complete = json_is_true(json_object_get(object, "complete"));
+	if (!object)
+		log_line("ftpfix (pid %d) ended before its answer", pid);
+	else if (!complete)
+		say_unreadable(pid);
+	json_decref(object);
+	return complete ? 0 : -EIO;
+}
+
+int client_each(const char *device, json_t *request, client_entry each, void *context)
+{
+	int err = -EIO;
+	size_t length;
+	char *text;
+	pid_t pid;
+
+	text = ask(device, request, &pid, &length);
+	if (text)
+		err = take_lines(text, length, pid, each, context);
+	free(text);
+	return err;
 }

@@ -13,4 +13,10 @@
  * after printing what is wrong. */
 json_t *client_ask(const char *device, json_t *request);
 
+/* The same for what has an entry in each line of its answer, in front of the object: calls
+ * `each` for every one, which is no longer there afterwards; other than 0 ends that and is
+ * returned. 0, or -EIO after printing what is wrong. */
+typedef int (*client_entry)(const char *section, json_t *entry, void *context);
+int client_each(const char *device, json_t *request, client_entry each, void *context);
+
 #endif /* CLIENT_H */

@@ -102,45 +102,121 @@ static const struct section {
 
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
-static int print_json(const json_t *model, const char *name)
-{
-	json_t *shown = name ? json_pack("{s:O}", name, json_object_get(model, name)) : NULL;
-	int err;
+/* What was printed, and what is kept until it can be. */
+struct printer {
+	const char *only; /* the section that is shown; NULL: all */
+	bool json;
+	size_t number; /* of the section that comes now */
+	size_t entries;
+	bool opened; /* it has */
+	bool any;    /* a section was opened before */
+	struct table table;
+};
 
-	err = json_dumpf(shown ? shown : model, stdout,
-			 JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
-	json_decref(shown);
-	putchar('\n');
+/* As json_dumpf() would write it within an array within an object. */
+static int print_entry(const json_t *entry, bool first)
+{
+	char *text = json_dumps(entry, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+	char *rest = text, *line;
+
+	if (!text)
+		return -ENOMEM;
+	fputs(first ? "" : ",", stdout);
+	while ((line = strsep(&rest, "\n")))
+		printf("\n    %s", line);
+	free(text);
+	return 0;
+}
+
+static void open_section(struct printer *printer)
+{
+	const struct section *section = &sections[printer->number];
+
+	printer->opened = true;
+	printer->entries = 0;
+	printer->table =
+		(struct table){.columns = section->columns, .column_count = section->column_count};
+	if (printer->json)
+		printf("%s\n  \"%s\": [", printer->any ? "," : "{", section->name);
+	else if (!printer->only)
+		printf("%s%s (%s)\n", printer->any ? "\n" : "", section->name, section->what);
+	printer->any = true;
+}
+
+static int close_section(struct printer *printer)
+{
+	int err = 0;
+
+	if (printer->json)
+		fputs(printer->entries ? "\n  ]" : "]", stdout);
+	else if (printer->table.row_count == 0)
+		puts("none");
+	else
+		err = table_print(&printer->table);
+	table_clear(&printer->table);
+	printer->opened = false;
+	return err;
+}
+
+/* Prints what there is up to this section: those without entries too. */
+static int go_to(struct printer *printer, const char *name)
+{
+	int err = 0;
+
+	while (!err && printer->number < SECTIONS) {
+		const char *now = sections[printer->number].name;
+		bool shown = !printer->only || strcmp(now, printer->only) == 0;
+
+		if (shown && !printer->opened)
+			open_section(printer);
+		if (name && strcmp(name, now) == 0)
+			return 0;
+		if (shown)
+			err = close_section(printer);
+		printer->number++;
+	}
 	return err;
 }
 
 /* A person looks for what happened: the counters that are zero are left out. */
-static void drop_zero_counters(json_t *model)
+static bool is_zero_counter(const struct printer *printer, const json_t *entry)
 {
-	json_t *all = json_object_get(model, "counters");
-
-	for (size_t i = json_array_size(all); i-- > 0;)
-		if (json_integer_value(json_object_get(json_array_get(all, i), "value")) == 0)
-			json_array_remove(all, i);
+	return sections[printer->number].columns == counters &&
+	       json_integer_value(json_object_get(entry, "value")) == 0;
 }
 
-static int print_tables(json_t *model, const char *name)
+static int take_entry(const char *section, json_t *entry, void *context)
 {
-	int err = 0;
+	struct printer *printer = context;
+	int err;
 
-	drop_zero_counters(model);
-	for (size_t i = 0; !err && i < SECTIONS; i++) {
-		const struct section *section = &sections[i];
-		json_t *entries = json_object_get(model, section->name);
+	err = go_to(printer, section);
+	if (err || printer->number == SECTIONS)
+		return err;
+	if (printer->json)
+		err = print_entry(entry, printer->entries == 0);
+	else if (!is_zero_counter(printer, entry))
+		err = table_add(&printer->table, entry);
+	printer->entries++;
+	return err;
+}
 
-		if (name && strcmp(name, section->name))
-			continue;
-		if (!name)
-			printf("%s%s (%s)\n", i ? "\n" : "", section->name, section->what);
-		if (json_array_size(entries) == 0)
-			puts("none");
-		else
-			err = table_print(entries, section->columns, section->column_count);
+static int print_all(struct printer *printer, const char *device)
+{
+	int err;
+
+	err = client_each(device,
+			  json_pack("{s:s, s:s*}", "verb", "show", "section", printer->only),
+			  take_entry, printer);
+	if (!err)
+		err = go_to(printer, NULL);
+	if (!err && printer->json)
+		puts("\n}");
+	table_clear(&printer->table);
+	/* What is wrong with the instance was said. */
+	if (err != -EIO && (err || fflush(stdout) || ferror(stdout))) {
+		log_line("show: standard output cannot be written");
+		err = -EIO;
 	}
 	return err;
 }
@@ -156,7 +232,7 @@ static bool is_section(const char *name)
 int cmd_show(int argc, char **argv)
 {
 	struct client_options options;
-	json_t *answer, *model;
+	struct printer printer;
 	int err;
 
 	err = options_client(argc, argv, true, &options);
@@ -168,17 +244,6 @@ int cmd_show(int argc, char **argv)
 			 options.word[options.word_count - 1]);
 		return EXIT_USAGE;
 	}
-	answer = client_ask(options.device,
-			    json_pack("{s:s, s:s*}", "verb", "show", "section", options.word[0]));
-	if (!answer)
-		return EXIT_FAILURE;
-	model = json_object_get(answer, "sections");
-	err = options.json ? print_json(model, options.word[0])
-			   : print_tables(model, options.word[0]);
-	if (err || fflush(stdout)) {
-		log_line("show: standard output cannot be written");
-		err = -EIO;
-	}
-	json_decref(answer);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	printer = (struct printer){.only = options.word[0], .json = options.json};
+	return print_all(&printer, options.device) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

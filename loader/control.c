@@ -21,8 +21,7 @@ struct asker {
 	struct control *control;
 	char question[REQUEST_MAX];
 	size_t asked;
-	char *answer; /* NULL until the question is complete */
-	size_t answer_length;
+	struct reply reply; /* without text until the question is complete */
 	size_t sent;
 	int seconds_left;
 };
@@ -43,21 +42,26 @@ struct control {
 static void end_asker(struct asker *asker)
 {
 	close(asker->watch.fd);
-	free(asker->answer);
-	asker->answer = NULL;
+	reply_end(&asker->reply);
 	asker->watch.fd = -1;
 }
 
 static void send_answer(struct asker *asker)
 {
-	ssize_t length = send(asker->watch.fd, asker->answer + asker->sent,
-			      asker->answer_length - asker->sent, MSG_NOSIGNAL);
+	ssize_t length = send(asker->watch.fd, asker->reply.text + asker->sent,
+			      asker->reply.length - asker->sent, MSG_NOSIGNAL);
 
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (length > 0)
 		asker->sent += length;
-	if (length <= 0 || asker->sent == asker->answer_length)
+	if (length > 0 && asker->sent < asker->reply.length)
+		return;
+	asker->sent = 0;
+	asker->seconds_left = ASKER_SECONDS;
+	if (length > 0)
+		reply_next(&asker->reply);
+	if (length <= 0 || !asker->reply.text)
 		end_asker(asker);
 }
 
@@ -78,10 +82,9 @@ static void take_question(struct asker *asker)
 			end_asker(asker);
 		return;
 	}
-	asker->answer = request_answer(asker->control->instance, asker->question, asker->asked);
-	asker->answer_length = asker->answer ? strlen(asker->answer) : 0;
+	request_answer(asker->control->instance, asker->question, asker->asked, &asker->reply);
 	asker->sent = 0;
-	if (!asker->answer || loop_change(asker->control->loop, &asker->watch, EPOLLOUT))
+	if (!asker->reply.text || loop_change(asker->control->loop, &asker->watch, EPOLLOUT))
 		end_asker(asker);
 }
 
@@ -90,7 +93,7 @@ static void asker_ready(void *context, uint32_t events)
 	struct asker *asker = context;
 
 	(void)events;
-	if (asker->answer)
+	if (asker->reply.text)
 		send_answer(asker);
 	else
 		take_question(asker);

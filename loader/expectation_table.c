@@ -37,16 +37,17 @@ static bool copy_expectation(const struct expectation_table *table, __u32 slot,
 	       __atomic_load_n(&expectation->state, __ATOMIC_RELAXED) == state;
 }
 
-int expectation_table_each(const struct expectation_table *table, expectation_each each,
-			   void *context)
+int expectation_table_each(const struct expectation_table *table, __u32 *slot,
+			   expectation_each each, void *context)
 {
 	struct ftpfix_expectation copy;
 	int err = 0;
 
-	for (__u32 slot = next_taken(table, 0); !err && slot < slot_count(table);
-	     slot = next_taken(table, slot + 1))
-		if (copy_expectation(table, slot, &copy))
+	while (!err && (*slot = next_taken(table, *slot)) < slot_count(table)) {
+		if (copy_expectation(table, *slot, &copy))
 			err = each(&copy, context);
+		++*slot;
+	}
 	return err;
 }
 

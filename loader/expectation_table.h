@@ -29,11 +29,11 @@ int expectation_table_open(struct expectation_table *table, const struct expecta
 /* Of one that could not be opened too. */
 void expectation_table_close(struct expectation_table *table);
 
-/* Calls `each` for every expectation once; other than 0 ends that and is returned. What comes or
- * goes meanwhile may be left out. */
+/* Calls `each` for every expectation once, from the slot on; other than 0 ends that and is
+ * returned, and the slot is where to go on. What comes or goes meanwhile may be left out. */
 typedef int (*expectation_each)(const struct ftpfix_expectation *expectation, void *context);
-int expectation_table_each(const struct expectation_table *table, expectation_each each,
-			   void *context);
+int expectation_table_each(const struct expectation_table *table, __u32 *slot,
+			   expectation_each each, void *context);
 
 /* How many there are. */
 unsigned long expectation_table_count(const struct expectation_table *table);

@@ -92,20 +92,27 @@ static void derive_tuples(const struct flow_table *table, struct flow_view *view
 	};
 }
 
-int flow_table_each(const struct flow_table *table, flow_each each, void *context)
+/* Copies the connection whose entry for what comes in on the uplink stands in the slot. */
+static bool copy_connection(const struct flow_table *table, __u32 slot, struct flow_view *view)
+{
+	/* Most slots of a full table are other directions': they are not copied. */
+	if (!is_counted(&table->flows[slot]) || !copy_flow(table, slot, &view->flow) ||
+	    !is_counted(&view->flow) || !copy_flow(table, view->flow.peer, &view->peer) ||
+	    view->peer.peer != slot)
+		return false;
+	derive_tuples(table, view);
+	return true;
+}
+
+int flow_table_each(const struct flow_table *table, __u32 *slot, flow_each each, void *context)
 {
 	struct flow_view view;
 	int err = 0;
 
-	for (__u32 slot = next_taken(table, 0); !err && slot < slot_count(table);
-	     slot = next_taken(table, slot + 1)) {
-		/* Most slots of a full table are other directions': they are not copied. */
-		if (!is_counted(&table->flows[slot]) || !copy_flow(table, slot, &view.flow) ||
-		    !is_counted(&view.flow) || !copy_flow(table, view.flow.peer, &view.peer) ||
-		    view.peer.peer != slot)
-			continue;
-		derive_tuples(table, &view);
-		err = each(&view, context);
+	while (!err && (*slot = next_taken(table, *slot)) < slot_count(table)) {
+		if (copy_connection(table, *slot, &view))
+			err = each(&view, context);
+		++*slot;
 	}
 	return err;
 }

@@ -43,10 +43,11 @@ int flow_table_open(struct flow_table *table, const struct flow_maps *maps);
 /* Of one that could not be opened too. */
 void flow_table_close(struct flow_table *table);
 
-/* Calls `each` for every established connection once; other than 0 ends that and is
- * returned. What comes or goes meanwhile may be left out. */
+/* Calls `each` for every established connection once, from the slot on; other than 0 ends that
+ * and is returned, and the slot is where to go on. What comes or goes meanwhile may be left
+ * out. */
 typedef int (*flow_each)(const struct flow_view *view, void *context);
-int flow_table_each(const struct flow_table *table, flow_each each, void *context);
+int flow_table_each(const struct flow_table *table, __u32 *slot, flow_each each, void *context);
 
 /* How many established connections there are. */
 unsigned long flow_table_count(const struct flow_table *table);

@@ -23,8 +23,6 @@ struct batch {
 	char *keys;
 	char *values;
 	__u32 room;
-	__u32 position; /* where the kernel goes on */
-	bool started;
 };
 
 static int batch_alloc(struct batch *batch, size_t key_size, size_t value_size, __u32 room)
@@ -47,31 +45,34 @@ static int each_entry(const struct batch *batch, __u32 count, size_t key_size, s
 	return err;
 }
 
-int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *context)
+int map_some(int map, struct map_place *place, size_t key_size, size_t value_size, map_entry each,
+	     void *context)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
 	struct batch batch = {0};
-	int err, result = 0;
+	int err, result = -ENOSPC;
+	__u32 count;
 
 	err = batch_alloc(&batch, key_size, value_size, BATCH);
-	while (!err && !result) {
-		__u32 count = batch.room;
-
-		err = bpf_map_lookup_batch(map, batch.started ? &batch.position : NULL,
-					   &batch.position, batch.keys, batch.values, &count,
-					   &options);
-		if (err == -ENOSPC && batch.room < BATCH_MAX) {
-			err = batch_alloc(&batch, key_size, value_size, 2 * batch.room);
-			continue;
-		}
-		/* -ENOENT: these are the last. */
-		if (!err || err == -ENOENT)
-			result = each_entry(&batch, count, key_size, value_size, each, context);
-		batch.started = true;
+	while (!err && result == -ENOSPC) {
+		count = batch.room;
+		result = bpf_map_lookup_batch(map, place->started ? &place->position : NULL,
+					      &place->position, batch.keys, batch.values, &count,
+					      &options);
+		if (result == -ENOSPC)
+			err = batch.room < BATCH_MAX
+				      ? batch_alloc(&batch, key_size, value_size, 2 * batch.room)
+				      : -ENOSPC;
 	}
+	/* -ENOENT: these are the last. */
+	if (!err && result && result != -ENOENT)
+		err = result;
+	if (!err)
+		err = each_entry(&batch, count, key_size, value_size, each, context);
+	place->started = true;
 	free(batch.keys);
 	free(batch.values);
-	return err && err != -ENOENT ? err : result;
+	return err ? err : !result;
 }
 
 int map_write(int map, const void *key, const void *value, size_t value_size)

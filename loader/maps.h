@@ -6,16 +6,25 @@
 #ifndef MAPS_H
 #define MAPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ftpfix.h"
 
-/* Called for each entry; other than 0 ends the reading. */
+/* Called for each entry; a negative errno ends the reading. */
 typedef int (*map_entry)(const void *key, const void *value, void *context);
 
-/* Calls `each` for every entry of a hash map. 0, what `each` returned, or a
- * negative errno of the kernel. */
-int map_each(int map, size_t key_size, size_t value_size, map_entry each, void *context);
+/* Up to where a map was read; all zero: not begun. */
+struct map_place {
+	__u32 position; /* where the kernel goes on */
+	bool started;
+};
+
+/* Calls `each` for some hundreds of the entries of a hash map, from the place on. 1: there may
+ * be more; 0: these were the last; or what `each` returned, which is below 0, or a negative
+ * errno of the kernel. */
+int map_some(int map, struct map_place *place, size_t key_size, size_t value_size, map_entry each,
+	     void *context);
 
 /* Writes the entry of a hash map unless it says that already: with a new element the kernel frees
  * the old one's memory, in which a program may be reading. 0 or a negative errno. */

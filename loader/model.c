@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Reads the maps into what `show` shows.
+ * Reads the maps into what `show` shows, piece by piece.
  * This file knows nothing of tables or sockets.
  */
 #include "model.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "address.h"
@@ -15,14 +17,29 @@
 #include "maps.h"
 #include "reason.h"
 
-/* The array that a section's entries go to, and what they are seen from. */
+/* Entries of a table that are read at once. It takes some ten milliseconds, in which nothing
+ * else is done. */
+#define PIECE 1024
+
+/* Where a section's entries go to, how far it was read, and what they are seen from. */
 struct section {
-	json_t *entries;
+	const char *name;
+	FILE *out;
+	unsigned int written; /* entries of this piece */
+	struct map_place place;
+	__u32 slot;
 	const struct dataplane *dataplane;
 	__u64 now_ns;
 	bool clients_inside;
 	const struct config *config;
 	const struct balancer *balancer;
+};
+
+struct model {
+	const struct instance *instance;
+	int only; /* number of the section that is read; -1: all are */
+	int number;
+	struct section section;
 };
 
 /* Of one server; they say nothing where sessions do not go by the client's address. */
@@ -190,9 +207,26 @@ static json_t *advertise_map(const struct advertise *advertise)
 	return map;
 }
 
-static int append(const struct section *section, json_t *entry)
+static int append(struct section *section, json_t *entry)
 {
-	return json_array_append_new(section->entries, entry) ? -ENOMEM : 0;
+	int err;
+
+	if (!entry)
+		return -ENOMEM;
+	fprintf(section->out, "[\"%s\",", section->name);
+	err = json_dumpf(entry, section->out, JSON_COMPACT | JSON_ENSURE_ASCII);
+	fputs("]\n", section->out);
+	json_decref(entry);
+	section->written++;
+	return err ? -ENOMEM : 0;
+}
+
+/* Of a table that may be large: 1 where the piece ends. */
+static int append_some(struct section *section, json_t *entry)
+{
+	int err = append(section, entry);
+
+	return err ? err : section->written == PIECE;
 }
 
 static json_t *tls_ports(const struct config *config)
@@ -244,7 +278,7 @@ static json_t *balanced_service(const struct instance *instance, unsigned int po
 	return entry;
 }
 
-static int read_services(const struct section *section, const struct instance *instance)
+static int read_services(struct section *section, const struct instance *instance)
 {
 	const struct config *config = &instance->config;
 	int err = 0;
@@ -284,7 +318,7 @@ static int read_session(const void *key, const void *value, void *context)
 {
 	const struct ftpfix_session_key *name = key;
 	const struct ftpfix_session *session = value;
-	const struct section *section = context;
+	struct section *section = context;
 
 	/* One that is over is only still to be deleted. */
 	if (session->over)
@@ -325,13 +359,13 @@ static struct ftpfix_addr named_address(const struct section *section,
 static int read_expectation(const struct ftpfix_expectation *expectation, void *context)
 {
 	const struct ftpfix_tuple *session = &expectation->session.tuple;
-	const struct section *section = context;
+	struct section *section = context;
 	const struct ftpfix_addr advertised =
 		named_address(section, expectation, expectation->advertised);
 	const struct ftpfix_addr source = named_address(section, expectation, expectation->source);
 	bool unread = expectation->state & FTPFIX_EXPECTATION_UNREAD;
 
-	return append(
+	return append_some(
 		section,
 		json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "peer",
 			  address(&expectation->peer), "side", side_name(expectation->side),
@@ -376,21 +410,21 @@ static int read_flow(const struct flow_view *view, void *context)
 {
 	const struct ftpfix_flow *flow = &view->flow, *back = &view->peer;
 	const struct ftpfix_tuple *from = &view->from, *to = &view->to;
-	const struct section *section = context;
+	struct section *section = context;
 	bool inside = section->clients_inside;
 
-	return append(section, json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "kind",
-					 flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
-					 inside ? "server" : "client",
-					 endpoint(&from->source, from->be_source_port), "public",
-					 endpoint(&from->destination, from->be_destination_port),
-					 "source", endpoint(&to->source, to->be_source_port),
-					 inside ? "client" : "server",
-					 endpoint(&to->destination, to->be_destination_port),
-					 "state", flow_state(flow, back), "bytes_to_server",
-					 flow_bytes(inside ? back : flow), "bytes_to_client",
-					 flow_bytes(inside ? flow : back), "idle_seconds",
-					 seconds_since(section, flow_seen(flow, back))));
+	return append_some(
+		section,
+		json_pack(
+			"{s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "kind",
+			flow->place & FTPFIX_PLACE_CONTROL ? "control" : "data",
+			inside ? "server" : "client", endpoint(&from->source, from->be_source_port),
+			"public", endpoint(&from->destination, from->be_destination_port), "source",
+			endpoint(&to->source, to->be_source_port), inside ? "client" : "server",
+			endpoint(&to->destination, to->be_destination_port), "state",
+			flow_state(flow, back), "bytes_to_server", flow_bytes(inside ? back : flow),
+			"bytes_to_client", flow_bytes(inside ? flow : back), "idle_seconds",
+			seconds_since(section, flow_seen(flow, back))));
 }
 
 static json_t *sides(__u32 bits)
@@ -403,7 +437,7 @@ static json_t *sides(__u32 bits)
 	return names;
 }
 
-static int read_interfaces(const struct section *section, const struct instance *instance)
+static int read_interfaces(struct section *section, const struct instance *instance)
 {
 	const char *tc = attach_name(instance->attachments.how);
 	struct xdp_view view;
@@ -422,7 +456,7 @@ static int read_interfaces(const struct section *section, const struct instance 
 	return err;
 }
 
-static int read_counters(const struct section *section)
+static int read_counters(struct section *section)
 {
 	__u64 counters[FTPFIX_REASON_COUNT];
 	int err;
@@ -452,7 +486,7 @@ static int read_share(const struct ftpfix_endpoint *virtual, __u32 slots, void *
 
 static int read_server(const struct server_view *server, void *context)
 {
-	const struct section *section = context;
+	struct section *section = context;
 	struct shares shares = {json_object(), section->config->balance == FTPFIX_BALANCE_MAGLEV};
 	int err;
 
@@ -468,86 +502,113 @@ static int read_server(const struct server_view *server, void *context)
 					 (json_int_t)server->sessions));
 }
 
-static int read_servers(const struct section *section, const struct instance *instance)
+static int read_servers(struct section *section, const struct instance *instance)
 {
-	return balancer_each(instance->balancer, read_server, (void *)section);
+	return balancer_each(instance->balancer, read_server, section);
 }
 
-static int read_sessions(const struct section *section, const struct instance *instance)
+static int read_sessions(struct section *section, const struct instance *instance)
 {
-	return map_each(instance->dataplane.sessions, sizeof(struct ftpfix_session_key),
-			sizeof(struct ftpfix_session), read_session, (void *)section);
+	return map_some(instance->dataplane.sessions, &section->place,
+			sizeof(struct ftpfix_session_key), sizeof(struct ftpfix_session),
+			read_session, section);
 }
 
-static int read_expectations(const struct section *section, const struct instance *instance)
+static int read_expectations(struct section *section, const struct instance *instance)
 {
 	struct expectation_table table;
-	int err;
+	int result;
 
-	err = expectation_table_open(&table, &instance->dataplane.expectations);
-	if (!err)
-		err = expectation_table_each(&table, read_expectation, (void *)section);
+	result = expectation_table_open(&table, &instance->dataplane.expectations);
+	if (!result)
+		result = expectation_table_each(&table, &section->slot, read_expectation, section);
 	expectation_table_close(&table);
-	return err;
+	return result;
 }
 
-static int read_flows(const struct section *section, const struct instance *instance)
+static int read_flows(struct section *section, const struct instance *instance)
 {
 	struct flow_table table;
-	int err;
+	int result;
 
-	err = flow_table_open(&table, &instance->dataplane.flows);
-	if (!err)
-		err = flow_table_each(&table, read_flow, (void *)section);
+	result = flow_table_open(&table, &instance->dataplane.flows);
+	if (!result)
+		result = flow_table_each(&table, &section->slot, read_flow, section);
 	flow_table_close(&table);
-	return err;
+	return result;
 }
 
-static int read_all_counters(const struct section *section, const struct instance *instance)
+static int read_all_counters(struct section *section, const struct instance *instance)
 {
 	(void)instance;
 	return read_counters(section);
 }
 
+/* Each writes one piece. 1: there may be more; 0: that was the last; or a negative errno. */
 static const struct {
 	const char *name;
-	int (*read)(const struct section *section, const struct instance *instance);
+	int (*read)(struct section *section, const struct instance *instance);
 } sections[] = {
 	{"services", read_services},	 {"interfaces", read_interfaces}, {"servers", read_servers},
 	{"sessions", read_sessions},	 {"expected", read_expectations}, {"flows", read_flows},
 	{"counters", read_all_counters},
 };
 
-static int read_sections(json_t *model, const struct instance *instance, const char *only)
-{
-	struct section section = {.dataplane = &instance->dataplane,
-				  .now_ns = monotonic_ns(),
-				  .clients_inside = instance->config.clients_inside,
-				  .config = &instance->config,
-				  .balancer = instance->balancer};
-	int err = 0;
+#define SECTIONS ((int)(sizeof(sections) / sizeof(sections[0])))
 
-	for (size_t i = 0; !err && i < sizeof(sections) / sizeof(sections[0]); i++) {
-		if (only && strcmp(only, sections[i].name) != 0)
-			continue;
-		section.entries = json_array();
-		if (json_object_set_new(model, sections[i].name, section.entries))
-			return -ENOMEM;
-		err = sections[i].read(&section, instance);
-	}
-	return err;
+static int number_of(const char *name)
+{
+	int number = 0;
+
+	while (number < SECTIONS && strcmp(name, sections[number].name))
+		number++;
+	return number;
 }
 
-json_t *model_read(const struct instance *instance, const char *only)
+struct model *model_open(const struct instance *instance, const char *only)
 {
-	json_t *model = json_object();
-	int err;
+	struct model *model = calloc(1, sizeof(*model));
 
-	err = model ? read_sections(model, instance, only) : -ENOMEM;
-	if (err) {
-		log_line("the maps cannot be read: %s", strerror(-err));
-		json_decref(model);
+	if (!model)
 		return NULL;
-	}
+	model->instance = instance;
+	model->only = only ? number_of(only) : -1;
+	model->number = only ? model->only : 0;
 	return model;
+}
+
+static bool is_over(const struct model *model)
+{
+	return model->number >= SECTIONS || (model->only >= 0 && model->number > model->only);
+}
+
+int model_read(struct model *model, FILE *out)
+{
+	const struct instance *instance = model->instance;
+	struct section *section = &model->section;
+	int result;
+
+	if (is_over(model))
+		return 0;
+	section->name = sections[model->number].name;
+	section->out = out;
+	section->written = 0;
+	section->dataplane = &instance->dataplane;
+	section->now_ns = monotonic_ns();
+	section->clients_inside = instance->config.clients_inside;
+	section->config = &instance->config;
+	section->balancer = instance->balancer;
+	result = sections[model->number].read(section, instance);
+	if (result < 0)
+		log_line("the maps cannot be read: %s", strerror(-result));
+	if (result)
+		return result;
+	*section = (struct section){0};
+	model->number++;
+	return !is_over(model);
+}
+
+void model_close(struct model *model)
+{
+	free(model);
 }

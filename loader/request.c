@@ -6,11 +6,11 @@
 #include "request.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "metrics.h"
-#include "model.h"
 
 static json_t *error(const char *text)
 {
@@ -98,15 +98,6 @@ static json_t *answer_server(struct instance *instance, const json_t *request)
 	return json_object();
 }
 
-static json_t *answer_show(const struct instance *instance, const json_t *request)
-{
-	const char *section = json_string_value(json_object_get(request, "section"));
-	json_t *model = model_read(instance, section);
-
-	return model ? json_pack("{s:o}", "sections", model)
-		     : error("show: the maps cannot be read; see the log of ftpfix");
-}
-
 static json_t *answer_metrics(const struct instance *instance)
 {
 	char *text = metrics_text(instance);
@@ -119,28 +110,83 @@ static json_t *answer_metrics(const struct instance *instance)
 	return answer;
 }
 
-char *request_answer(struct instance *instance, const char *request, size_t length)
+/* What is asked for by anything but "show", which has more to say than one object. */
+static json_t *answer(struct instance *instance, const char *verb, const json_t *request)
 {
-	json_t *parsed = json_loadb(request, length, 0, NULL);
-	const char *verb = json_string_value(json_object_get(parsed, "verb"));
-	json_t *answer;
-	char *text;
-
 	if (!verb)
-		answer = error("the request names no verb");
-	else if (strcmp(verb, "set") == 0)
-		answer = answer_set(instance, parsed);
-	else if (strcmp(verb, "server") == 0)
-		answer = answer_server(instance, parsed);
-	else if (strcmp(verb, "show") == 0)
-		answer = answer_show(instance, parsed);
-	else if (strcmp(verb, "metrics") == 0)
-		answer = answer_metrics(instance);
-	else
-		answer = error("the request names an unknown verb; is this ftpfix newer than the "
-			       "one that runs?");
+		return error("the request names no verb");
+	if (strcmp(verb, "set") == 0)
+		return answer_set(instance, request);
+	if (strcmp(verb, "server") == 0)
+		return answer_server(instance, request);
+	if (strcmp(verb, "metrics") == 0)
+		return answer_metrics(instance);
+	return error("the request names an unknown verb; is this ftpfix newer than the one that "
+		     "runs?");
+}
+
+/* Reads into an open stream. Whether there is more. */
+static bool read_piece(struct model *model, FILE *out)
+{
+	int result = model_read(model, out);
+
+	if (result == 0)
+		fputs("{\"complete\":true}\n", out);
+	else if (result < 0)
+		fputs("{\"error\":\"show: the maps cannot be read; see the log of ftpfix\"}\n",
+		      out);
+	return result > 0;
+}
+
+void reply_next(struct reply *reply)
+{
+	struct model *model = reply->rest;
+	bool more;
+	FILE *out;
+
+	free(reply->text);
+	reply->text = NULL;
+	out = model ? open_memstream(&reply->text, &reply->length) : NULL;
+	if (!out)
+		return;
+	/* A section may have no entries. */
+	do {
+		more = read_piece(model, out);
+		fflush(out);
+	} while (more && reply->length == 0);
+	if (fclose(out)) {
+		free(reply->text);
+		reply->text = NULL;
+	}
+	if (more)
+		return;
+	model_close(model);
+	reply->rest = NULL;
+}
+
+void request_answer(struct instance *instance, const char *request, size_t length,
+		    struct reply *reply)
+{
+	json_t *parsed = json_loadb(request, length, 0, NULL), *object;
+	const char *verb = json_string_value(json_object_get(parsed, "verb"));
+
+	*reply = (struct reply){0};
+	if (verb && strcmp(verb, "show") == 0) {
+		reply->rest =
+			model_open(instance, json_string_value(json_object_get(parsed, "section")));
+		reply_next(reply);
+	} else {
+		object = answer(instance, verb, parsed);
+		reply->text = object ? json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+		reply->length = reply->text ? strlen(reply->text) : 0;
+		json_decref(object);
+	}
 	json_decref(parsed);
-	text = answer ? json_dumps(answer, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-	json_decref(answer);
-	return text;
+}
+
+void reply_end(struct reply *reply)
+{
+	free(reply->text);
+	model_close(reply->rest);
+	*reply = (struct reply){0};
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Prints an array of JSON objects as a table, with nothing that a terminal
+ * Prints JSON objects as a table, with nothing that a terminal
  * would obey. This file knows nothing of what the objects are.
  */
 #include "table.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,15 +56,8 @@ static void put_value(FILE *out, const json_t *value)
 	}
 }
 
-/* The text of a cell, for free(); NULL if memory ran out. */
-static char *make_cell(const char *cell, const json_t *entry)
+static void put_cell(FILE *out, const char *cell, const json_t *entry)
 {
-	char *text = NULL;
-	size_t length;
-	FILE *out = open_memstream(&text, &length);
-
-	if (!out)
-		return NULL;
 	while (*cell) {
 		size_t plain = strcspn(cell, "{");
 		char key[KEY_MAX];
@@ -75,6 +69,20 @@ static char *make_cell(const char *cell, const json_t *entry)
 		put_value(out, json_object_get(entry, key));
 		cell += strlen(key) + 2;
 	}
+	fputc('\0', out);
+}
+
+/* For free(); NULL if memory ran out. */
+static char *make_row(const struct table *table, const json_t *entry)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < table->column_count; i++)
+		put_cell(out, table->columns[i].cell, entry);
 	if (fclose(out)) {
 		free(text);
 		return NULL;
@@ -82,54 +90,66 @@ static char *make_cell(const char *cell, const json_t *entry)
 	return text;
 }
 
-static void print_row(char *const *cells, const int *widths, size_t columns)
+int table_add(struct table *table, const json_t *entry)
 {
-	for (size_t i = 0; i < columns; i++) {
-		if (i + 1 < columns)
-			printf("%-*s  ", widths[i], cells[i]);
-		else
-			printf("%s\n", cells[i]);
+	if (table->row_count == table->room) {
+		size_t room = table->room ? 2 * table->room : 64;
+		char **grown = reallocarray(table->rows, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		table->rows = grown;
+		table->room = room;
 	}
+	table->rows[table->row_count] = make_row(table, entry);
+	return table->rows[table->row_count++] ? 0 : -ENOMEM;
 }
 
-static int make_cells(char **cells, const json_t *entries, const struct column *columns,
-		      size_t column_count)
+static void widen(int *width, const char *text)
 {
-	size_t row;
-	json_t *entry;
+	if ((int)strlen(text) > *width)
+		*width = strlen(text);
+}
 
-	for (size_t i = 0; i < column_count; i++)
-		cells[i] = strdup(columns[i].title);
-	json_array_foreach ((json_t *)entries, row, entry)
-		for (size_t i = 0; i < column_count; i++)
-			cells[(row + 1) * column_count + i] = make_cell(columns[i].cell, entry);
-	for (size_t i = 0; i < (json_array_size(entries) + 1) * column_count; i++)
-		if (!cells[i])
-			return -ENOMEM;
+static void print_cell(const char *text, int width, bool last)
+{
+	if (last)
+		printf("%s\n", text);
+	else
+		printf("%-*s  ", width, text);
+}
+
+int table_print(const struct table *table)
+{
+	size_t columns = table->column_count;
+	int *widths = calloc(columns, sizeof(*widths));
+	const char *cell;
+
+	if (!widths)
+		return -ENOMEM;
+	for (size_t i = 0; i < columns; i++)
+		widen(&widths[i], table->columns[i].title);
+	for (size_t row = 0; row < table->row_count; row++) {
+		cell = table->rows[row];
+		for (size_t i = 0; i < columns; cell += strlen(cell) + 1)
+			widen(&widths[i++], cell);
+	}
+	for (size_t i = 0; i < columns; i++)
+		print_cell(table->columns[i].title, widths[i], i + 1 == columns);
+	for (size_t row = 0; row < table->row_count; row++) {
+		cell = table->rows[row];
+		for (size_t i = 0; i < columns; i++, cell += strlen(cell) + 1)
+			print_cell(cell, widths[i], i + 1 == columns);
+	}
+	free(widths);
 	return 0;
 }
 
-int table_print(const json_t *entries, const struct column *columns, size_t column_count)
+void table_clear(struct table *table)
 {
-	size_t rows = json_array_size(entries) + 1, count = rows * column_count;
-	char **cells = calloc(count, sizeof(*cells));
-	int *widths = calloc(column_count, sizeof(*widths));
-	int err = -ENOMEM;
-
-	if (!cells || !widths)
-		goto out;
-	err = make_cells(cells, entries, columns, column_count);
-	if (err)
-		goto out;
-	for (size_t i = 0; i < count; i++)
-		if ((int)strlen(cells[i]) > widths[i % column_count])
-			widths[i % column_count] = strlen(cells[i]);
-	for (size_t i = 0; i < rows; i++)
-		print_row(cells + i * column_count, widths, column_count);
-out:
-	for (size_t i = 0; cells && i < count; i++)
-		free(cells[i]);
-	free(cells);
-	free(widths);
-	return err;
+	while (table->row_count > 0)
+		free(table->rows[--table->row_count]);
+	free(table->rows);
+	table->rows = NULL;
+	table->room = 0;
 }

@@ -6,6 +6,7 @@ Knows the layout of the maps' entries, on its own, and nothing of packets.
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import time
@@ -328,6 +329,54 @@ def large_tables_are_shown_whole():
         equal(clients, {f"198.51.100.10:{1024 + i}" for i in range(count)}, "clients")
         contains(world.get("/metrics")[2], f"\nftpfix_sessions {count}\n", "gauge")
         equal(len(world.ftpfix("show", "sessions").stdout.splitlines()), count + 1, "lines")
+        number_own(daemon)
+        expect(daemon, [expectation("198.51.100.10", 20000 + i, ago(-500)) for i in range(count)])
+        public = [entry["public"] for entry in world.show("expected")["expected"]]
+        equal(public, [f"198.51.100.9:{20000 + i}" for i in range(count)], "what is expected")
+
+
+@test
+def while_a_large_table_is_shown_others_are_answered():
+    with World() as world:
+        daemon = world.run("--dev", "up0")
+        number_own(daemon)
+        count = 20000
+        daemon.insert("sessions", [
+            (session_key("198.51.100.10", 1024 + i, "203.0.113.5", 21), session_value(0))
+            for i in range(count)])
+        index = world.inside(lambda: socket.if_nametoindex("up0"))
+
+        def connect():
+            asker = socket.socket(socket.AF_UNIX)
+            asker.settimeout(PATIENCE)
+            asker.connect(f"\0ftpfix/{index}")
+            return asker
+        with world.inside(connect) as asker:
+            asker.sendall(b'{"verb":"show"}\n')
+            # It has begun, and its beginning is all that there is room for.
+            answer = asker.recv(1)
+            equal(world.get("/metrics")[0], 200, "status of /metrics")
+            expect(daemon, [expectation("198.51.100.10", 21486, ago(-500))])
+            while part := asker.recv(1 << 20):
+                answer += part
+        equal(answer.count(b'"service":"203.0.113.5:21"'), count, "sessions")
+        # What stands behind the sessions was read later than that was written.
+        equal(answer.count(b"198.51.100.9:21486"), 1, "expectations")
+
+
+@test
+def an_answer_that_breaks_off_is_a_failure():
+    code = ("import socket; s = socket.socket(socket.AF_UNIX); "
+            "s.bind('\\0ftpfix/%d' % socket.if_nametoindex('up0')); s.listen(); "
+            "print('bound', flush=True); s.accept(); asker = s.accept()[0]; asker.recv(99); "
+            """asker.sendall(b'["sessions",{"side":"uplink"}]\\n')""")
+    with World() as world:
+        instance = subprocess.Popen(world.enter("/usr/bin/python3", "-c", code),
+                                    stdout=subprocess.PIPE)
+        equal(instance.stdout.readline(), b"bound\n", "who answers")
+        world.refused("show", "sessions", text=f"(pid {instance.pid}) ended before its answer")
+        instance.wait(PATIENCE)
+        instance.stdout.close()
 
 
 @test

@@ -135,8 +135,9 @@ static int note(const struct flow_view *view, void *context)
 static struct seen read_table(void)
 {
 	struct seen seen = {0};
+	__u32 slot = 0;
 
-	assert_int_equal(flow_table_each(&table, note, &seen), 0);
+	assert_int_equal(flow_table_each(&table, &slot, note, &seen), 0);
 	return seen;
 }
 
@@ -334,12 +335,29 @@ static void a_number_that_was_never_given_reads_nothing(void **state)
 static void what_each_returns_ends_the_reading(void **state)
 {
 	struct seen seen = {.result = -ENOMEM};
+	__u32 slot = 0;
 
 	(void)state;
 	connect_nat(0, 1);
 	connect_nat(2, 3);
-	assert_int_equal(flow_table_each(&table, note, &seen), -ENOMEM);
+	assert_int_equal(flow_table_each(&table, &slot, note, &seen), -ENOMEM);
 	assert_int_equal(seen.count, 1);
+}
+
+static void the_reading_goes_on_where_it_ended(void **state)
+{
+	struct seen seen = {.result = 1};
+	__u32 slot = 0;
+
+	(void)state;
+	connect_nat(0, 1);
+	connect_nat(SLOTS - 1, 3);
+	assert_int_equal(flow_table_each(&table, &slot, note, &seen), 1);
+	assert_int_equal(seen.view.flow.peer, 1);
+	assert_int_equal(flow_table_each(&table, &slot, note, &seen), 1);
+	assert_int_equal(seen.view.flow.peer, 3);
+	assert_int_equal(flow_table_each(&table, &slot, note, &seen), 0);
+	assert_int_equal(seen.count, 2);
 }
 
 /* Puts a flow of the tuple where the programs would look for it. Returns its slot. */
@@ -502,6 +520,7 @@ int main(void)
 		cmocka_unit_test_setup(one_half_is_no_connection, empty),
 		cmocka_unit_test_setup(a_number_that_was_never_given_reads_nothing, empty),
 		cmocka_unit_test_setup(what_each_returns_ends_the_reading, empty),
+		cmocka_unit_test_setup(the_reading_goes_on_where_it_ended, empty),
 		cmocka_unit_test_setup(a_tuple_is_found_in_all_places_that_it_may_have, empty),
 		cmocka_unit_test_setup(what_is_no_flow_of_the_tuple_is_not_found, empty),
 		cmocka_unit_test_setup(what_is_about_to_be_a_flow_is_found, empty),
