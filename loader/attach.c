@@ -61,6 +61,14 @@ static int attach_tcx(struct attachment *attachment)
 	return 0;
 }
 
+static void note_qdisc(struct attachments *attachments, unsigned int index)
+{
+	for (size_t i = 0; i < attachments->qdisc_count; i++)
+		if (attachments->qdisc[i] == index)
+			return;
+	attachments->qdisc[attachments->qdisc_count++] = index;
+}
+
 static int attach_clsact(struct attachments *attachments, struct attachment *attachment)
 {
 	bool created;
@@ -70,7 +78,7 @@ static int attach_clsact(struct attachments *attachments, struct attachment *att
 	if (err)
 		return err;
 	if (created)
-		attachments->qdisc[attachments->qdisc_count++] = attachment->index;
+		note_qdisc(attachments, attachment->index);
 	return clsact_attach(attachment);
 }
 
@@ -186,6 +194,43 @@ int attach_all(struct attachments *attachments, const struct config *config,
 	detach_left(attachments, &config->uplinks);
 	detach_left(attachments, &config->server_side);
 	return 0;
+}
+
+static void put_back(struct attachments *attachments, struct attachment *attachment)
+{
+	const char *direction = attachment->egress ? "egress" : "ingress";
+	int err = attach_clsact(attachments, attachment);
+	char name[IF_NAMESIZE];
+
+	interface_name(attachment->index, name);
+	if (!err)
+		log_line("%s: someone took the program off %s, and it was put back", name,
+			 direction);
+	else if (!attachment->lost)
+		log_line("%s: someone took the program off %s, and it cannot be put back: %s; is "
+			 "another filter at priority %u? (tc filter show dev %s %s)",
+			 name, direction, strerror(-err), attachment->priority, name, direction);
+	attachment->lost = err;
+}
+
+/* Whoever removes the qdisc removes all filters with it, and nobody is told. */
+void attach_second(struct attachments *attachments)
+{
+	for (size_t i = 0; i < attachments->count; i++) {
+		struct attachment *attachment = &attachments->item[i];
+
+		if (attachment->link < 0 && !clsact_holds(attachment) &&
+		    interface_exists(attachment->index))
+			put_back(attachments, attachment);
+	}
+}
+
+bool attach_holds(const struct attachments *attachments, unsigned int index)
+{
+	for (size_t i = 0; i < attachments->count; i++)
+		if (attachments->item[i].index == index && attachments->item[i].lost)
+			return false;
+	return true;
 }
 
 void detach_all(struct attachments *attachments)

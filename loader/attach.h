@@ -17,6 +17,7 @@ struct attachment {
 	bool egress;
 	__u32 priority; /* clsact: where on the interface it runs */
 	int link;	/* TCX: -1 if there is none */
+	bool lost;	/* clsact: someone took it off, and it could not be put back yet */
 };
 
 struct attachments {
@@ -31,6 +32,12 @@ struct attachments {
  * is wrong; 0 or a negative errno. */
 int attach_all(struct attachments *attachments, const struct config *config,
 	       const struct dataplane *dataplane);
+
+/* Called once a second: puts back what others took off. */
+void attach_second(struct attachments *attachments);
+
+/* Whether all that was attached to the interface is there, as far as is known. */
+bool attach_holds(const struct attachments *attachments, unsigned int index);
 
 /* Detaches what was attached and is still there; nothing else. */
 void detach_all(struct attachments *attachments);

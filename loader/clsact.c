@@ -117,12 +117,17 @@ int clsact_attach(const struct attachment *attachment)
 	return bpf_tc_attach(&hook, &filter);
 }
 
+bool clsact_holds(const struct attachment *attachment)
+{
+	return program_in_place(attachment) == attachment->program_id;
+}
+
 int clsact_detach(const struct attachment *attachment)
 {
 	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = HANDLE, .priority = attachment->priority);
 	struct bpf_tc_hook hook = hook_of(attachment);
 
-	if (program_in_place(attachment) != attachment->program_id)
+	if (!clsact_holds(attachment))
 		return 0;
 	return bpf_tc_detach(&hook, &filter);
 }

@@ -20,6 +20,9 @@ __u32 clsact_left(const struct attachment *attachment);
  * someone else's filter has its place. */
 int clsact_attach(const struct attachment *attachment);
 
+/* Whether it is there. */
+bool clsact_holds(const struct attachment *attachment);
+
 /* Removes the filter, unless someone else has put another there. */
 int clsact_detach(const struct attachment *attachment);
 

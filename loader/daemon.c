@@ -44,6 +44,7 @@ static void clock_ready(void *context, uint32_t events)
 		return;
 	events_second(service->daemon->events);
 	control_second(service->daemon->control);
+	attach_second(&service->daemon->instance.attachments);
 	interfaces_second(&service->daemon->instance.config);
 	follow_second(service->daemon->instance.follow);
 	balancer_second(service->daemon->instance.balancer);

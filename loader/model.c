@@ -442,13 +442,15 @@ static int read_interfaces(struct section *section, const struct instance *insta
 	const char *tc = attach_name(instance->attachments.how);
 	struct xdp_view view;
 	int err = 0;
+	bool is_off;
 
 	for (size_t i = 0; !err && i < xdp_count(instance->xdp); i++) {
 		xdp_look(instance->xdp, i, &view);
+		is_off = view.gone || !attach_holds(&instance->attachments, view.index);
 		err = append(section,
 			     json_pack("{s:o, s:o, s:s?, s:s, s:o, s:o, s:b, s:s?}", "interface",
 				       interface(view.index), "sides", sides(view.sides), "tc",
-				       view.gone ? NULL : tc, "xdp", view.mode, "device",
+				       is_off ? NULL : tc, "xdp", view.mode, "device",
 				       interface(view.device), "vlan",
 				       view.vlan ? json_integer(view.vlan) : json_null(), "sends",
 				       view.sends, "reason", view.reason[0] ? view.reason : NULL));

@@ -429,6 +429,32 @@ def a_foreign_filter_in_our_place_is_not_replaced():
 
 
 @test
+def filters_that_others_take_off_are_put_back():
+    with World() as world:
+        daemon = world.run("--dev", "up0", "--attach", "clsact")
+        before = world.tc()
+        for words in "qdisc del dev up0 clsact", "filter del dev up0 egress prio 21":
+            world.do(f"tc {words}")
+            wait_until(lambda: world.tc() == before, f"the filters after {words}")
+        log = daemon.log()
+        equal([log.count(f"up0: someone took the program off {direction}, and it was put back\n")
+               for direction in ("ingress", "egress")], [1, 2], "lines of the log")
+        world.do("tc filter del dev up0 ingress prio 21")
+        add_foreign(world, "ingress", 21, 0x465450)
+        wait_until(lambda: "off ingress, and it cannot be put back: File exists; is another filter "
+                           "at priority 21?" in daemon.log(), "the line of the log")
+        equal([row["tc"] for row in world.show("interfaces")["interfaces"]], [None, "clsact"],
+              "what is shown")
+        world.do("tc filter del dev up0 ingress prio 21")
+        wait_until(lambda: world.tc() == before, "the filters without the foreign one")
+        equal([row["tc"] for row in world.show("interfaces")["interfaces"]], ["clsact"] * 2,
+              "what is shown then")
+        equal(daemon.log().count("cannot be put back"), 1, "lines of what cannot be")
+        equal(daemon.end(), 0, "exit status")
+        equal(world.tc()[1:], ["", ""], "filters left")
+
+
+@test
 def a_replaced_filter_is_not_detached():
     with World() as world:
         daemon = world.run("--dev", "up0", "--attach", "clsact")
