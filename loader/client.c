@@ -20,10 +20,11 @@
 #define SILENCE_SECONDS 10
 #define INSTANCES_MAX 64
 
-/* An instance has a socket for each interface; this is the first one found. */
+/* An instance has a socket for each interface. It has places for a few askers only, and those
+ * who found it by its other sockets may hold them for a moment: the first one asks. */
 struct instance_found {
 	pid_t pid;
-	unsigned int index;
+	int fd;
 	char names[256]; /* of its interfaces */
 };
 
@@ -57,7 +58,8 @@ static int connect_to(unsigned int index, struct ucred *peer)
 	return err;
 }
 
-static void note(struct search *search, unsigned int index, pid_t pid)
+/* Takes the connection over. */
+static void note(struct search *search, unsigned int index, pid_t pid, int fd)
 {
 	struct instance_found *found = search->found;
 	char name[IF_NAMESIZE];
@@ -65,10 +67,12 @@ static void note(struct search *search, unsigned int index, pid_t pid)
 
 	while (found < search->found + search->count && found->pid != pid)
 		found++;
+	if (found < search->found + search->count || found == search->found + INSTANCES_MAX)
+		close(fd);
 	if (found == search->found + INSTANCES_MAX)
 		return;
 	if (found == search->found + search->count) {
-		*found = (struct instance_found){.pid = pid, .index = index};
+		*found = (struct instance_found){.pid = pid, .fd = fd};
 		search->count++;
 	}
 	used = strlen(found->names);
@@ -110,8 +114,7 @@ static int find_instances(struct search *search)
 		}
 		if (fd < 0)
 			continue;
-		close(fd);
-		note(search, index, peer.pid);
+		note(search, index, peer.pid, fd);
 	}
 	free(line);
 	fclose(list);
@@ -128,37 +131,37 @@ static void report_stranger(unsigned int index, const struct ucred *peer)
 		 peer->pid, peer->uid, interface_name(index, name), peer->uid);
 }
 
-/* The interface whose socket is to be asked, or 0 after printing why none. */
-static unsigned int choose(const struct search *search)
+/* Prints why there is not one instance alone. */
+static void report_search(const struct search *search)
 {
-	if (search->count == 1)
-		return search->found[0].index;
 	if (search->count == 0 && search->stranger.pid) {
 		report_stranger(search->index, &search->stranger);
-		return 0;
+		return;
 	}
 	if (search->count == 0) {
 		log_line("no ftpfix runs in this network namespace; start one with ftpfix run "
 			 "--dev IFACE");
-		return 0;
+		return;
 	}
 	log_line("%zu instances run; choose one with --dev IFACE:", search->count);
 	for (size_t i = 0; i < search->count; i++)
 		log_line("  pid %d on %s", search->found[i].pid, search->found[i].names);
-	return 0;
 }
 
-static unsigned int find_index(const char *device)
+/* Connects to the only instance; a descriptor, or -1 after printing why not. */
+static int open_only(pid_t *pid)
 {
 	struct search search = {0};
-	unsigned int index;
 
-	if (!device)
-		return find_instances(&search) ? 0 : choose(&search);
-	index = if_nametoindex(device);
-	if (!index)
-		log_line("--dev %s: no such interface; \"ip link\" lists those that exist", device);
-	return index;
+	if (find_instances(&search))
+		return -1;
+	*pid = search.found[0].pid;
+	if (search.count == 1)
+		return search.found[0].fd;
+	report_search(&search);
+	while (search.count > 0)
+		close(search.found[--search.count].fd);
+	return -1;
 }
 
 static int send_request(int fd, const char *text)
@@ -232,16 +235,18 @@ static char *exchange(int fd, pid_t pid, const char *request, size_t *length)
 	return NULL;
 }
 
-/* Connects to the instance; a descriptor, or -1 after printing why not. */
-static int open_instance(const char *device, pid_t *pid)
+/* The same, on this interface. */
+static int open_on(const char *device, pid_t *pid)
 {
-	unsigned int index = find_index(device);
+	unsigned int index = if_nametoindex(device);
 	struct ucred peer = {0};
 	char name[IF_NAMESIZE];
 	int fd;
 
-	if (!index)
+	if (!index) {
+		log_line("--dev %s: no such interface; \"ip link\" lists those that exist", device);
 		return -1;
+	}
 	fd = connect_to(index, &peer);
 	*pid = peer.pid;
 	if (fd >= 0)
@@ -263,7 +268,7 @@ static char *ask(const char *device, json_t *request, pid_t *pid, size_t *length
 	char *text = json_dumps(request, JSON_COMPACT), *line = NULL, *answer = NULL;
 	int fd;
 
-	fd = open_instance(device, pid);
+	fd = device ? open_on(device, pid) : open_only(pid);
 	if (fd < 0)
 		goto out;
 	if (!text || asprintf(&line, "%s\n", text) < 0) {

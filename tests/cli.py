@@ -503,6 +503,26 @@ def a_stranger_who_holds_the_socket_is_named():
 
 
 @test
+def an_instance_on_many_interfaces_is_asked():
+    with World() as world:
+        names = [f"many{i}" for i in range(12)]
+        for name in names:
+            world.do(f"ip link add {name} type veth peer name peer-{name}")
+        daemon = world.run("--dev", *names, "--xdp", "off")
+
+        def sockets():
+            return world.do("cat /proc/self/net/unix").count(" @ftpfix/")
+        listening = sockets()
+        # It is busy while it is looked for, and hears of all who connect at once.
+        daemon.process.send_signal(signal.SIGSTOP)
+        asker = subprocess.Popen(world.enter(FTPFIX, "show", "servers"), stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: sockets() >= 2 * listening, "all sockets are connected to")
+        daemon.process.send_signal(signal.SIGCONT)
+        equal(asker.communicate(timeout=PATIENCE), ("none\n", ""), "show")
+
+
+@test
 def an_instance_of_another_user_is_asked_as_that_user():
     with World() as world:
         daemon = world.run("--dev", "up0", prefix=CAPABLE)

@@ -368,7 +368,7 @@ def while_a_large_table_is_shown_others_are_answered():
 def an_answer_that_breaks_off_is_a_failure():
     code = ("import socket; s = socket.socket(socket.AF_UNIX); "
             "s.bind('\\0ftpfix/%d' % socket.if_nametoindex('up0')); s.listen(); "
-            "print('bound', flush=True); s.accept(); asker = s.accept()[0]; asker.recv(99); "
+            "print('bound', flush=True); asker = s.accept()[0]; asker.recv(99); "
             """asker.sendall(b'["sessions",{"side":"uplink"}]\\n')""")
     with World() as world:
         instance = subprocess.Popen(world.enter("/usr/bin/python3", "-c", code),
