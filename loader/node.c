@@ -9,14 +9,18 @@
 #include <string.h>
 
 #include "ifaddr.h"
+#include "interface.h"
 #include "sysctl.h"
 
 bool node_refuses(const struct device *device, enum ftpfix_family family)
 {
 	struct ftpfix_addr addr[FTPFIX_FAMILIES];
+	char name[IF_NAMESIZE];
 
-	return !ifaddr_find(device->name, addr) && !address_is_none(&addr[family]) &&
-	       !sysctl_forwards(device->name, family);
+	/* Its name may be another by now. */
+	interface_name(device->index, name);
+	return !ifaddr_find(name, addr) && !address_is_none(&addr[family]) &&
+	       !sysctl_forwards(name, family);
 }
 
 /* A connection of the node's own, a health check, and one that FULLNAT makes must never

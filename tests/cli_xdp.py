@@ -266,6 +266,17 @@ def xdp_without_forwarding_says_what_to_do():
               "forwarding of IPv6 is off (net.ipv6.conf.all.forwarding)", "what is shown")
 
 
+@test
+def an_interface_is_known_by_its_new_name():
+    with World() as world:
+        world.do("sysctl -qw net.ipv4.ip_forward=0")
+        world.run(*ARMS)
+        for words in "sv0 down", "sv0 name renamed0", "renamed0 up":
+            world.do(f"ip link set {words}")
+        equal(shown(world)["renamed0"]["reason"], "forwarding of IPv4 is off (net.ipv4.ip_forward)",
+              "what is shown")
+
+
 def add_vlan(world, name, lower, vlan, protocol="802.1Q"):
     done = subprocess.run(
         world.enter("ip", "link", "add", name, "link", lower, "type", "vlan", "protocol", protocol,
