@@ -5,7 +5,7 @@ import shutil
 
 from .ftpfix import PROGRAM
 
-NEEDED_PROGRAMS = ("ip", "nsenter", "nft", "ss", "tc", "ethtool")
+NEEDED_PROGRAMS = ("ip", "nsenter", "nft", "ss", "tc", "genl", "ethtool")
 
 
 def missing():

@@ -6,7 +6,7 @@ from collections import Counter
 from .. import servers
 from ..balancing import (add_addresses, balancer, by_role, destinations, greeters, greeting,
                          mostly_by_xdp, network, own, real, vip)
-from ..cables import take_redirected, whole_checksums
+from ..cables import need_redirected, take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
 from ..clients import Curl, Ftplib, Inetutils, Lftp, Tnftp
@@ -45,6 +45,8 @@ def _sessions_end(ftpfix):
 
 
 def _real_clients(world, mode, family, forwarding, active, one_arm, options):
+    if "--xdp" in options:
+        need_redirected()
     topology = network(world, count=2, family=family, forwarding=forwarding, one_arm=one_arm)
     take_redirected(topology)
     whole_checksums(topology)

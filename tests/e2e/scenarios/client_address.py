@@ -9,7 +9,7 @@ from collections import Counter
 
 from .. import servers, servers_small
 from ..balancing import balancer, mostly_by_xdp, network, own, real, vip
-from ..cables import take_redirected, whole_checksums
+from ..cables import need_redirected, take_redirected, whole_checksums
 from ..check import contains, equal, wait_until
 from ..clients import Curl, Lftp
 from ..control import Control, receive_all
@@ -80,6 +80,8 @@ def _node(family):
 def _balanced(world, family, *options, path="direct", xdp="off"):
     """A server that compares the peers of its control and data connections: they must both
     be the client, or both the node."""
+    if xdp != "off":
+        need_redirected()
     topology = network(world, count=1, family=family)
     if xdp != "off":
         take_redirected(topology)

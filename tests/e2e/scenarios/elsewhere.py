@@ -3,7 +3,7 @@
 node and is on none of its interfaces: data connections come in there, past the stack."""
 from .. import servers
 from ..balancing import balancer, mostly_by_xdp, network, own, real
-from ..cables import take_redirected, whole_checksums
+from ..cables import need_redirected, take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import equal, raises
 from ..control import Control, Endpoint, dial
@@ -22,6 +22,8 @@ def _ends(capture):
 
 
 def _announced(world, mode, xdp):
+    if xdp == "native":
+        need_redirected()
     topology = network(world, clients=2, count=1)
     take_redirected(topology)
     whole_checksums(topology)

@@ -9,7 +9,7 @@ import time
 
 from .. import servers
 from ..balancing import balancer, network, own, vip
-from ..cables import take_redirected, whole_checksums
+from ..cables import need_redirected, take_redirected, whole_checksums
 from ..capture import Capture
 from ..check import check, equal, raises, wait_until
 from ..clients import Curl
@@ -55,6 +55,8 @@ def _site(world, family=4):
 
 
 def _syn_flood(world, mode, family, xdp):
+    if xdp == "native":
+        need_redirected()
     topology, server = _site(world, family)
     # The answers go to where the flood comes from, and nobody is there.
     topology.balancer.run("ip", f"-{family}", "route", "add", RANDOM[family], "via",

@@ -8,7 +8,7 @@ import socket
 
 from .. import servers
 from ..balancing import balancer, network, vip
-from ..cables import take_redirected, whole_checksums
+from ..cables import need_redirected, take_redirected, whole_checksums
 from ..check import check, equal, raises, wait_until
 from ..clients import HANGING_SECONDS, Curl
 from ..control import Control
@@ -33,6 +33,8 @@ OPTIONS = {TC: (), WHOLE: (), XDP: ("--xdp", "native"), STACK: ("--path", "stack
 
 
 def _site(world, family, how, mtu=()):
+    if how == XDP:
+        need_redirected()
     topology = routed(world, family, mtu)
     if how in (WHOLE, XDP, TOLD):
         whole_checksums(topology)

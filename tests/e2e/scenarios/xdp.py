@@ -4,7 +4,8 @@ what XDP cannot carry TC does."""
 import signal
 
 from .. import servers
-from ..cables import jumbo, new_mac, take_redirected, whole_checksums, whole_tags
+from ..cables import (jumbo, kernel_tells, need_redirected, new_mac, take_redirected,
+                      whole_checksums, whole_tags)
 from ..check import check, equal, wait_until
 from ..clients import Curl, Lftp, Tnftp
 from ..files import SMALL_BYTES
@@ -54,6 +55,8 @@ def _clients(world, topology, server, family):
 
 
 def _ftpfix(world, topology, mode, *options, xdp="native"):
+    if xdp == "native":
+        need_redirected()
     ftpfix = Ftpfix(world, topology.balancer, "--dev", UPLINK, "--forward", mode, "--xdp", xdp,
                     *options)
     ftpfix.mark()
@@ -132,7 +135,8 @@ def tags_taken_off(world):
     ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
     _all_transfers(ftpfix, clients, server)
     # It is there, and finds none of the tags that it looks for.
-    _not_by_xdp(ftpfix, clients, uplink=("native", True), inside=("native", True))
+    _not_by_xdp(ftpfix, clients, uplink=("native", kernel_tells()),
+                inside=("native", kernel_tells()))
     ftpfix.stop()
 
 
@@ -192,7 +196,7 @@ def uplink_only(world):
     ftpfix = _ftpfix(world, topology, "nat", xdp="auto")
     _all_transfers(ftpfix, clients, server)
     # It takes the uplink's packets, and cannot send them on.
-    _not_by_xdp(ftpfix, clients, uplink=("native", True), inside=("off", False))
+    _not_by_xdp(ftpfix, clients, uplink=("native", kernel_tells()), inside=("off", False))
     ftpfix.stop()
 
 
