@@ -309,6 +309,7 @@ static __always_inline int fast_carry(struct xdp_md *xdp, const struct packet *p
 	struct ftpfix_hop *hop = &scratch->hop;
 	struct ftpfix_flow *flow;
 	__u32 ifindex, now;
+	int asked;
 
 	sides = fast_sides(xdp, packet, sides, &ifindex);
 	flow = fast_find(packet, sides, ifindex);
@@ -316,7 +317,10 @@ static __always_inline int fast_carry(struct xdp_md *xdp, const struct packet *p
 		return XDP_PASS;
 	now = scratch->now_ticks;
 	flow_to(flow, &packet->tuple, to);
-	hop_find(xdp, flow, to, ifindex, now, hop);
+	asked = hop_find(xdp, flow, to, ifindex, now, hop);
+	/* TC shows the kernel that the hop is in use. */
+	if (asked && hop_kept_unshown(flow, now))
+		return XDP_PASS;
 	if (!hop->fast || !fast_fits(xdp, hop, packet) || fast_unsummed(xdp, packet))
 		return XDP_PASS;
 	if (flow_plain(flow, packet))

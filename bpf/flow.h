@@ -144,7 +144,10 @@ __global int flow_carry(struct __sk_buff *skb)
 	tells = client_address_due(flow, packet);
 	if (!path_stack) {
 		asked = hop_find(skb, flow, &scratch->to, skb->ifindex, scratch->now_ticks,
-				 &scratch->hop);
+				 &scratch->hop) ||
+			hop_unshown(&scratch->hop, scratch->now_ticks);
+		if (asked)
+			hop_show(flow, scratch->now_ticks);
 		out_ifindex = scratch->hop.out_ifindex;
 		err = flow_obstacle(skb, scratch);
 		if (err)

@@ -17,6 +17,11 @@
 #define HOP_UNITS 6
 #define HOP_UNITS_WATCHED 200
 
+/* How long a hop is used past the kernel until it is shown that it is in use. Only then does the
+ * kernel ask a neighbour whether it is still there (RFC 4861 section 7.3.3), and learn that
+ * another interface has its address now, which was not announced. */
+#define HOP_UNITS_SHOWN 200
+
 /* Ticks that come round after 52 days are of the present only within these bounds. */
 #define HOP_WATCHED_TICKS (2 * FTPFIX_WATCHED_NS >> FTPFIX_TICK_SHIFT)
 #define HOP_CHANGED_TICKS (2 << (8 + HOP_SHIFT))
@@ -118,7 +123,7 @@ static __always_inline __u32 hop_write(struct ftpfix_hop *place, const struct ft
 	place->be_vlan = hop->be_vlan;
 	place->mtu = hop->mtu;
 	place->fast = hop->fast;
-	place->written = unit;
+	place->written = place->shown = unit;
 	before = __sync_fetch_and_add(&place->version, 1);
 	barrier_var(before);
 	return version + 2;
@@ -246,6 +251,30 @@ static __always_inline int hop_find(void *context, struct ftpfix_flow *flow,
 	if (!hop_ask(context, flow, to, ifindex, hop))
 		flow->hop_checked = now_ticks >> HOP_SHIFT;
 	return 1;
+}
+
+/* Whether the kernel has not seen for too long that the hop is in use. */
+static __always_inline int hop_unshown(const struct ftpfix_hop *hop, __u32 now_ticks)
+{
+	return (__u16)((now_ticks >> HOP_SHIFT) - hop->shown) >= HOP_UNITS_SHOWN;
+}
+
+/* The same of the hop that the flow was given a moment ago. */
+static __always_inline int hop_kept_unshown(const struct ftpfix_flow *flow, __u32 now_ticks)
+{
+	struct ftpfix_hop kept;
+
+	return !hop_get(flow, &kept) && hop_unshown(&kept, now_ticks);
+}
+
+/* Notes that the kernel sends a packet of the flow to its hop itself. */
+static __always_inline void hop_show(const struct ftpfix_flow *flow, __u32 now_ticks)
+{
+	__u32 index = flow->hop;
+	struct ftpfix_hop *place = bpf_map_lookup_elem(&hops, &index);
+
+	if (place && (__u8)(place->version >> 1) == flow->hop_version)
+		place->shown = now_ticks >> HOP_SHIFT;
 }
 
 #endif /* FTPFIX_HOP_H */

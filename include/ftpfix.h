@@ -580,6 +580,8 @@ struct ftpfix_hop {
 	__u16 mtu;	/* the largest IP packet; 0: only the interface is known */
 	__u16 fast;	/* 1: XDP may send there */
 	__u16 written;	/* when it was written: ticks >> 4, modulo 2^16 */
+	__u16 shown;	/* when the kernel saw last that it is in use, likewise */
+	__u16 padding;
 };
 
 /*
@@ -753,7 +755,7 @@ FTPFIX_ASSERT_SIZE(struct ftpfix_tagged, 8);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_key, 12);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow, 64);
 FTPFIX_ASSERT_SIZE(struct ftpfix_flow_group, 16);
-FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 28);
+FTPFIX_ASSERT_SIZE(struct ftpfix_hop, 32);
 FTPFIX_ASSERT_SIZE(struct ftpfix_event, 96);
 FTPFIX_ASSERT_SIZE(struct ftpfix_tally, 8);
 

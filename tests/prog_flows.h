@@ -100,6 +100,7 @@ static inline void flow_set_hop(const struct world *world, struct ftpfix_flow *f
 
 	assert_int_equal(bpf_map_lookup_elem(map, &index, &before), 0);
 	hop.version = before.version + 2;
+	hop.shown = now_ns() >> FTPFIX_TICK_SHIFT >> 4;
 	assert_int_equal(bpf_map_update_elem(map, &index, &hop, BPF_ANY), 0);
 	flow->hop = index;
 	flow->hop_version = hop.version >> 1;

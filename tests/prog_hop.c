@@ -152,6 +152,52 @@ static void unknown_hop_is_asked_for(void **state)
 	is_asked(&fast);
 }
 
+/* The kernel saw so long ago that the hop of the next segment is in use. */
+static void set_shown(struct fast_dial *fast, __u64 shown_ns)
+{
+	struct ftpfix_flow *flow = flow_of(fast->dial.world, dial_up_key(&fast->dial));
+	struct ftpfix_hop hop = flow_hop(fast->dial.world, flow);
+	__u32 index = flow->hop;
+
+	hop.shown = ticks_before(shown_ns) >> 4;
+	balance_write(fast->dial.world->skeleton->maps.hops, &index, &hop);
+}
+
+/* What XDP alone uses for seconds is shown to the kernel, which then looks whether the neighbour
+ * is still there: by a packet that would have asked for the hop, and passes TC instead. */
+static void shown_to_the_kernel(void **state)
+{
+	static const __u64 second = FTPFIX_SECOND_NS;
+	struct fast_dial fast = fast_open(state, 0);
+	static struct fast_output output;
+	struct frame input, expected;
+	__u16 age;
+
+	tell(&fast, 3 * second, 10 * second);
+	fast_up(&fast, ACK, "data");
+	set_shown(&fast, 3 * second);
+	flow_of(fast.dial.world, dial_up_key(&fast.dial))->hop_checked =
+		ticks_before(34 * second / 10) >> 4;
+	fast_up(&fast, ACK, "data");
+	set_shown(&fast, 4 * second);
+	/* It is not time to ask. */
+	fast_up(&fast, ACK, "data");
+	flow_of(fast.dial.world, dial_up_key(&fast.dial))->hop_checked =
+		ticks_before(34 * second / 10) >> 4;
+	fast_up_frames(&fast, ACK, "data", &input, &expected);
+	assert_int_equal(fast_run(fast.dial.world, FAST_UPLINK, fast.uplink, input.bytes,
+				  input.length, &output),
+			 XDP_PASS);
+	assert_memory_equal(output.bytes, input.bytes, input.length);
+	dial_up(&fast.dial, ACK, "data");
+	age = (ticks_before(0) >> 4) -
+	      flow_hop(fast.dial.world, flow_of(fast.dial.world, dial_up_key(&fast.dial))).shown;
+	assert_in_range(age, 0, 60);
+	flow_of(fast.dial.world, dial_up_key(&fast.dial))->hop_checked =
+		ticks_before(34 * second / 10) >> 4;
+	fast_up(&fast, ACK, "data");
+}
+
 static void neighbour_changes(void **state)
 {
 	struct fast_dial fast = fast_open(state, 0);
@@ -324,6 +370,7 @@ int main(void)
 		cmocka_unit_test(change_is_told),
 		cmocka_unit_test(watch_runs_out),
 		cmocka_unit_test(unknown_hop_is_asked_for),
+		cmocka_unit_test(shown_to_the_kernel),
 		cmocka_unit_test(neighbour_changes),
 		cmocka_unit_test(no_place),
 		cmocka_unit_test(route_changes),

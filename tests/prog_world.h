@@ -302,6 +302,19 @@ static inline void world_advertise(struct world *world, __u32 network, __u32 len
 			 0);
 }
 
+/* Forgets the next hops, which age while tests run. */
+static inline void world_clear_hops(const struct world *world)
+{
+	static const struct ftpfix_hop none[FTPFIX_HOPS_MAX];
+	__u32 count = FTPFIX_HOPS_MAX, index[FTPFIX_HOPS_MAX];
+
+	for (__u32 at = 0; at < count; at++)
+		index[at] = at;
+	assert_int_equal(bpf_map_update_batch(bpf_map__fd(world->skeleton->maps.hops), index, none,
+					      &count, NULL),
+			 0);
+}
+
 /* Empties every map and sets the services up as the loader does by default. */
 static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 {
@@ -312,6 +325,7 @@ static inline void world_reset(struct world *world, enum ftpfix_forward forward)
 	map_clear(world->skeleton->maps.drafts);
 	expected_clear(world);
 	world_clear_flows(world);
+	world_clear_hops(world);
 	map_clear(world->skeleton->maps.virtuals);
 	map_clear(world->skeleton->maps.loads);
 	map_clear(world->skeleton->maps.told);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the ends of veth pairs must be told before XDP works there as on a wire. Knows
 neither addresses nor FTP."""
+import json
 import select
 import socket
 import struct
@@ -74,6 +75,21 @@ def new_mac(namespace, device, mac):
     for family, notify in (("ipv4", "arp_notify"), ("ipv6", "ndisc_notify")):
         namespace.sysctl(f"net/{family}/conf/{device}/{notify}", 1)
     namespace.run("ip", "link", "set", device, "address", mac)
+
+
+def new_mac_silently(namespace, device, mac, neighbour):
+    """Another one, which nobody is told: the host answers who asks for it, and asks nobody."""
+    found, = json.loads(namespace.run("ip", "-j", "neigh", "show", neighbour).stdout)
+    namespace.run("nft", "-f", "-", text_in="""
+        table arp silent {
+            chain out {
+                type filter hook output priority 0
+                arp operation request drop
+            }
+        }""")
+    namespace.run("ip", "-batch", "-", text_in=f"""
+        link set {device} address {mac}
+        neigh replace {neighbour} lladdr {found["lladdr"]} dev {device} nud permanent""")
 
 
 def tagged_frames(namespace, device):

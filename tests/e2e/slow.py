@@ -11,10 +11,11 @@ from .files import checksum
 
 class Slow:
     """`size` bytes within about `seconds`, over EPSV or, unless `extended`, PASV; over PORT
-    when `active`. `elsewhere` takes an announced address that is not the dialled one."""
+    when `active`. `elsewhere` takes an announced address that is not the dialled one; `patience` is how many seconds of
+    standing still end it."""
 
     def __init__(self, world, namespace, address, server, size, seconds, upload=False,
-                 extended=True, active=False, elsewhere=False):
+                 extended=True, active=False, elsewhere=False, patience=10):
         self._server = server
         self._size = size
         number = len(os.listdir(world.directory))
@@ -35,7 +36,7 @@ class Slow:
                       active)
         self._process = world.keep(namespace.spawn(*client.command(
             f"set ftp:verify-address {'no' if elsewhere else 'yes'}; "
-            f"set net:limit-rate {int(size / seconds)}; set net:timeout 10; {command}")))
+            f"set net:limit-rate {int(size / seconds)}; set net:timeout {patience}; {command}")))
         self.until(0.05)
 
     def done(self):

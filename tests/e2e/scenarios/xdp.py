@@ -4,8 +4,8 @@ what XDP cannot carry TC does."""
 import signal
 
 from .. import servers
-from ..cables import (jumbo, kernel_tells, need_redirected, new_mac, take_redirected,
-                      whole_checksums, whole_tags)
+from ..cables import (jumbo, kernel_tells, need_redirected, new_mac,
+                      new_mac_silently, take_redirected, whole_checksums, whole_tags)
 from ..check import check, equal, wait_until
 from ..clients import Curl, Lftp, Tnftp
 from ..files import SMALL_BYTES
@@ -13,7 +13,7 @@ from ..forwarders import nft_dnat, nft_dnat6
 from ..ftpfix import Ftpfix
 from ..scenario import every_client, must_not_download, scenario, transfers
 from ..slow import Slow
-from ..topology import (CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP, VIP6, Port, balanced,
+from ..topology import (BALANCER_INSIDE, CLIENT_DEVICE, INSIDE, SERVER_DEVICE, UPLINK, VIP, VIP6, Port, balanced,
                         client_address, client_address6, connect, server_address,
                         server_address6)
 
@@ -29,6 +29,9 @@ SOON_SECONDS = 2
 # The dataplane trusts in its daemon for three seconds, and the stall that this may come to is
 # over at TCP's next retransmission.
 LONG_SECONDS = 12
+# The kernel is shown every three seconds that a neighbour is in use, and needs some more to
+# doubt it; what stands still meanwhile goes on at TCP's next retransmission.
+DOUBT_SECONDS = 40
 VLANS = (100, 200)
 NEW_MAC = "02:00:00:00:fe:ed"
 
@@ -273,6 +276,28 @@ scenario("xdp: the client's MAC changes in mid-transfer, nat, IPv6")(
     lambda world: _neighbour(world, "nat", 6, of_server=False))
 scenario("xdp: off, the server's MAC changes in mid-transfer, IPv4")(
     lambda world: _neighbour(world, "nat", 4, of_server=True, xdp="off"))
+
+
+@scenario("xdp: the server's MAC changes in mid-transfer, and nobody is told")
+def silent_neighbour(world):
+    topology, server = _site(world, "nat", 4)
+    # By default the kernel takes half a minute to doubt a neighbour.
+    for name, value in (("base_reachable_time_ms", 2000), ("delay_first_probe_time", 1),
+                        ("retrans_time_ms", 200)):
+        topology.balancer.sysctl(f"net/ipv4/neigh/{INSIDE}/{name}", value)
+    topology.balancer.run("ip", "neigh", "flush", "dev", INSIDE)
+    must_not_download(Curl(world, topology.client, VIP, server.port, server.login), server)
+    ftpfix = _ftpfix(world, topology, "nat")
+    running = [Slow(world, topology.client, VIP, server, SLOW_BYTES, 10, upload,
+                    patience=DOUBT_SECONDS) for upload in (False, True)]
+    # The kernel used the server when these began.
+    for transfer in running:
+        transfer.until(0.3)
+    new_mac_silently(topology.server, SERVER_DEVICE, NEW_MAC, BALANCER_INSIDE)
+    _go_on(running, DOUBT_SECONDS)
+    _finish(ftpfix, running)
+    ftpfix.settle(2)
+    ftpfix.stop()
 
 
 def _second_cable(world, topology, family):
