@@ -26,6 +26,8 @@ RUN = f"ftpfix-cli-{os.getpid()}"
 WORK = Path(tempfile.mkdtemp(prefix=RUN))
 FTPFIX = WORK / "ftpfix"
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+# A user with the capabilities that ftpfix asks for.
+CAPABLE = [*NOBODY, *(f"--{which}-caps=+bpf,+perfmon,+net_admin" for which in ("inh", "ambient"))]
 # A verifier under load, or a build with sanitizers, takes its time.
 PATIENCE = 60
 

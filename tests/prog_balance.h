@@ -209,6 +209,38 @@ static inline struct control control_open_at(const struct talk *talk, const char
 	return control;
 }
 
+/* A data connection of the session: to its server at the port that the client dials, from where
+ * its control connection comes. */
+static inline struct dial control_data(const struct control *control, __u16 port)
+{
+	struct dial data = control->dial;
+
+	data.client_port = data.source_port = 50001;
+	data.public_port = data.server_port = port;
+	data.client_sequence = 5;
+	data.server_sequence = 6;
+	return data;
+}
+
+/* It is carried from its beginning to its end. */
+static inline void control_carries_at(struct dial *data, const char *file, int line)
+{
+	dial_open_at(data, file, line);
+	dial_down_at(data, PSH | ACK, "listing", file, line);
+	dial_up_at(data, ACK, "", file, line);
+	dial_down_at(data, FIN | ACK, "", file, line);
+	dial_up_at(data, FIN | ACK, "", file, line);
+	dial_down_at(data, ACK, "", file, line);
+	counted_check(data->world,
+		      (struct change[]){{FTPFIX_CONNECTION_OPENED, 1},
+					{FTPFIX_CONNECTION_CLOSED, 1},
+					CARRIED_OF(data, 8, 7),
+					NOTHING},
+		      file, line);
+}
+
+#define control_carries(data) control_carries_at(data, __FILE__, __LINE__)
+
 #define control_open(talk) control_open_at(talk, __FILE__, __LINE__)
 
 #endif /* FTPFIX_PROG_BALANCE_H */

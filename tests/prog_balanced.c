@@ -26,43 +26,16 @@ static struct control logged_in(void **state, enum ftpfix_forward forward, int i
 	return control;
 }
 
-/* The data connection that the session promises: to its server, from where its control
- * connection comes. */
-static struct dial data_of(const struct control *control, __u16 server_port)
-{
-	struct dial data = control->dial;
-
-	data.client_port = 50001;
-	data.source_port = 50001;
-	data.public_port = PORT;
-	data.server_port = server_port;
-	data.client_sequence = 5;
-	data.server_sequence = 6;
-	return data;
-}
-
-static void carries(struct dial *data)
-{
-	dial_open(data);
-	dial_down(data, PSH | ACK, "listing");
-	dial_up(data, ACK, "");
-	dial_down(data, FIN | ACK, "");
-	dial_up(data, FIN | ACK, "");
-	dial_down(data, ACK, "");
-	counted(data->world, {FTPFIX_CONNECTION_OPENED, 1}, {FTPFIX_CONNECTION_CLOSED, 1},
-		CARRIED_OF(data, 8, 7));
-}
-
 static void passive(void **state)
 {
 	for (int forward = FTPFIX_FORWARD_NAT; forward <= FTPFIX_FORWARD_FULLNAT; forward++) {
 		struct control control = logged_in(state, forward, 0);
-		struct dial data = data_of(&control, PORT);
+		struct dial data = control_data(&control, PORT);
 
 		control_up(&control, PSH | ACK, "PASV\r\n");
 		control_down(&control, PSH | ACK, VSFTPD, VSFTPD_PUBLIC);
 		counted(data.world, EXPECTED_NEW, CARRIED(2, 6 + strlen(VSFTPD)));
-		carries(&data);
+		control_carries(&data);
 		assert_int_equal(balance_load(&control.dial), 1);
 	}
 }
@@ -72,12 +45,12 @@ static void extended_passive(void **state)
 	for (int round = 0; round < 4; round++) {
 		struct control control = logged_in(
 			state, round & 1 ? FTPFIX_FORWARD_FULLNAT : FTPFIX_FORWARD_NAT, round / 2);
-		struct dial data = data_of(&control, PORT);
+		struct dial data = control_data(&control, PORT);
 
 		control_up(&control, PSH | ACK, "EPSV\r\n");
 		control_down(&control, PSH | ACK, EXTENDED, EXTENDED);
 		counted(data.world, EXPECTED_KEPT, CARRIED_OF(&data, 2, 6 + strlen(EXTENDED)));
-		carries(&data);
+		control_carries(&data);
 	}
 }
 
@@ -106,8 +79,8 @@ static void source_of_the_control_connection(void **state)
 		control_down(&control, PSH | ACK, VSFTPD, VSFTPD_PUBLIC);
 		counted(talk.world, {FTPFIX_BALANCED_OPENED, 1}, {FTPFIX_BALANCED_ESTABLISHED, 1},
 			EXPECTED_NEW, CARRIED(5, 6 + strlen(VSFTPD)));
-		data = data_of(&control, PORT);
-		carries(&data);
+		data = control_data(&control, PORT);
+		control_carries(&data);
 	}
 }
 
@@ -126,7 +99,7 @@ static void active(void **state)
 	counted(dial->world, EXPECTED_NEW, CARRIED(1, strlen(EPRT_LINE)));
 	data = dial_active(&talk, INSIDE_INGRESS, dial->server, dial->source, 50000, dial->vip,
 			   dial->client, 50000);
-	carries(&data);
+	control_carries(&data);
 }
 
 /* The client says EPRT and is asked for nothing, four times, and then EPSV four times: of both
@@ -192,8 +165,8 @@ static void leaves_behind_another(void **state)
 		run_gives(talk.world, UPLINK_EGRESS, &reply, TC_ACT_UNSPEC, &leaves);
 		counted(talk.world, {FTPFIX_BALANCED_OPENED, 2}, {FTPFIX_BALANCED_ESTABLISHED, 2},
 			EXPECTED_KEPT, CARRIED(10, 2 * (6 + strlen(EXTENDED))));
-		data = data_of(&one, PORT);
-		carries(&data);
+		data = control_data(&one, PORT);
+		control_carries(&data);
 	}
 }
 

@@ -396,11 +396,7 @@ static void little_room(struct ftpfix *skeleton)
 
 static int room_setup(void **state)
 {
-	if (world_setup(state) || !*state)
-		return *state || !geteuid() ? -1 : 0;
-	world_close(*state);
-	*state = world_open_configured(0, 0, little_room);
-	return *state ? 0 : -1;
+	return world_setup_configured(state, 0, little_room);
 }
 
 int main(void)

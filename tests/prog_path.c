@@ -462,11 +462,7 @@ static void stack_constants(struct ftpfix *skeleton)
 
 static int stack_setup(void **state)
 {
-	if (world_setup(state) || !*state)
-		return *state || !geteuid() ? -1 : 0;
-	world_close(*state);
-	*state = world_open_configured(0, 0, stack_constants);
-	return *state ? 0 : -1;
+	return world_setup_configured(state, 0, stack_constants);
 }
 
 int main(void)

@@ -357,11 +357,7 @@ static void not_on_data_connections(void **state)
 
 static int setup(void **state, void (*constants)(struct ftpfix *))
 {
-	if (world_setup(state) || !*state)
-		return *state || !geteuid() ? -1 : 0;
-	world_close(*state);
-	*state = world_open_configured(0, 0, constants);
-	return *state ? 0 : -1;
+	return world_setup_configured(state, 0, constants);
 }
 
 static void constants_1(struct ftpfix *skeleton)

@@ -170,11 +170,7 @@ static void small(struct ftpfix *skeleton)
 
 static int small_setup(void **state)
 {
-	if (world_setup(state) || !*state)
-		return *state || !geteuid() ? -1 : 0;
-	world_close(*state);
-	*state = world_open_configured(0, 0, small);
-	return *state ? 0 : -1;
+	return world_setup_configured(state, 0, small);
 }
 
 int main(void)

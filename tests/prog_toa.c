@@ -422,11 +422,7 @@ static void toa_constants(struct ftpfix *skeleton)
 
 static int toa_setup(void **state)
 {
-	if (world_setup(state) || !*state)
-		return *state || !geteuid() ? -1 : 0;
-	world_close(*state);
-	*state = world_open_configured(0, 0, toa_constants);
-	return *state ? 0 : -1;
+	return world_setup_configured(state, 0, toa_constants);
 }
 
 int main(void)

@@ -38,27 +38,12 @@ static struct control begin(void **state, enum ftpfix_forward forward, int ipv6)
 	return secured(&talk);
 }
 
-/* The client's connection to that port, which reaches the session's server at the same. */
-static struct dial data_of(const struct control *control, __u16 port)
+/* The client's next session goes to another server. */
+static void next_server(struct talk *talk)
 {
-	struct dial data = control->dial;
-
-	data.client_port = data.source_port = 50001;
-	data.public_port = data.server_port = port;
-	data.client_sequence = 5;
-	data.server_sequence = 6;
-	return data;
-}
-
-static void carries(struct dial *data)
-{
-	dial_open(data);
-	dial_down(data, PSH | ACK, "listing");
-	dial_up(data, FIN | ACK, "");
-	dial_down(data, FIN | ACK, "");
-	dial_up(data, ACK, "");
-	counted(data->world, {FTPFIX_CONNECTION_OPENED, 1}, {FTPFIX_CONNECTION_CLOSED, 1},
-		CARRIED_OF(data, 7, 7));
+	balance_to(talk->world, 0, 1);
+	talk->client_port++;
+	talk->server++;
 }
 
 /* It is nobody's; `unexpected` says that it is counted. */
@@ -77,9 +62,9 @@ static void at_each_port(void **state)
 
 		unread(&control);
 		for (__u16 port = PORT_LOW; port <= PORT_HIGH; port++) {
-			data = data_of(&control, port);
+			data = control_data(&control, port);
 			data.client_port = data.source_port = 50000 + port - PORT_LOW;
-			carries(&data);
+			control_carries(&data);
 		}
 		assert_int_equal(expected_count(data.world), 1);
 	}
@@ -93,18 +78,18 @@ static void nobody_else(void **state)
 
 	control.dial.world->skeleton->bss->data_ports = PORT_LOW << 16 | (PORT_HIGH + 1);
 	unread(&control);
-	data = data_of(&control, PORT_LOW);
+	data = control_data(&control, PORT_LOW);
 	data.client++;
 	passes(&data, 1);
-	data = data_of(&control, PORT_LOW);
+	data = control_data(&control, PORT_LOW);
 	data.vip++;
 	passes(&data, 0);
-	data = data_of(&control, PORT_LOW - 1);
+	data = control_data(&control, PORT_LOW - 1);
 	passes(&data, 0);
-	data = data_of(&control, PORT_HIGH + 1);
+	data = control_data(&control, PORT_HIGH + 1);
 	passes(&data, 1);
-	data = data_of(&control, PORT_LOW);
-	carries(&data);
+	data = control_data(&control, PORT_LOW);
+	control_carries(&data);
 }
 
 /* A control connection's port is none of a data connection. */
@@ -112,13 +97,13 @@ static void control_port(void **state)
 {
 	struct control control = begin(state, FTPFIX_FORWARD_NAT, 0);
 	volatile __u64 *word = &control.dial.world->skeleton->bss->service_ports[PORT_LOW / 64];
-	struct dial data = data_of(&control, PORT_LOW);
+	struct dial data = control_data(&control, PORT_LOW);
 
 	unread(&control);
 	*word |= 1ULL << PORT_LOW % 64;
 	passes(&data, 0);
 	*word &= ~(1ULL << PORT_LOW % 64);
-	carries(&data);
+	control_carries(&data);
 }
 
 /* What is said in plain text announces nothing but by itself. */
@@ -126,7 +111,7 @@ static void plain(void **state)
 {
 	struct talk talk = balance_begin(state, FTPFIX_FORWARD_NAT, 0, FTPFIX_BALANCE_MAGLEV);
 	struct control control = control_open(&talk);
-	struct dial data = data_of(&control, PORT_LOW);
+	struct dial data = control_data(&control, PORT_LOW);
 
 	control_up(&control, PSH | ACK, "NOOP\r\n");
 	control_down(&control, PSH | ACK, "200 ok\r\n", "200 ok\r\n");
@@ -141,14 +126,14 @@ static void plain(void **state)
 static void nothing_said(void **state)
 {
 	struct control control = begin(state, FTPFIX_FORWARD_NAT, 0);
-	struct dial data = data_of(&control, PORT_LOW);
+	struct dial data = control_data(&control, PORT_LOW);
 
 	control_up(&control, PSH | ACK, RECORD_UP);
 	counted(data.world, CARRIED(1, strlen(RECORD_UP)));
 	passes(&data, 0);
 	control_down(&control, PSH | ACK, RECORD_DOWN, RECORD_DOWN);
 	counted(data.world, CARRIED(1, strlen(RECORD_DOWN)));
-	carries(&data);
+	control_carries(&data);
 }
 
 /* Encrypted from its first record on, as at port 990. */
@@ -156,10 +141,10 @@ static void from_the_start(void **state)
 {
 	struct talk talk = balance_begin(state, FTPFIX_FORWARD_FULLNAT, 0, FTPFIX_BALANCE_MAGLEV);
 	struct control control = control_open(&talk);
-	struct dial data = data_of(&control, PORT_LOW);
+	struct dial data = control_data(&control, PORT_LOW);
 
 	unread(&control);
-	carries(&data);
+	control_carries(&data);
 }
 
 /* What another session of the client announced in plain text, of another server, comes first
@@ -171,19 +156,17 @@ static void read_comes_first(void **state)
 	struct dial data;
 
 	unread(&control);
-	balance_to(talk.world, 0, 1);
-	talk.client_port++;
-	talk.server++;
+	next_server(&talk);
 	other = control_open(&talk);
 	control_up(&other, PSH | ACK, "PASV\r\n");
 	control_down(&other, PSH | ACK, "227 Entering Passive Mode (10,0,0,176,117,53).\r\n",
 		     "227 Entering Passive Mode (203,0,113,5,117,53)\r\n");
 	counted(talk.world, EXPECTED_NEW, CARRIED(2, 6 + strlen(VSFTPD)));
-	data = data_of(&other, 117 * 256 + 53);
-	carries(&data);
-	data = data_of(&control, 117 * 256 + 53);
+	data = control_data(&other, 117 * 256 + 53);
+	control_carries(&data);
+	data = control_data(&control, 117 * 256 + 53);
 	data.client_port = data.source_port = 50002;
-	carries(&data);
+	control_carries(&data);
 }
 
 /* The expectation as it stands in the table: in the place of the port are the virtual address's
@@ -205,7 +188,7 @@ static void lasts(void **state)
 {
 	struct control control = begin(state, FTPFIX_FORWARD_NAT, 0);
 	__u32 ticks = FTPFIX_EXPECTATION_NS >> FTPFIX_TICK_SHIFT, now;
-	struct dial data = data_of(&control, PORT_LOW);
+	struct dial data = control_data(&control, PORT_LOW);
 
 	unread(&control);
 	now = now_ns() >> FTPFIX_TICK_SHIFT;
@@ -215,7 +198,7 @@ static void lasts(void **state)
 	/* The same session says more. */
 	unread(&control);
 	assert_in_range(standing(&control)->deadline_ticks, now + ticks - 100, now + ticks + 1000);
-	carries(&data);
+	control_carries(&data);
 	sweep(data.world);
 	assert_int_equal(expected_count(data.world), 1);
 	standing(&control)->deadline_ticks = now - 100;
@@ -224,7 +207,7 @@ static void lasts(void **state)
 	assert_int_equal(expected_count(data.world), 0);
 	unread(&control);
 	data.client_port = data.source_port = 50002;
-	carries(&data);
+	control_carries(&data);
 }
 
 /* The next session of the same client goes to another server, for the first one is drained. */
@@ -235,15 +218,13 @@ static void another_server(void **state)
 	struct dial data;
 
 	unread(&control);
-	balance_to(talk.world, 0, 1);
-	talk.client_port++;
-	talk.server++;
+	next_server(&talk);
 	other = secured(&talk);
-	data = data_of(&control, PORT_LOW);
-	carries(&data);
+	data = control_data(&control, PORT_LOW);
+	control_carries(&data);
 	unread(&other);
-	data = data_of(&other, PORT_LOW + 1);
-	carries(&data);
+	data = control_data(&other, PORT_LOW + 1);
+	control_carries(&data);
 	assert_int_equal(expected_count(talk.world), 1);
 }
 
@@ -263,10 +244,10 @@ static void another_address(void **state)
 	other = secured(&talk);
 	unread(&other);
 	assert_int_equal(expected_count(talk.world), 2);
-	data = data_of(&control, PORT_LOW);
-	carries(&data);
-	data = data_of(&other, PORT_LOW);
-	carries(&data);
+	data = control_data(&control, PORT_LOW);
+	control_carries(&data);
+	data = control_data(&other, PORT_LOW);
+	control_carries(&data);
 }
 
 /* What stands for the port of what is encrypted is none that was announced. */
@@ -276,10 +257,10 @@ static void no_port(void **state)
 	struct dial data;
 
 	unread(&control);
-	data = data_of(&control, ntohs(standing(&control)->be_port));
+	data = control_data(&control, ntohs(standing(&control)->be_port));
 	passes(&data, 0);
-	data = data_of(&control, PORT_LOW);
-	carries(&data);
+	data = control_data(&control, PORT_LOW);
+	control_carries(&data);
 }
 
 /* Two sessions share what is expected; when the first has ended, it is the other one's. */
@@ -298,21 +279,21 @@ static void shared(void **state)
 			 htons(control.dial.client_port));
 	control_up(&control, RST, "");
 	counted(talk.world, {FTPFIX_BALANCED_CLOSED, 1}, CARRIED(1, 0));
-	data = data_of(&other, PORT_LOW);
-	carries(&data);
+	data = control_data(&other, PORT_LOW);
+	control_carries(&data);
 	unread(&other);
 	assert_int_equal(standing(&other)->session.tuple.be_source_port,
 			 htons(other.dial.client_port));
 	assert_int_equal(expected_count(talk.world), 1);
 	data.client_port = data.source_port = 50002;
-	carries(&data);
+	control_carries(&data);
 }
 
 /* While its data connection moves bytes the control connection may be silent. */
 static void keeps_the_session(void **state)
 {
 	struct control control = begin(state, FTPFIX_FORWARD_FULLNAT, 0);
-	struct dial data = data_of(&control, PORT_LOW), *dial = &control.dial;
+	struct dial data = control_data(&control, PORT_LOW), *dial = &control.dial;
 	__u32 silence = (SESSION_IDLE_NS + FTPFIX_SECOND_NS) >> FTPFIX_TICK_SHIFT;
 
 	unread(&control);
@@ -335,11 +316,7 @@ static void constants(struct ftpfix *skeleton)
 
 static int setup(void **state)
 {
-	if (world_setup(state) || !*state)
-		return *state || !geteuid() ? -1 : 0;
-	world_close(*state);
-	*state = world_open_configured(0, 0, constants);
-	return *state ? 0 : -1;
+	return world_setup_configured(state, 0, constants);
 }
 
 int main(void)

@@ -429,14 +429,20 @@ static inline int world_setup(void **state)
 	return *state ? 0 : -1;
 }
 
-/* The same, where the clients stand inside. */
-static inline int world_setup_inside(void **state)
+/* The same, with other constants, or where the clients stand inside. */
+static inline int world_setup_configured(void **state, __u32 clients_inside,
+					 void (*configure)(struct ftpfix *skeleton))
 {
 	if (world_setup(state) || !*state)
 		return *state || !geteuid() ? -1 : 0;
 	world_close(*state);
-	*state = world_open(0, 1);
+	*state = world_open_configured(0, clients_inside, configure);
 	return *state ? 0 : -1;
+}
+
+static inline int world_setup_inside(void **state)
+{
+	return world_setup_configured(state, 1, NULL);
 }
 
 static inline int world_teardown(void **state)
