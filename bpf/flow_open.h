@@ -73,7 +73,7 @@ static __always_inline struct opening *opening_begin(__u32 ifindex, enum ftpfix_
 
 /* The expected peer of the scratch has come. A function of its own, for the stack of the
  * insertion before is deep. */
-static __noinline int flow_opened(struct scratch *scratch)
+static __noinline void flow_opened(struct scratch *scratch)
 {
 	const struct ftpfix_expectation *expectation = &scratch->expectation;
 	const struct ftpfix_tuple *key = &scratch->opening.key;
@@ -84,7 +84,6 @@ static __noinline int flow_opened(struct scratch *scratch)
 	else
 		session_joined(&expectation->session, expectation->announcement,
 			       key->be_source_port);
-	return 0;
 }
 
 /*

@@ -48,13 +48,13 @@ __global int unread_expect(void)
 }
 
 /* Follows an encrypted packet of replies, which leaves the node and may be an announcement, to the
- * other side. */
+ * other side. Its control connection is carried. */
 __global int unread_reply(const struct ftpfix_service *service)
 {
 	struct scratch *scratch = scratch_memory();
 	struct ftpfix_expectation *expectation;
 
-	if (!scratch || !service || !scratch->crossing.carried || publish_seen(scratch))
+	if (!scratch || !service || publish_seen(scratch))
 		return 0;
 	expectation = &scratch->expectation;
 	__builtin_memset(expectation, 0, sizeof(*expectation));
